@@ -1,0 +1,70 @@
+# `make compose` and `make test` need nothing but Python 3.11 (or newer) and make; everything goes into .venv.
+
+PYTHON ?= python3
+VENV ?= .venv
+# A package index to take torch from, for example https://download.pytorch.org/whl/cpu (a smaller download).
+TORCH_INDEX ?=
+# Corpora for `evaluate` and for training; see docs/training.md.
+CORPORA ?= ../shared/corpora
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALLED := $(VENV)/.muse-installed
+INSTALLED_DEV := $(VENV)/.muse-installed-dev
+SETUP := pyproject.toml constraints.txt hatch_build.py
+
+.PHONY: help compose test lint types docs bench evaluate wheel clean
+
+help:
+	@echo "make compose    four pieces, one per quadrant, into out/"
+	@echo "make test       the test suite"
+	@echo "make lint       ruff and mypy"
+	@echo "make docs       the documentation, into site/"
+	@echo "make bench      speed of the sampler and of attribute extraction"
+	@echo "make evaluate   emotion control, judged (CORPORA=$(CORPORA))"
+	@echo "make wheel      the wheel, into dist/"
+	@echo "make clean      remove what make made"
+
+compose: $(INSTALLED)
+	@mkdir -p out
+	@for quadrant in Q1 Q2 Q3 Q4; do \
+		$(BIN)/muse compose --emotion $$quadrant --seed 0 -o out/$$quadrant.mid || exit $$?; \
+	done
+
+test: $(INSTALLED_DEV)
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED_DEV)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+docs: $(INSTALLED_DEV)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+bench: $(INSTALLED)
+	$(BIN)/muse bench
+
+evaluate: $(INSTALLED)
+	@mkdir -p out
+	$(BIN)/muse evaluate --composer --corpora $(CORPORA) -o out/evaluation
+
+wheel: $(INSTALLED)
+	$(PIP) wheel --no-deps --wheel-dir dist .
+
+clean:
+	rm -rf $(VENV) build dist out site .mypy_cache .pytest_cache .ruff_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Muse needs Python 3.11 or newer; name one with: make PYTHON=python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# torch first and by its pin in constraints.txt, so that no other package pulls in another build of it
+$(INSTALLED): $(SETUP) | $(BIN)/python
+	$(PIP) install --quiet -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
+	$(PIP) install --quiet -c constraints.txt -e .
+	@touch $@
+
+$(INSTALLED_DEV): $(INSTALLED)
+	$(PIP) install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@

@@ -1,0 +1,522 @@
+"""What the attribute functions share: a piece read once, and windows of it with lazy intermediates.
+
+Conventions
+-----------
+* A beat is a quarter note. Times end in ``_beat`` or ``_sec``; windows are half open, ``[start, stop)``.
+* A window holds the notes that *start* in it; durations are cut at its end.
+* ``w.pitched`` hides the drums (program 128): their pitches are no pitches and their durations have no meaning.
+* An *attack* is a set of notes that start together: each within 25 ms of the one before it.
+* A *voice* is a track (the channel of jSymbolic).
+
+Every property is computed on first use and then kept, so a subset of attributes pays only for what it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from muse import harmony
+from muse.score import DRUMS, Score, bar_grid, beat_to_sec, note_array, tempo_map
+
+SAME_ATTACK_SEC: Final = 0.025
+"""Notes closer than this are one attack: below it, onsets are heard as simultaneous (Hirsh 1959: 20 ms)."""
+RHYTHMIC_VALUES_BEAT: Final = np.array([0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0])
+"""The 12 values of jSymbolic's Rhythmic Value Histogram, thirty-second to dotted double whole note."""
+ON_POSITION_BEAT: Final = 0.07
+"""Beats by which an onset may miss a metrical position and still stand on it."""
+BLOCK_ROWS: Final = 8192
+"""Stretches of time that are held as a matrix at once."""
+_CLASS_BITS: Final = 1 << np.arange(12)
+_VALUE_EDGES: Final = (RHYTHMIC_VALUES_BEAT[1:] + RHYTHMIC_VALUES_BEAT[:-1]) / 2.0
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+class Notes(NamedTuple):
+    """Columns of a note array, contiguous, sorted by onset; all of length n."""
+
+    onset_beat: FloatArray
+    duration_beat: FloatArray
+    onset_sec: FloatArray
+    duration_sec: FloatArray
+    pitch: IntArray
+    velocity: FloatArray
+    program: IntArray
+    track: IntArray
+
+    def __getitem__(self, rows: object) -> Notes:  # type: ignore[override]
+        """Notes of a slice, mask or index array."""
+        return Notes(*(column[rows] for column in tuple(self)))  # type: ignore[call-overload]
+
+    @property
+    def end_beat(self) -> FloatArray:
+        return self.onset_beat + self.duration_beat
+
+    @property
+    def end_sec(self) -> FloatArray:
+        return self.onset_sec + self.duration_sec
+
+
+class Groups(NamedTuple):
+    """Attacks within voices: notes sorted by (voice, onset) and cut where a new attack begins."""
+
+    order: IntArray
+    """[n] index of the notes in this order."""
+    first: IntArray
+    """[g] position (in ``order``) of each attack's first note."""
+    of_note: IntArray
+    """[n] attack of each note, in this order."""
+    voice: IntArray
+    """[g] voice of each attack."""
+    follows: BoolArray
+    """[g] whether the next attack is of the same voice."""
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A score read once: columns of its notes, bar grid and tempo map."""
+
+    notes: Notes
+    bar_start_beat: FloatArray
+    """[n_bars + 1]; empty when the score has no notes."""
+    bar_numerator: IntArray
+    bar_denominator: IntArray
+    tempo: FloatArray
+    """[n, 2]: beat, bpm (quarter notes per minute)."""
+
+    @classmethod
+    def of(cls, score: Score) -> Piece:
+        """Read a score."""
+        array, grid = note_array(score), bar_grid(score)
+        notes = Notes(
+            *(np.ascontiguousarray(array[field], dtype=np.float64) for field in Notes._fields[:4]),
+            array["pitch"].astype(np.int64),
+            array["velocity"].astype(np.float64),
+            array["program"].astype(np.int64),
+            array["track"].astype(np.int64),
+        )
+        return cls(
+            notes, grid.start_beat, grid.numerator.astype(np.int64), grid.denominator.astype(np.int64), tempo_map(score)
+        )
+
+    def windows(self, bars: int | None) -> Iterator[Window]:
+        """One window over all that sounds, or one per ``bars`` bars."""
+        notes = self.notes
+        n_bars = len(self.bar_start_beat) - 1
+        if bars is None or n_bars < 1:
+            if not len(notes.pitch):
+                yield Window(self, 0, 0, 0, max(n_bars, 0), 0.0, 0.0, 0.0, 0.0)
+                return
+            start, stop = float(notes.onset_beat[0]), float(notes.end_beat.max())
+            start_sec, stop_sec = float(notes.onset_sec[0]), float(notes.end_sec.max())
+            yield Window(self, 0, len(notes.pitch), 0, max(n_bars, 0), start, stop, start_sec, stop_sec)
+            return
+        for first in range(0, n_bars, bars):
+            stop_bar = min(first + bars, n_bars)
+            start, stop = float(self.bar_start_beat[first]), float(self.bar_start_beat[stop_bar])
+            # Onsets a rounding error before the bar line belong to the bar.
+            lo, hi = np.searchsorted(notes.onset_beat, [start - 1e-6, stop - 1e-6])
+            start_sec, stop_sec = beat_to_sec(self.tempo, np.array([start, stop]))
+            yield Window(self, int(lo), int(hi), first, stop_bar, start, stop, float(start_sec), float(stop_sec))
+
+
+class Verticals(NamedTuple):
+    """What sounds together: one row per stretch of time in which no pitched note starts or ends; silence left out."""
+
+    duration_beat: FloatArray
+    """[s] length of each stretch."""
+    n_pitches: IntArray
+    """[s] distinct pitches."""
+    classes: IntArray
+    """[s] bit mask of the pitch classes, bit 0 = C."""
+    lowest: IntArray
+    """[s] lowest pitch."""
+    highest: IntArray
+    """[s] highest pitch."""
+
+
+class Window:
+    """Notes of one window and everything derived from them, each computed once when first asked for."""
+
+    def __init__(
+        self,
+        piece: Piece,
+        lo: int,
+        hi: int,
+        first_bar: int,
+        stop_bar: int,
+        start_beat: float,
+        stop_beat: float,
+        start_sec: float,
+        stop_sec: float,
+    ) -> None:
+        self.piece = piece
+        self.first_bar, self.stop_bar = first_bar, stop_bar
+        self.start_beat, self.stop_beat = start_beat, stop_beat
+        self.start_sec, self.stop_sec = start_sec, stop_sec
+        self.n_beats = stop_beat - start_beat
+        self.n_sec = stop_sec - start_sec
+        self._rows = slice(lo, hi)
+
+    @cached_property
+    def notes(self) -> Notes:
+        """All notes, drums included, durations cut at the window's end."""
+        notes = self.piece.notes[self._rows]
+        return notes._replace(
+            duration_beat=np.minimum(notes.duration_beat, self.stop_beat - notes.onset_beat),
+            duration_sec=np.minimum(notes.duration_sec, self.stop_sec - notes.onset_sec),
+        )
+
+    @cached_property
+    def pitched(self) -> Notes:
+        """Notes that are no drums."""
+        keep = self.notes.program < DRUMS
+        return self.notes if keep.all() else self.notes[keep]
+
+    @cached_property
+    def drums(self) -> Notes:
+        """Notes of the drum kit."""
+        return self.notes[self.notes.program >= DRUMS]
+
+    # --------------------------------------------------------------------------------------------------- pitches
+
+    @cached_property
+    def pitch_counts(self) -> IntArray:
+        """[128] pitched notes on each pitch."""
+        return np.bincount(self.pitched.pitch, minlength=128)
+
+    @cached_property
+    def class_counts(self) -> IntArray:
+        """[12] pitched notes of each pitch class."""
+        return np.bincount(self.pitched.pitch % 12, minlength=12)
+
+    # -------------------------------------------------------------------------------------------------- attacks
+
+    @cached_property
+    def attack_first(self) -> IntArray:
+        """[a] index (in ``notes``) of the first note of each attack, drums included."""
+        onset = self.notes.onset_sec
+        if not len(onset):
+            return np.empty(0, dtype=np.int64)
+        return np.concatenate([[0], np.flatnonzero(np.diff(onset) > SAME_ATTACK_SEC) + 1])
+
+    @cached_property
+    def attack_sec(self) -> FloatArray:
+        """[a] time of each attack."""
+        return self.notes.onset_sec[self.attack_first]
+
+    @cached_property
+    def attack_gap_sec(self) -> FloatArray:
+        """[a - 1] seconds from each attack to the next."""
+        return np.diff(self.attack_sec)
+
+    @cached_property
+    def attack_gap_beat(self) -> FloatArray:
+        """[a - 1] beats from each attack to the next."""
+        return np.diff(self.notes.onset_beat[self.attack_first])
+
+    def _group(self, voice: IntArray) -> Groups:
+        onset = self.pitched.onset_sec
+        if not len(onset):
+            none = np.empty(0, dtype=np.int64)
+            return Groups(none, none, none, none, none.astype(bool))
+        if (voice == voice[0]).all():
+            order = np.arange(len(onset))
+        else:
+            order = np.argsort(voice, kind="stable")
+            onset, voice = onset[order], voice[order]
+        cut = (np.diff(onset) > SAME_ATTACK_SEC) | (np.diff(voice) != 0)
+        first = np.concatenate([[0], np.flatnonzero(cut) + 1])
+        of_note = np.concatenate([[0], np.cumsum(cut)])
+        group_voice = voice[first]
+        follows = np.zeros(len(first), dtype=bool)
+        follows[:-1] = group_voice[1:] == group_voice[:-1]
+        return Groups(order, first, of_note, group_voice, follows)
+
+    @cached_property
+    def by_track(self) -> Groups:
+        """Attacks of the pitched notes of each track."""
+        return self._group(self.pitched.track)
+
+    @cached_property
+    def by_program(self) -> Groups:
+        """Attacks of the pitched notes of each program: the same however the instrument is split over tracks."""
+        return self._group(self.pitched.program)
+
+    @cached_property
+    def next_attack_beat(self) -> FloatArray:
+        """[n] beat of the next attack of the same program after each pitched note; NaN where there is none."""
+        groups = self.by_program
+        start = self.pitched.onset_beat[groups.order[groups.first]]
+        following = np.full(len(start), np.nan)
+        following[:-1] = np.where(groups.follows[:-1], start[1:], np.nan)
+        out = np.empty(len(groups.order))
+        out[groups.order] = following[groups.of_note]
+        return out
+
+    # --------------------------------------------------------------------------------------------------- melody
+
+    @cached_property
+    def track_melody(self) -> tuple[IntArray, IntArray, BoolArray]:
+        """Top note of each attack of each track: pitch [g], note index in ``pitched`` [g], has a successor [g]."""
+        groups = self.by_track
+        if not len(groups.order):
+            return groups.order, groups.order, groups.follows
+        pitch = self.pitched.pitch[groups.order]
+        top = np.maximum.reduceat(pitch, groups.first)
+        hits = np.flatnonzero(pitch == top[groups.of_note])
+        _, at = np.unique(groups.of_note[hits], return_index=True)
+        return top, groups.order[hits[at]], groups.follows
+
+    @cached_property
+    def intervals(self) -> IntArray:
+        """[m] signed melodic intervals in semitones, track after track."""
+        groups = self.by_track
+        if not len(groups.order):
+            return np.empty(0, dtype=np.int64)
+        top = np.maximum.reduceat(self.pitched.pitch[groups.order], groups.first)
+        return np.diff(top)[groups.follows[:-1]]
+
+    @cached_property
+    def interval_counts(self) -> IntArray:
+        """[128] number of melodic intervals of each size."""
+        return np.bincount(np.abs(self.intervals), minlength=128)
+
+    @cached_property
+    def skyline(self) -> Notes:
+        """The highest note of each attack that no higher sounding note covers: what is heard as the melody."""
+        notes = self.pitched
+        if not len(notes.pitch):
+            return notes
+        cut = np.diff(notes.onset_sec) > SAME_ATTACK_SEC
+        of_note = np.concatenate([[0], np.cumsum(cut)])
+        order = np.lexsort((-notes.pitch, of_note))
+        top = order[np.concatenate([[0], np.flatnonzero(np.diff(of_note)) + 1])]
+        line = notes[top]
+        # A note is covered when an earlier, higher top note still sounds beyond half of it.
+        middle = line.onset_beat + 0.5 * line.duration_beat
+        n = len(line.pitch)
+        covered = np.zeros(n, dtype=bool)
+        end = line.end_beat
+        for back in range(1, min(n, 9)):
+            covered[back:] |= (line.pitch[:-back] > line.pitch[back:]) & (end[:-back] > middle[back:])
+        return line[~covered]
+
+    # ------------------------------------------------------------------------------------------------- verticals
+
+    @cached_property
+    def _changes(self) -> tuple[FloatArray, IntArray, IntArray, IntArray]:
+        """Times at which something starts or ends [c]; pitches used [p]; row and column of each start and end [2n]."""
+        notes = self.pitched
+        pitch, column = np.unique(notes.pitch, return_inverse=True)
+        times = np.concatenate([notes.onset_beat, notes.end_beat])
+        # Ticks are at least a thousandth of a beat apart: what lies closer is one instant.
+        change, row = np.unique(np.rint(times * 1e4).astype(np.int64), return_inverse=True)
+        return change / 1e4, pitch, row, np.tile(column, 2)
+
+    def _sounding(self) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
+        """Length [s] of each stretch, number [s, p] and summed velocity [s, p] of the notes on each pitch.
+
+        Comes in blocks, so that the longest piece needs no more memory than its notes.
+        """
+        change, pitch, row, column = self._changes
+        width, n_rows = len(pitch), len(change) - 1
+        if n_rows < 1:
+            return
+        length = np.diff(change)
+        n_notes = len(row) // 2
+        sign = np.repeat([1.0, -1.0], n_notes)
+        loud = sign * np.tile(self.pitched.velocity, 2)
+        if n_rows <= BLOCK_ROWS:
+            shape = (n_rows + 1, width)
+            cell = row * width + column
+            size = shape[0] * width
+            yield (
+                length,
+                np.bincount(cell, sign, size).reshape(shape).cumsum(axis=0)[:-1],
+                np.bincount(cell, loud, size).reshape(shape).cumsum(axis=0)[:-1],
+            )
+            return
+        order = np.argsort(row, kind="stable")
+        row, column, sign, loud = row[order], column[order], sign[order], loud[order]
+        count_before, loud_before = np.zeros(width), np.zeros(width)
+        for start in range(0, n_rows, BLOCK_ROWS):
+            stop = min(start + BLOCK_ROWS, n_rows)
+            part = slice(*np.searchsorted(row, [start, stop]))
+            cell = (row[part] - start) * width + column[part]
+            shape, size = (stop - start, width), (stop - start) * width
+            count = count_before + np.bincount(cell, sign[part], size).reshape(shape).cumsum(axis=0)
+            velocity = loud_before + np.bincount(cell, loud[part], size).reshape(shape).cumsum(axis=0)
+            count_before, loud_before = count[-1].copy(), velocity[-1].copy()
+            yield length[start:stop], count, velocity
+
+    @cached_property
+    def verticals(self) -> Verticals:
+        """Summary of what sounds together, stretch by stretch."""
+        pitch = self._changes[1]
+        in_class = pitch[:, None] % 12 == np.arange(12)
+        blocks = []
+        for length, count, _ in self._sounding():
+            on = count > 0.5
+            n_pitches = np.count_nonzero(on, axis=1)
+            some = n_pitches > 0
+            on = on[some]
+            classes = ((on @ in_class) > 0) @ _CLASS_BITS
+            lowest, highest = pitch[on.argmax(axis=1)], pitch[::-1][on[:, ::-1].argmax(axis=1)]
+            blocks.append(Verticals(length[some], n_pitches[some], classes, lowest, highest))
+        if not blocks:
+            none = np.empty(0, dtype=np.int64)
+            return Verticals(np.empty(0), none, none, none, none)
+        return blocks[0] if len(blocks) == 1 else Verticals(*map(np.concatenate, zip(*blocks, strict=True)))
+
+    @cached_property
+    def chord_type_beat(self) -> FloatArray:
+        """[11] beats during which each chord type of jSymbolic sounds."""
+        kind = harmony.pitch_class_set_type()[self.verticals.classes]
+        return np.bincount(kind[kind >= 0], self.verticals.duration_beat[kind >= 0], minlength=11)
+
+    @cached_property
+    def vertical_weight(self) -> FloatArray:
+        """[128] weight of each vertical interval: beats that it sounds times the mean velocity of its two notes."""
+        pitch = self._changes[1]
+        pairs = np.zeros((len(pitch), len(pitch)))
+        unison = 0.0
+        for length, count, velocity in self._sounding():
+            timed = count * length[:, None]
+            pairs += timed.T @ velocity
+            # Two notes on one pitch: count * (count - 1) / 2 pairs, each as loud as the mean of the notes there.
+            unison += float((np.maximum(count - 1.0, 0.0) * velocity * length[:, None]).sum()) / 2.0
+        pairs = (pairs + pairs.T) / 2.0
+        lower, upper = np.triu_indices(len(pitch), 1)
+        weight = np.bincount(pitch[upper] - pitch[lower], pairs[lower, upper], minlength=128)
+        weight[0] = unison
+        return weight
+
+    @cached_property
+    def wrapped_vertical_weight(self) -> FloatArray:
+        """[12] the same with intervals folded into an octave."""
+        return np.bincount(np.arange(128) % 12, self.vertical_weight, minlength=12)
+
+    # -------------------------------------------------------------------------------------------------- tonality
+
+    @cached_property
+    def class_weight(self) -> FloatArray:
+        """[12] beats that each pitch class sounds."""
+        return np.bincount(self.pitched.pitch % 12, self.pitched.duration_beat, minlength=12)
+
+    @cached_property
+    def key_strengths(self) -> FloatArray:
+        """[24] correlation with the major, then the minor key profiles; NaN without pitched notes."""
+        return harmony.key_strengths(self.class_weight)
+
+    @cached_property
+    def beat_classes(self) -> FloatArray:
+        """[ceil(n_beats), 12] beats that each pitch class sounds in each beat."""
+        notes = self.pitched
+        n_steps = max(int(np.ceil(self.n_beats - 1e-6)), 1)
+        start = np.clip(notes.onset_beat - self.start_beat, 0.0, None)
+        end = start + notes.duration_beat
+        first = np.minimum((start + 1e-6).astype(np.int64), n_steps - 1)
+        n_cells = np.clip(np.ceil(end - 1e-6).astype(np.int64) - first, 1, n_steps - first)
+        note = np.repeat(np.arange(len(first)), n_cells)
+        step = np.arange(len(note)) - np.repeat(np.cumsum(n_cells) - n_cells, n_cells) + first[note]
+        share = np.minimum(end[note], step + 1.0) - np.maximum(start[note], step)
+        cell = step * 12 + notes.pitch[note] % 12
+        return np.bincount(cell, np.maximum(share, 0.0), minlength=n_steps * 12).reshape(n_steps, 12)
+
+    @cached_property
+    def beat_centroids(self) -> FloatArray:
+        """[b, 6] tonal centroid of each beat in which something pitched sounds."""
+        weights = self.beat_classes
+        return harmony.tonal_centroid(weights[weights.any(axis=1)])
+
+    @cached_property
+    def beat_chords(self) -> IntArray:
+        """[ceil(n_beats)] chord label of each beat (:func:`muse.harmony.label_chords`)."""
+        return harmony.label_chords(self.beat_classes)
+
+    # ---------------------------------------------------------------------------------------------------- rhythm
+
+    @cached_property
+    def value_index(self) -> IntArray:
+        """[n] rhythmic value (0..11) nearest to the duration of each pitched note."""
+        return np.searchsorted(_VALUE_EDGES, self.pitched.duration_beat)
+
+    @cached_property
+    def value_counts(self) -> IntArray:
+        """[12] pitched notes of each rhythmic value."""
+        return np.bincount(self.value_index, minlength=12)
+
+    @cached_property
+    def meter_points(self) -> tuple[FloatArray, IntArray]:
+        """Beat [k] and metrical level [k] of bar lines (0), half bars (-1) and beats of the window's bars."""
+        piece = self.piece
+        beats: list[FloatArray] = []
+        levels: list[IntArray] = []
+        for bar in range(self.first_bar, self.stop_bar):
+            start, stop = piece.bar_start_beat[bar], piece.bar_start_beat[bar + 1]
+            step, level = _bar_levels(int(piece.bar_numerator[bar]), int(piece.bar_denominator[bar]))
+            points = start + step * np.arange(len(level))
+            keep = points < stop - 1e-6
+            beats.append(points[keep])
+            levels.append(level[keep])
+        beats.append(np.array([piece.bar_start_beat[self.stop_bar] if len(piece.bar_start_beat) else 0.0]))
+        levels.append(np.zeros(1, dtype=np.int64))
+        return np.concatenate(beats), np.concatenate(levels)
+
+    @cached_property
+    def syncopations(self) -> FloatArray:
+        """[n] metrical levels by which each pitched note anticipates a stronger position; 0 for the straight ones.
+
+        After Longuet-Higgins & Lee 1984: a note is syncopated when it lasts, or is followed by silence in its
+        instrument, over a position stronger than its own; its value is the difference of the two levels (bar line 0,
+        half bar -1, beat -2, half beat -3, anything else -4; without half bars one less from the beats on). Only
+        beats and stronger positions are looked at, so that triplets and unsteady playing do not count.
+        """
+        notes = self.pitched
+        points, levels = self.meter_points
+        onset = notes.onset_beat
+        end = np.fmax(notes.end_beat, self.next_attack_beat)
+        at = np.searchsorted(points, onset - ON_POSITION_BEAT)
+        stop = np.maximum(np.searchsorted(points, end - ON_POSITION_BEAT), at)
+        here = np.minimum(at, len(points) - 1)
+        on_point = np.abs(points[here] - onset) <= ON_POSITION_BEAT
+        # Notes between beats: the half beat of the beat before, else a weak position.
+        before = np.maximum(at - 1, 0)
+        after = np.minimum(before + 1, len(points) - 1)
+        half = np.abs(onset - (points[before] + points[after]) / 2.0) <= ON_POSITION_BEAT
+        weakest = int(levels.min()) if len(levels) else 0
+        own = np.where(on_point, levels[here], np.where(half, weakest - 1, weakest - 2))
+        start = at + on_point
+        strongest = np.full(len(onset), -9, dtype=np.int64)
+        for level in (-2, -1, 0):
+            passed = np.concatenate([[0], np.cumsum(levels == level)])
+            crosses = passed[stop] > passed[np.minimum(start, stop)]
+            strongest[crosses] = level
+        return np.maximum(strongest - own, 0).astype(np.float64)
+
+
+def _bar_levels(numerator: int, denominator: int) -> tuple[float, IntArray]:
+    """Length of the counted beat in quarter notes and level of each counted beat of a bar.
+
+    Compound meters (6, 9, 12 over 8 or 16) count in threes. Level 0 is the bar line, -1 the half bar (or any beat of a
+    bar without one), -2 the other beats.
+    """
+    unit = 4.0 / max(denominator, 1)
+    if denominator >= 8 and numerator > 3 and numerator % 3 == 0:
+        unit, numerator = 3.0 * unit, numerator // 3
+    numerator = max(numerator, 1)
+    level = np.full(numerator, -1, dtype=np.int64)
+    if numerator >= 4 and numerator % 2 == 0:
+        level[:] = -2
+        level[numerator // 2] = -1
+    level[0] = 0
+    return unit, level

@@ -1,0 +1,126 @@
+"""Scores to attribute values: :func:`extract` for one score, :class:`AttributeExtractor` for scikit-learn.
+
+Conventions
+-----------
+Values are float32 ``[n_windows, n_columns]``, NaN where an attribute is undefined (no notes, no chords ...); extraction
+never fails on a readable score. A window without any note has NaN everywhere but in counts and densities, which are 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from muse.attributes._window import Piece
+from muse.attributes.catalogue import ATTRIBUTES, Attribute, attribute
+from muse.errors import InputError
+from muse.score import Score, read_score
+
+__all__ = ["AttributeExtractor", "Attributes", "extract"]
+
+
+@dataclass(frozen=True, eq=False)
+class Attributes:
+    """Measured attributes of one score, window by window."""
+
+    values: NDArray[np.float32]
+    """float32 [n_windows, n_columns]; NaN where undefined."""
+    names: tuple[str, ...]
+    """Column names."""
+    start_bar: NDArray[np.int64]
+    """int [n_windows]: first bar of each window."""
+
+    def __len__(self) -> int:
+        """Number of windows."""
+        return len(self.values)
+
+    def __getitem__(self, name: str) -> NDArray[np.float32]:
+        """One attribute over the windows: float32 ``[n_windows]``, or ``[n_windows, size]`` of a whole histogram."""
+        if name in self.names:
+            column: NDArray[np.float32] = self.values[:, self.names.index(name)]
+            return column
+        columns = attribute(name).columns
+        missing = [column for column in columns if column not in self.names]
+        if missing:
+            raise InputError(f"{name!r} was not extracted here: ask for it in names=")
+        return np.asarray(self.values[:, [self.names.index(column) for column in columns]])
+
+    def __iter__(self) -> Iterator[str]:
+        """Column names."""
+        return iter(self.names)
+
+    def to_dict(self, window: int = 0) -> dict[str, float]:
+        """One window as name -> value; undefined values are NaN."""
+        return dict(zip(self.names, self.values[window].tolist(), strict=True))
+
+
+@lru_cache(maxsize=64)
+def _plan(names: tuple[str, ...] | None) -> tuple[tuple[str, ...], tuple[tuple[Attribute, slice, int | None], ...]]:
+    """Columns asked for, and how to fill them: attribute, where it goes, which of its columns (None: all)."""
+    columns: list[str] = []
+    steps: list[tuple[Attribute, slice, int | None]] = []
+    for name in [row.name for row in ATTRIBUTES] if names is None else names:
+        row = attribute(name)
+        start = len(columns)
+        if name == row.name:
+            columns += row.columns
+            steps.append((row, slice(start, len(columns)), None))
+        else:
+            columns.append(name)
+            steps.append((row, slice(start, start + 1), row.columns.index(name)))
+    return tuple(columns), tuple(steps)
+
+
+def extract(score: Score, *, names: Sequence[str] | None = None, bars: int | None = None) -> Attributes:
+    """Measure attributes of a score.
+
+    Parameters
+    ----------
+    score
+        The music, as :func:`muse.read_score` gives it.
+    names
+        Attributes or columns of the catalogue, in the order wanted; all of them when None. Only what these need is
+        computed.
+    bars
+        None: one window from the first onset to the last note's end. Otherwise one window per this many bars; the last
+        may be shorter. Windows hold the notes that start in them, cut at their end.
+
+    Returns
+    -------
+    Attributes
+        float32 ``[n_windows, n_columns]``.
+
+    Raises
+    ------
+    InputError
+        Unknown name, or ``bars`` below 1.
+
+    Examples
+    --------
+    >>> import symusic
+    >>> extract(symusic.Score(480), names=["Mean Pitch"]).values.shape
+    (1, 1)
+    """
+    if bars is not None and bars < 1:
+        raise InputError(f"bars={bars}: windows have at least one bar")
+    columns, steps = _plan(None if names is None else tuple(names))
+    windows = list(Piece.of(score).windows(bars))
+    values = np.full((len(windows), len(columns)), np.nan, dtype=np.float32)
+    with np.errstate(all="ignore"):
+        for row, window in zip(values, windows, strict=True):
+            results: dict[str, Any] = {}
+            for entry, place, part in steps:
+                if part is None:
+                    row[place] = entry.function(window)
+                else:
+                    if entry.name not in results:
+                        results[entry.name] = entry.function(window)
+                    row[place] = results[entry.name][part]
+    values[~np.isfinite(values)] = np.nan
+    return Attributes(values, columns, np.array([window.first_bar for window in windows], dtype=np.int64))

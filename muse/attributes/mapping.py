@@ -1,0 +1,746 @@
+"""Emotion <-> attributes: one fitted table, read both ways.
+
+:class:`EmotionMapper` learns from labelled windows of music how attributes go with emotion. Read forwards
+(:meth:`~EmotionMapper.target`), it says which attributes a piece must have to be heard as sad; backwards
+(:meth:`~EmotionMapper.predict`, :meth:`~EmotionMapper.describe`), which emotion measured attributes carry.
+
+Conventions
+-----------
+X
+    float [n_windows, n_attributes], columns in the order of ``attribute_names``, NaN where undefined.
+y
+    Quadrants ``"Q1".."Q4"`` (or any class labels, then without a plane and without :meth:`~EmotionMapper.target`), or
+    float [n_windows, 2] of valence and arousal in -1..1.
+level
+    An attribute on the scale on which all attributes can be compared: the normal score of its rank among the windows of
+    the *corpus*, the music that is to be composed. 0 is the corpus' median, -1.64 and 1.64 its 5 % and 95 % quantile.
+    A target given as a level therefore always lies where the corpus has music.
+domain
+    Where labelled music comes from. Attributes that mean the same everywhere (notes a second, register, mode) are
+    compared with the corpus by value; those whose scale is an artifact of how a dataset was made (velocities of a
+    transcriber, tempo of a beat tracker) by rank within their own domain (``rank_matched``).
+
+Method
+------
+Categorical form, after EmoGen (Kang et al. 2023, arXiv 2307.01229): importance of attributes by a random forest, the k
+most important kept (with the levers that listeners are known to hear always among them), class centers, and the real
+vector nearest to each. Continuous form: the level of attribute j at valence v and arousal a is
+
+.. math:: z_j(v, a) = n_j + \\text{intensity} \\cdot (b_{1j} v + b_{2j} a + b_{3j} v a)
+
+with coefficients by weighted ridge regression over all labelled windows, one intercept per domain. It passes (up to the
+ridge) through the class centers, is smooth, and monotone in v at fixed a and in a at fixed v. ``intensity`` > 1 goes
+beyond the centers, along the direction from the neutral point to them; under a linear discriminant model with common
+covariance this is the direction in which the class becomes clearer with the least loss of plausibility. It is cut back
+where the target would leave the corpus: per attribute to its 5..95 % range, as a whole to the Mahalanobis distance that
+95 % of its windows do not pass.
+
+Composing needs numpy alone: scikit-learn is imported by ``fit`` and ``predict``, never by ``load`` and ``target``.
+
+Contents: :class:`EmotionMapper`, :class:`AttributeTarget`, :data:`LEVERS`.
+"""
+
+from __future__ import annotations
+
+import csv
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from muse.emotion import QUADRANTS, Emotion, EmotionLike, EmotionPath, EmotionPathLike
+from muse.errors import InputError, MuseError
+
+if TYPE_CHECKING:
+    from muse.attributes.extract import Attributes
+
+__all__ = ["LEVERS", "AttributeTarget", "EmotionMapper", "NotFittedError"]
+
+Floats = NDArray[np.float64]
+
+LEVERS: Final = (
+    "Mean Tempo",
+    "Mode Clarity",
+    "Mean Pitch",
+    "Pitch Variability",
+    "Mean Dynamics",
+    "Note Density",
+    "Articulation",
+)
+"""Attributes that are in every target: what listeners were shown to hear (EMelodyGen's ablation), with note density
+and articulation."""
+
+N_BUCKETS: Final = 8
+SECTION_BARS: Final = 4
+
+_LEVEL_GRID: Final[Floats] = np.round(np.arange(-2.4, 2.401, 0.15), 2)
+"""Levels at which the quantiles of the corpus are stored."""
+_REACH_LEVEL: Final = 1.645
+"""Targets stay within the 5..95 % range of every attribute."""
+
+
+def _normal_cdf(level: Floats) -> Floats:
+    """Standard normal distribution function (Abramowitz & Stegun 7.1.26; absolute error below 1e-6)."""
+    x = np.abs(level) / np.sqrt(2.0)
+    t = 1.0 / (1.0 + 0.3275911 * x)
+    powers = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
+    upper = 0.5 * powers * np.exp(-x * x)
+    return np.where(level > 0, 1.0 - upper, upper)
+
+
+_GRID_SHARES: Final[Floats] = _normal_cdf(_LEVEL_GRID)
+
+
+class NotFittedError(MuseError, ValueError, AttributeError):
+    """The mapper has neither been fitted nor loaded."""
+
+
+@dataclass(frozen=True)
+class AttributeTarget:
+    """What a piece (or a section) is asked to measure, for a subset of the attributes. All tuples have one length.
+
+    Adherence is judged by ``value`` and the range; the generator is told ``bucket``.
+    """
+
+    names: tuple[str, ...]
+    value: tuple[float, ...]
+    """In the attribute's own unit."""
+    low: tuple[float, ...]
+    """Lower bound of the range that the bucket stands for."""
+    high: tuple[float, ...]
+    bucket: tuple[int, ...]
+    """0 (least) .. 7 (most), by the octiles of the corpus."""
+    weight: tuple[float, ...]
+    """0..1, how much the attribute matters for the emotion; the largest is 1."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, name: str) -> float:
+        """Value asked of an attribute; KeyError where it is left open."""
+        try:
+            return self.value[self.names.index(name)]
+        except ValueError:
+            raise KeyError(name) from None
+
+    def values(self) -> dict[str, float]:
+        """Value by attribute name."""
+        return dict(zip(self.names, self.value, strict=True))
+
+    def buckets(self) -> dict[str, int]:
+        """Bucket by attribute name."""
+        return dict(zip(self.names, self.bucket, strict=True))
+
+    def select(self, names: Sequence[str]) -> AttributeTarget:
+        """The part of the target that concerns `names`; the others are left open."""
+        rows = [i for i, name in enumerate(self.names) if name in set(names)]
+        columns = (self.names, self.value, self.low, self.high, self.bucket, self.weight)
+        return AttributeTarget(*(tuple(column[i] for i in rows) for column in columns))  # type: ignore[arg-type]
+
+    def to_dict(self) -> dict[str, dict[str, float]]:
+        """``{name: {"value", "low", "high", "bucket", "weight"}}``."""
+        rows = zip(self.names, self.value, self.low, self.high, self.bucket, self.weight, strict=True)
+        return {n: {"value": v, "low": lo, "high": hi, "bucket": b, "weight": w} for n, v, lo, hi, b, w in rows}
+
+
+class EmotionMapper:
+    """Emotion <-> attributes. A scikit-learn classifier that also says what to compose.
+
+    Parameters
+    ----------
+    attribute_names
+        Names of the columns of X; numbered where None.
+    rank_matched
+        Names of attributes that are compared with the corpus by rank within their domain instead of by value.
+    n_attributes
+        How many attributes a target holds, levers included; None = all.
+    intensity
+        How far targets go from the neutral point: 1 = to the class centers.
+    spread
+        Size of the random variation of targets, in units of the spread within a class.
+    alpha
+        Ridge penalty of the continuous form, in windows.
+    shrinkage
+        0..1, how much of the covariance within classes is taken from its diagonal.
+    n_trees
+        Trees of the random forest that measures importance.
+    random_state
+        Seed of the forest.
+
+    Attributes
+    ----------
+    classes_ : [n_classes]
+    n_features_in_ : int
+    quantiles_ : float [n_attributes, 33]
+        Corpus values at the levels -2.4, -2.25 .. 2.4.
+    neutral_ : float [n_attributes]
+        Level where there is neither valence nor arousal.
+    slopes_ : float [n_attributes, 3]
+        Change of level with valence, arousal and their product.
+    centers_ : float [n_classes, n_attributes]
+        Mean level of each class.
+    prototypes_ : float [n_classes, n_attributes]
+        Levels of the real window nearest to each center.
+    within_ : float [n_attributes, n_attributes]
+        Covariance of levels within classes (shrunk).
+    corpus_correlation_ : float [n_attributes, n_attributes]
+        Correlation of levels in the corpus (shrunk).
+    reach_ : float
+        Mahalanobis distance that 95 % of the corpus' windows do not pass.
+    importances_ : float [n_attributes]
+        Random-forest importance, sum 1.
+    chosen_ : bool [n_attributes]
+        Whether targets hold the attribute.
+
+    Examples
+    --------
+    >>> mapper = EmotionMapper.load()
+    >>> target = mapper.target("sad", np.random.default_rng(0))
+    >>> target["Mode Clarity"] < 0
+    True
+    """
+
+    n_features_in_: int
+
+    def __init__(
+        self,
+        *,
+        attribute_names: Sequence[str] | None = None,
+        rank_matched: Sequence[str] = (),
+        n_attributes: int | None = None,
+        intensity: float = 2.0,
+        spread: float = 0.4,
+        alpha: float = 1.0,
+        shrinkage: float = 0.1,
+        n_trees: int = 100,
+        random_state: int = 0,
+    ) -> None:
+        self.attribute_names = attribute_names
+        self.rank_matched = rank_matched
+        self.n_attributes = n_attributes
+        self.intensity = intensity
+        self.spread = spread
+        self.alpha = alpha
+        self.shrinkage = shrinkage
+        self.n_trees = n_trees
+        self.random_state = random_state
+
+    # ------------------------------------------------------------------------------------------------------- fitting
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        domain: Sequence[str] | None = None,
+        corpus: ArrayLike | None = None,
+    ) -> EmotionMapper:
+        """Learn from labelled windows.
+
+        Parameters
+        ----------
+        X
+            float [n, n_attributes].
+        y
+            Class labels [n], or float [n, 2] valence and arousal in -1..1.
+        sample_weight
+            float [n] >= 0.
+        domain
+            Name of each window's domain [n]; the first one's neutral point is the mapper's. None: all one domain.
+        corpus
+            float [m, n_attributes], windows of the music that is to be composed. None: X itself.
+
+        Raises
+        ------
+        ValueError
+            Shapes that do not fit, infinities, fewer than two classes.
+        """
+        from sklearn.ensemble import RandomForestClassifier
+        from sklearn.utils.multiclass import check_classification_targets
+        from sklearn.utils.validation import _check_sample_weight, check_array, check_consistent_length, validate_data
+
+        is_plane = isinstance(y, (np.ndarray, list, tuple)) and np.ndim(y) == 2 and np.shape(y)[1] == 2
+        plane = np.asarray(y) if is_plane else None
+        values = validate_data(self, X, ensure_all_finite="allow-nan", dtype=np.float64)
+        if plane is None:
+            if y is None:
+                raise ValueError("this EmotionMapper estimator requires y to be passed, but the target y is None")
+            from sklearn.utils.validation import column_or_1d
+
+            labels = column_or_1d(y, warn=True)
+            check_classification_targets(labels)
+            if labels.dtype.kind == "f":
+                check_array(labels.reshape(1, -1))
+        else:
+            plane = check_array(plane, dtype=np.float64)
+            labels = np.array([Emotion(*point).quadrant for point in plane])
+        check_consistent_length(values, labels)
+        weight = _check_sample_weight(sample_weight, values, dtype=np.float64, ensure_non_negative=True)
+        used = weight > 0
+        values, labels, weight = values[used], labels[used], weight[used]
+        domains = np.zeros(len(labels), dtype=int)
+        if domain is not None:
+            names = list(dict.fromkeys(domain))
+            domains = np.array([names.index(d) for d in domain])[used]
+        self.classes_, codes = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"need windows of at least two classes, got one class: {self.classes_.tolist()}")
+        if plane is None and set(self.classes_.tolist()) <= set(QUADRANTS):
+            plane = np.array([_point(label) for label in labels])
+        elif plane is not None:
+            plane = plane[used]
+
+        music = values if corpus is None else check_array(corpus, dtype=np.float64, ensure_all_finite="allow-nan")
+        self.quantiles_ = _quantiles(music, weight if corpus is None else None)
+        levels = self._levels(values, domains, weight)
+        self._fit_plane(levels, plane, codes, domains, weight)
+        self._fit_classes(levels, codes, domains, weight)
+
+        music_levels = _to_levels(music, self.quantiles_)
+        correlation = _covariance(np.nan_to_num(music_levels))
+        scale = np.sqrt(np.maximum(np.diag(correlation), 1e-12))
+        self.corpus_correlation_ = 0.9 * correlation / np.outer(scale, scale) + 0.1 * np.eye(len(scale))
+        inverse = np.linalg.inv(self.corpus_correlation_)
+        centered = np.nan_to_num(music_levels)
+        self.reach_ = float(np.sqrt(np.quantile(np.einsum("ni,ij,nj->n", centered, inverse, centered), 0.95)))
+
+        forest = RandomForestClassifier(self.n_trees, min_samples_leaf=2, random_state=self.random_state)
+        forest.fit(levels, codes, sample_weight=weight)
+        self.importances_ = forest.feature_importances_
+        self.chosen_ = self._choose()
+        return self
+
+    def _levels(self, values: Floats, domains: NDArray[np.int64], weight: Floats) -> Floats:
+        """Levels [n, n_attributes] of labelled windows; undefined values get the mean of their domain."""
+        levels = _to_levels(values, self.quantiles_)
+        by_rank = [i for i, name in enumerate(self._names) if name in set(self.rank_matched)]
+        for one in np.unique(domains):
+            rows = domains == one
+            if by_rank:
+                own = values[np.ix_(rows, by_rank)]
+                levels[np.ix_(rows, by_rank)] = _to_levels(own, _quantiles(own, weight[rows]))
+            part = levels[rows]
+            mass = np.isfinite(part) * weight[rows, None]
+            mean = (np.nan_to_num(part) * mass).sum(axis=0) / np.maximum(mass.sum(axis=0), 1e-12)
+            levels[rows] = np.where(np.isnan(part), mean, part)
+        return levels
+
+    def _fit_plane(
+        self,
+        levels: Floats,
+        plane: Floats | None,
+        codes: NDArray[np.int64],
+        domains: NDArray[np.int64],
+        weight: Floats,
+    ) -> None:
+        """Continuous form: weighted ridge on valence, arousal and their product, an intercept per domain."""
+        n_domains = int(domains.max()) + 1
+        if plane is None:
+            means = np.array(
+                [np.average(levels[codes == k], axis=0, weights=weight[codes == k]) for k in np.unique(codes)]
+            )
+            self.neutral_, self.slopes_ = means.mean(axis=0), np.zeros((levels.shape[1], 3))
+            self.domain_offsets_ = np.zeros((n_domains, levels.shape[1]))
+            return
+        terms = np.column_stack([plane, plane.prod(axis=1)])
+        design = np.column_stack([np.eye(n_domains)[domains], terms])
+        penalty = np.diag([1e-6] * n_domains + [self.alpha] * 3)
+        gram = design.T @ (weight[:, None] * design) + penalty
+        solution = np.linalg.solve(gram, design.T @ (weight[:, None] * levels))
+        self.neutral_ = solution[0]
+        self.slopes_ = solution[n_domains:].T
+        self.domain_offsets_ = solution[:n_domains] - solution[0]
+
+    def _fit_classes(
+        self, levels: Floats, codes: NDArray[np.int64], domains: NDArray[np.int64], weight: Floats
+    ) -> None:
+        """Categorical form: centers, nearest real vectors, common covariance within classes."""
+        levels = levels - self.domain_offsets_[domains]
+        self.centers_ = np.array(
+            [np.average(levels[codes == k], axis=0, weights=weight[codes == k]) for k in range(len(self.classes_))]
+        )
+        residual = levels - self.centers_[codes]
+        covariance = (weight[:, None] * residual).T @ residual / weight.sum()
+        diagonal = np.diag(np.maximum(np.diag(covariance), 1e-3))
+        self.within_ = (1 - self.shrinkage) * covariance + self.shrinkage * diagonal + 1e-6 * np.eye(len(covariance))
+        distance = np.array(
+            [np.where(codes == k, ((levels - c) ** 2).sum(axis=1), np.inf) for k, c in enumerate(self.centers_)]
+        )
+        self.prototypes_ = levels[distance.argmin(axis=1)]
+
+    def _choose(self) -> NDArray[np.bool_]:
+        """Levers, then attributes by importance, leaving out what says the same as a chosen one (|r| > 0.9)."""
+        n = self.n_features_in_
+        wanted = n if self.n_attributes is None else min(self.n_attributes, n)
+        levers = [i for i, name in enumerate(self._names) if name in LEVERS]
+        order = [*levers, *(i for i in np.argsort(-self.importances_, kind="stable") if i not in levers)]
+        chosen: list[int] = []
+        for i in order:
+            if len(chosen) >= max(wanted, len(levers)):
+                break
+            if i in levers or wanted == n or all(abs(self.corpus_correlation_[i, j]) <= 0.9 for j in chosen):
+                chosen.append(int(i))
+        return np.isin(np.arange(n), chosen)
+
+    # --------------------------------------------------------------------------------------- attributes -> emotion
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Most probable class of each window, [n]."""
+        winner = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[winner]
+
+    def predict_proba(self, X: ArrayLike) -> Floats:
+        """Probability of each class, float [n, n_classes]: linear discriminant analysis of levels, equal priors."""
+        logits = self.decision_function(X)
+        if logits.ndim == 1:
+            logits = np.column_stack([np.zeros(len(logits)), logits])
+        logits = logits - logits.max(axis=1, keepdims=True)
+        odds = np.exp(logits)
+        return odds / odds.sum(axis=1, keepdims=True)
+
+    def decision_function(self, X: ArrayLike) -> Floats:
+        """Discriminant scores, float [n, n_classes]; [n] (second against first class) where there are two."""
+        from sklearn.utils.validation import check_is_fitted, validate_data
+
+        check_is_fitted(self, "centers_")
+        values = validate_data(self, X, ensure_all_finite="allow-nan", dtype=np.float64, reset=False)
+        scores = self._scores(_to_levels(values, self.quantiles_))
+        return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
+
+    def _scores(self, levels: Floats) -> Floats:
+        levels = np.where(np.isnan(levels), self.neutral_, levels)
+        directions = np.linalg.solve(self.within_, self.centers_.T)  # [n_attributes, n_classes]
+        offsets = 0.5 * np.einsum("kj,jk->k", self.centers_, directions)
+        return levels @ directions - offsets
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Share of windows whose class is predicted right (scikit-learn's ``score``; no piece of music)."""
+        right = self.predict(X) == np.asarray(y)
+        return float(np.average(right, weights=None if sample_weight is None else np.asarray(sample_weight)))
+
+    def predict_plane(self, X: ArrayLike) -> Floats:
+        """Valence and arousal of each window, float [n, 2]: the mean of the quadrants' centers by probability."""
+        self._check_plane()
+        return self.predict_proba(X) @ np.array([_point(label) for label in self.classes_])
+
+    def describe(self, attributes: Attributes | Mapping[str, float], window: int | None = None) -> dict[str, Any]:
+        """Emotion of measured attributes, as ``muse analyze`` reports it.
+
+        Parameters
+        ----------
+        attributes
+            What :func:`muse.attributes.extract` measured, or values by name; what is absent counts as neutral.
+        window
+            Which window; None = the mean over all.
+
+        Returns
+        -------
+        dict
+            ``valence``, ``arousal`` (-1..1), ``quadrant``, ``probabilities`` by quadrant.
+        """
+        self._check_plane()
+        X = self._columns(attributes)
+        levels = _to_levels(X if window is None else X[window : window + 1], self.quantiles_)
+        scores = self._scores(levels)
+        odds = np.exp(scores - scores.max(axis=1, keepdims=True))
+        probabilities = (odds / odds.sum(axis=1, keepdims=True)).mean(axis=0)
+        valence, arousal = probabilities @ np.array([_point(label) for label in self.classes_])
+        return {
+            "valence": round(float(valence), 4),
+            "arousal": round(float(arousal), 4),
+            "quadrant": str(self.classes_[probabilities.argmax()]),
+            "probabilities": {str(k): round(float(p), 4) for k, p in zip(self.classes_, probabilities, strict=True)},
+        }
+
+    def _columns(self, attributes: Attributes | Mapping[str, float]) -> Floats:
+        """X [n_windows, n_attributes] with NaN for what was not measured."""
+        if isinstance(attributes, Mapping):
+            return np.array([[attributes.get(name, np.nan) for name in self._names]], dtype=np.float64)
+        where = {name: i for i, name in enumerate(attributes.names)}
+        measured = np.asarray(attributes.values, dtype=np.float64)
+        X = np.full((len(measured), len(self._names)), np.nan)
+        for j, name in enumerate(self._names):
+            if name in where:
+                X[:, j] = measured[:, where[name]]
+        return X
+
+    # --------------------------------------------------------------------------------------- emotion -> attributes
+
+    def target(
+        self,
+        emotion: EmotionPathLike,
+        rng: np.random.Generator | None = None,
+        *,
+        edges: Mapping[str, Sequence[float]] | None = None,
+        intensity: float | None = None,
+        spread: float | None = None,
+    ) -> AttributeTarget:
+        """What to ask of a piece that shall carry an emotion.
+
+        Parameters
+        ----------
+        emotion
+            Anything that :meth:`muse.emotion.EmotionPath.parse` reads; of a path its mean.
+        rng
+            Draws the variation around the center of the emotion; None = the center itself.
+        edges
+            Attribute name -> its seven inner octiles, where buckets are cut; only attributes with edges are asked
+            for. None: all, with the octiles of the corpus that the mapper was fitted with.
+        intensity, spread
+            Instead of the mapper's own.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit`` or ``load``.
+        InputError
+            The emotion cannot be read, or the mapper was fitted on other labels than quadrants or valence and arousal.
+        """
+        return self._target(self._draw(spread, rng), EmotionPath.parse(emotion).mean, edges, intensity)
+
+    def section_targets(
+        self,
+        emotion: EmotionPathLike,
+        n_bars: int,
+        rng: np.random.Generator | None = None,
+        *,
+        edges: Mapping[str, Sequence[float]] | None = None,
+        intensity: float | None = None,
+        spread: float | None = None,
+        section_bars: int = SECTION_BARS,
+    ) -> list[AttributeTarget]:
+        """One target per section of `section_bars` bars, each for the emotion in the section's middle.
+
+        All sections share one variation, so that a piece stays the same piece while its emotion moves. Pass the edges
+        of the section controls as `edges`. Called with a generator in the state in which :meth:`target` found it, the
+        variation is the same as the song's.
+        """
+        if n_bars < 1 or section_bars < 1:
+            raise InputError(f"{n_bars} bars in sections of {section_bars} cannot be planned, both must be at least 1")
+        path = EmotionPath.parse(emotion)
+        noise = self._draw(spread, rng)
+        middles = [min(first + section_bars / 2, n_bars) / n_bars for first in range(0, n_bars, section_bars)]
+        return [self._target(noise, path.at(middle), edges, intensity) for middle in middles]
+
+    def _draw(self, spread: float | None, rng: np.random.Generator | None) -> Floats:
+        """Variation of levels [n_attributes] along the covariance within classes, each at most 1.5 spreads."""
+        self._check_plane()
+        size = self.spread if spread is None else spread
+        if rng is None or size == 0:
+            return np.zeros(self.n_features_in_)
+        root = np.linalg.cholesky(self.within_)
+        noise = root @ rng.standard_normal(self.n_features_in_)
+        limit = 1.5 * np.sqrt(np.diag(self.within_))
+        return size * np.clip(noise, -limit, limit)
+
+    def _target(
+        self,
+        noise: Floats,
+        emotion: Emotion,
+        edges: Mapping[str, Sequence[float]] | None,
+        intensity: float | None,
+    ) -> AttributeTarget:
+        levels = self.levels_at(emotion, intensity) + noise
+        levels = np.clip(levels, -_REACH_LEVEL, _REACH_LEVEL)
+        names, value, low, high, bucket, weight = [], [], [], [], [], []
+        top = max(float(self.importances_[self.chosen_].max()), 1e-12)
+        for j in np.flatnonzero(self.chosen_):
+            name, quantiles = self._names[j], self.quantiles_[j]
+            if edges is not None and name not in edges:
+                continue
+            shares = np.arange(1, N_BUCKETS) / N_BUCKETS
+            cuts = np.interp(shares, _GRID_SHARES, quantiles) if edges is None else np.asarray(edges[name], float)
+            wanted = float(np.interp(levels[j], _LEVEL_GRID, quantiles))
+            index = int(np.searchsorted(cuts, wanted, side="right"))
+            bounds = np.concatenate([[min(quantiles[0], cuts[0])], cuts, [max(quantiles[-1], cuts[-1])]])
+            names.append(name)
+            value.append(wanted)
+            low.append(float(bounds[index]))
+            high.append(float(bounds[index + 1]))
+            bucket.append(index)
+            weight.append(float(self.importances_[j]) / top)
+        return AttributeTarget(tuple(names), tuple(value), tuple(low), tuple(high), tuple(bucket), tuple(weight))
+
+    def levels_at(self, emotion: EmotionLike, intensity: float | None = None) -> Floats:
+        """Levels [n_attributes] of an emotion without variation, held inside the corpus."""
+        self._check_plane()
+        point = Emotion.parse(emotion)
+        terms = np.array([point.valence, point.arousal, point.valence * point.arousal])
+        way = self.slopes_ @ terms
+        wanted = self.intensity if intensity is None else intensity
+        inverse = np.linalg.inv(self.corpus_correlation_)
+
+        def distance(size: float) -> float:
+            levels = np.clip(self.neutral_ + size * way, -_REACH_LEVEL, _REACH_LEVEL)
+            return float(np.sqrt(levels @ inverse @ levels))
+
+        size = wanted
+        while size > 0.5 and distance(size) > self.reach_:
+            size -= 0.05
+        return np.clip(self.neutral_ + size * way, -_REACH_LEVEL, _REACH_LEVEL)
+
+    def _check_plane(self) -> None:
+        if not hasattr(self, "centers_"):
+            raise NotFittedError("this EmotionMapper is not fitted yet: call fit or EmotionMapper.load first")
+        if not set(self.classes_.tolist()) <= set(QUADRANTS):
+            raise InputError(
+                f"classes {self.classes_.tolist()} have no place in the plane; fit on Q1..Q4 or on valence and arousal"
+            )
+
+    # -------------------------------------------------------------------------------------------------- persistence
+
+    def save(self, folder: str | Path) -> None:
+        """Write the fitted table as readable ``mapping.json``, ``mapping.csv`` and two covariance tables."""
+        self._check_plane()
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        parameters = {n: list(v) if isinstance(v, tuple) else v for n, v in self.get_params().items()}
+        parameters.pop("attribute_names")
+        document = {"parameters": parameters, "classes": self.classes_.tolist(), "reach": round(self.reach_, 6)}
+        (folder / "mapping.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        columns: dict[str, Floats] = {"chosen": self.chosen_.astype(float), "importance": self.importances_}
+        columns |= {"neutral": self.neutral_}
+        columns |= {f"slope_{n}": self.slopes_[:, i] for i, n in enumerate(("valence", "arousal", "product"))}
+        columns |= {f"center_{k}": self.centers_[i] for i, k in enumerate(self.classes_)}
+        columns |= {f"prototype_{k}": self.prototypes_[i] for i, k in enumerate(self.classes_)}
+        columns |= {f"corpus_at_{level:+.2f}": self.quantiles_[:, i] for i, level in enumerate(_LEVEL_GRID)}
+        _write_table(folder / "mapping.csv", self._names, columns)
+        for name, matrix in (("within", self.within_), ("corpus_correlation", self.corpus_correlation_)):
+            _write_table(folder / f"mapping_{name}.csv", self._names, dict(zip(self._names, matrix, strict=True)))
+
+    @classmethod
+    def load(cls, folder: str | Path | None = None) -> EmotionMapper:
+        """Read a fitted mapper (default: the one that comes with Muse). Needs numpy alone.
+
+        Raises
+        ------
+        InputError
+            A file is missing or is not what :meth:`save` writes.
+        """
+        if folder is None:
+            from muse.checkpoint import data_path
+
+            folder = data_path("attributes")
+        folder = Path(folder)
+        try:
+            document = json.loads((folder / "mapping.json").read_text(encoding="utf-8"))
+            names, columns = _read_table(folder / "mapping.csv")
+            mapper = cls(attribute_names=tuple(names), **document["parameters"])
+            mapper.rank_matched = tuple(mapper.rank_matched)
+            mapper.classes_ = np.array(document["classes"])
+            mapper.n_features_in_ = len(names)
+            mapper.reach_ = float(document["reach"])
+            mapper.chosen_ = columns["chosen"] > 0
+            mapper.importances_, mapper.neutral_ = columns["importance"], columns["neutral"]
+            mapper.slopes_ = np.column_stack([columns[f"slope_{n}"] for n in ("valence", "arousal", "product")])
+            mapper.centers_ = np.array([columns[f"center_{k}"] for k in document["classes"]])
+            mapper.prototypes_ = np.array([columns[f"prototype_{k}"] for k in document["classes"]])
+            mapper.quantiles_ = np.column_stack([columns[f"corpus_at_{level:+.2f}"] for level in _LEVEL_GRID])
+            mapper.within_, mapper.corpus_correlation_ = (
+                np.column_stack([table[name] for name in names])
+                for table in (_read_table(folder / f"mapping_{n}.csv")[1] for n in ("within", "corpus_correlation"))
+            )
+        except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
+            raise InputError(
+                f"{folder}: holds no fitted emotion mapping ({type(error).__name__}: {error}); "
+                "make one with 'muse train mapping' or EmotionMapper.save"
+            ) from error
+        return mapper
+
+    # --------------------------------------------------------------------- scikit-learn's protocol, without its import
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        if self.attribute_names is not None:
+            return tuple(self.attribute_names)
+        return tuple(f"attribute {i}" for i in range(self.n_features_in_))
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Parameters by name."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def set_params(self, **params: Any) -> EmotionMapper:
+        """Set parameters by name."""
+        known = self.get_params()
+        for name, value in params.items():
+            if name not in known:
+                raise ValueError(
+                    f"Invalid parameter {name!r} for estimator EmotionMapper. Valid parameters: {sorted(known)}"
+                )
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        defaults = inspect.signature(type(self)).parameters
+        changed = {
+            n: v for n, v in self.get_params().items() if v is not defaults[n].default and v != defaults[n].default
+        }
+        return f"EmotionMapper({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "centers_")
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
+
+        return Tags(
+            estimator_type="classifier",
+            target_tags=TargetTags(required=True),
+            classifier_tags=ClassifierTags(),
+            input_tags=InputTags(allow_nan=True),
+        )
+
+
+def _point(quadrant: str) -> tuple[float, float]:
+    emotion = Emotion.parse(str(quadrant))
+    return emotion.valence, emotion.arousal
+
+
+def _quantiles(values: Floats, weight: Floats | None = None) -> Floats:
+    """Values at the levels of the grid, [n_attributes, 33]; 0 for an attribute that is never defined."""
+    weight = np.ones(len(values)) if weight is None else weight
+    result = np.zeros((values.shape[1], len(_LEVEL_GRID)))
+    for j, column in enumerate(values.T):
+        defined = np.isfinite(column) & (weight > 0)
+        if defined.any():
+            # The inverted distribution function is the one definition under which a weight of 2 is a window twice.
+            result[j] = np.quantile(column[defined], _GRID_SHARES, method="inverted_cdf", weights=weight[defined])
+    return result
+
+
+def _to_levels(values: Floats, quantiles: Floats) -> Floats:
+    """Levels of values, [n, n_attributes]; NaN stays. A value that many windows share gets the middle of its levels."""
+    levels = np.full(values.shape, np.nan)
+    for j in range(values.shape[1]):
+        knots, place, counts = np.unique(quantiles[j], return_inverse=True, return_counts=True)
+        middle = np.bincount(place, weights=_LEVEL_GRID) / counts
+        defined = np.isfinite(values[:, j])
+        levels[defined, j] = np.interp(values[defined, j], knots, middle)
+    return levels
+
+
+def _covariance(levels: Floats) -> Floats:
+    centered = levels - levels.mean(axis=0)
+    return centered.T @ centered / max(len(levels), 1)
+
+
+def _write_table(path: Path, names: Sequence[str], columns: Mapping[str, Floats]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["attribute", *columns])
+        for i, name in enumerate(names):
+            writer.writerow([name, *(f"{column[i]:.6g}" for column in columns.values())])
+
+
+def _read_table(path: Path) -> tuple[list[str], dict[str, Floats]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    names = [row[0] for row in rows[1:]]
+    numbers = np.array([[float(cell) for cell in row[1:]] for row in rows[1:]])
+    return names, {name: numbers[:, i] for i, name in enumerate(rows[0][1:])}

@@ -1,0 +1,568 @@
+"""The ``muse`` command: one Typer command per verb. It formats and exits; the library decides.
+
+Conventions
+-----------
+exit code
+    0; 2 with one clear line on stderr; 130 after Ctrl-C. Nothing is left half-written in any case.
+``--json``
+    Exactly one JSON document on stdout. Everything else (log, progress) goes to stderr, progress only to a terminal.
+imports
+    Every command imports what it needs when it runs, so that ``muse --help`` is instant.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import math
+import os
+import platform
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias
+
+import typer
+
+from muse import __version__
+from muse.errors import InputError, MuseError
+
+if TYPE_CHECKING:
+    from muse.attributes.mapping import EmotionMapper
+    from muse.composer import Composition
+
+__all__ = ["app", "main"]
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with (done, total); both in the unit that the library counts."""
+
+
+def _group(help_text: str) -> typer.Typer:
+    return typer.Typer(help=help_text, add_completion=False, no_args_is_help=True, rich_markup_mode=None)
+
+
+app = _group("Turn an emotion into symbolic music, and tell which emotion a piece carries.")
+corpus_app = _group("Make training data from folders of MIDI files, or describe it.")
+train_app = _group("Fit the emotion mapping or train the generator.")
+app.add_typer(corpus_app, name="corpus")
+app.add_typer(train_app, name="train")
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+CheckpointOption = Annotated[
+    str, typer.Option("--checkpoint", metavar="NAME|DIR", help="Generator: a name such as small, or a folder.")
+]
+ConfigOption = Annotated[
+    str | None,
+    typer.Option(
+        "--config", metavar="F.json", help="JSON object of further arguments; options given here go before it."
+    ),
+]
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit; see the module's conventions for codes."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = app(arguments or ["--help"], prog_name="muse", standalone_mode=False)
+        sys.stdout.flush()
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    except BrokenPipeError:  # the reader of our output has gone; it wants no message
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except MuseError as error:
+        code = _complain(str(error))
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        code = _complain(f"{where}{error.strerror or error}")
+    except Exception as error:
+        if hasattr(error, "format_message"):  # Typer's own usage errors
+            code = _complain(f"{error.format_message()} (muse --help lists commands and options)")
+        elif os.environ.get("MUSE_DEBUG"):
+            raise
+        else:
+            code = _complain(
+                f"internal error, please report it: {type(error).__name__}: {error} (MUSE_DEBUG=1 tells where)"
+            )
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(message: str) -> int:
+    print(f"muse: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+    return 2
+
+
+def _print_json(document: object) -> None:
+    typer.echo(json.dumps(_plain(document), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    """The same in JSON's types: numpy numbers and arrays by their Python values, NaN and infinity as null."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def _log(message: str) -> None:
+    typer.echo(message, err=True)
+
+
+@contextlib.contextmanager
+def _progress(task: str) -> Iterator[Progress | None]:
+    """A progress bar on stderr, or None where nobody would see it."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"))
+    with Progress(
+        *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True), transient=True
+    ) as bar:
+        row = bar.add_task(task, total=1)
+        yield lambda done, total: bar.update(row, completed=done, total=max(total, 1))
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """Only the options that were given, so that defaults stay the library's."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"muse {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+# ------------------------------------------------------------------------------------------------------------- compose
+
+
+@app.command()
+def compose(
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", metavar="OUT.mid", help="MIDI file; {emotion} stands for the emotion asked for."
+        ),
+    ],
+    emotion: Annotated[
+        list[str] | None,
+        typer.Option("--emotion", metavar="WORD|Q1..Q4", help="Emotion; several give a piece each (see --output)."),
+    ] = None,
+    valence: Annotated[float | None, typer.Option(metavar="V", help="Pleasantness, -1..1; needs --arousal.")] = None,
+    arousal: Annotated[float | None, typer.Option(metavar="A", help="Activation, -1..1; needs --valence.")] = None,
+    arc: Annotated[
+        str | None, typer.Option(metavar="E>E...", help="Emotions in turn, for example 'calm>tense>triumphant'.")
+    ] = None,
+    genre: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Genre; an unknown one lists those that are known.")
+    ] = None,
+    instruments: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,...", help="General MIDI names, families or programs, for example piano,violin."),
+    ] = None,
+    key: Annotated[str | None, typer.Option(metavar="KEY", help="Key, for example C, Am, F#m.")] = None,
+    tempo: Annotated[float | None, typer.Option(metavar="BPM", help="Quarter notes a minute.")] = None,
+    time_signature: Annotated[
+        str | None, typer.Option("--time-signature", metavar="N/D", help="Meter, for example 3/4.")
+    ] = None,
+    bars: Annotated[int | None, typer.Option(metavar="N", help="Number of bars; 16 when not given.")] = None,
+    candidates: Annotated[int, typer.Option(metavar="N", help="Pieces to make; the best is written.")] = 4,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="The same seed gives the same file.")] = None,
+    temperature: Annotated[float | None, typer.Option(metavar="T", help="Boldness of sampling.")] = None,
+    top_p: Annotated[
+        float | None, typer.Option("--top-p", metavar="P", help="Share of probability to sample from, 0..1.")
+    ] = None,
+    guidance: Annotated[
+        float | None, typer.Option(metavar="G", help="How strongly the request pulls; 1 is no extra pull.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="ATTRIBUTE=VALUE", help="Ask for an attribute, for example 'Mean Pitch=72'; repeatable."
+        ),
+    ] = None,
+    checkpoint: CheckpointOption = "small",
+    sheet: Annotated[str | None, typer.Option(metavar="F.musicxml", help="Write notation as well.")] = None,
+    plot: Annotated[str | None, typer.Option(metavar="F.png", help="Draw the piano roll as well (PNG or SVG).")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compose a piece from an emotion and write it as MIDI."""
+    requests = _requests(emotion, valence, arousal, arc)
+    fields = _given(
+        genre=genre, tempo_bpm=tempo, key=key, time_signature=time_signature, instruments=instruments, bars=bars
+    )
+    attributes = _assignments(set_ or [])
+
+    from muse.intent import Intent
+
+    intents = [Intent(emotion=wanted, attributes=attributes, **fields) for _, wanted in requests]
+    outputs = [_Outputs.of(name, output, sheet, plot, several=len(requests) > 1) for name, _ in requests]
+
+    from muse.composer import Composer, Sampling
+
+    sampling = Sampling(**_given(temperature=temperature, top_p=top_p, guidance=guidance))
+    composer = Composer.from_pretrained(checkpoint)
+    documents = []
+    for (name, _), intent, files in zip(requests, intents, outputs, strict=True):
+        with _progress(f"composing {name}") as progress:
+            piece = composer.compose(intent, n_candidates=candidates, sampling=sampling, seed=seed, progress=progress)
+        files.write(piece, title=name)
+        documents.append({"output": files.midi, **piece.to_json()})
+        if not as_json:
+            typer.echo(f"{files.midi}\n{piece.report()}")
+    if as_json:
+        _print_json(documents if len(documents) > 1 else documents[0])
+
+
+def _requests(
+    emotions: list[str] | None, valence: float | None, arousal: float | None, arc: str | None
+) -> list[tuple[str, str | tuple[float, float] | None]]:
+    """(name, emotion as Intent reads it) of every piece that is asked for."""
+    ways = [way for way, given in (("--emotion", emotions), ("--arc", arc)) if given]
+    if valence is not None or arousal is not None:
+        ways.append("--valence and --arousal")
+    if len(ways) > 1:
+        raise InputError(f"{', '.join(ways)} contradict one another; give the emotion in one way")
+    if (valence is None) != (arousal is None):
+        raise InputError("--valence and --arousal belong together; give both, each in -1..1")
+    if valence is not None and arousal is not None:
+        return [(f"valence {valence:+g}, arousal {arousal:+g}", (valence, arousal))]
+    if arc:
+        return [(arc, arc)]
+    return [(word, word) for word in emotions or []] or [("no emotion asked for", None)]
+
+
+def _assignments(texts: Sequence[str]) -> dict[str, float]:
+    """``["Mean Pitch=72"]`` -> ``{"Mean Pitch": 72.0}``, every fault of them reported at once."""
+    values, faults = {}, []
+    for text in texts:
+        name, equals, number = text.rpartition("=")
+        try:
+            if not equals:
+                raise ValueError
+            values[name.strip()] = float(number)
+        except ValueError:
+            faults.append(f"{text!r} is not ATTRIBUTE=NUMBER, for example 'Mean Pitch=72'")
+    if faults:
+        raise InputError(f"--set: {'; '.join(faults)}")
+    return values
+
+
+@dataclass(frozen=True)
+class _Outputs:
+    """Files of one piece, checked before anything is composed."""
+
+    midi: Path
+    sheet: Path | None
+    plot: Path | None
+
+    @classmethod
+    def of(cls, name: str, output: str, sheet: str | None, plot: str | None, *, several: bool) -> _Outputs:
+        from muse.render import PICTURE_SUFFIXES, SHEET_SUFFIXES
+
+        def path(option: str, text: str | None, suffixes: tuple[str, ...]) -> Path | None:
+            if text is None:
+                return None
+            if several and "{emotion}" not in text:
+                raise InputError(
+                    f"{option} {text}: several pieces need {{emotion}} in the name, for example out/{{emotion}}.mid"
+                )
+            path = Path(text.replace("{emotion}", re.sub(r"[^\w.+-]+", "-", name).strip("-")))
+            if path.suffix.lower() not in suffixes:
+                raise InputError(f"{option} {path}: the name must end in {' or '.join(suffixes)}")
+            if path.is_dir():
+                raise InputError(f"{option} {path}: is a folder")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return path
+
+        midi = path("--output", output, (".mid", ".midi"))
+        return cls(midi or Path(), path("--sheet", sheet, SHEET_SUFFIXES), path("--plot", plot, PICTURE_SUFFIXES))
+
+    def write(self, piece: Composition, *, title: str) -> None:
+        from muse.render import piano_roll, write_musicxml
+
+        piece.save(self.midi)
+        if self.sheet:
+            write_musicxml(piece.best.score, self.sheet, title=title)
+        if self.plot:
+            piano_roll(piece.best.score, self.plot, title=title)
+
+
+# ------------------------------------------------------------------------------------------------------------- analyze
+
+
+@app.command()
+def analyze(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="MIDI files.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Tell emotion, key, tempo, length and attributes of MIDI files."""
+    from muse.attributes.mapping import EmotionMapper
+
+    mapper = EmotionMapper.load()
+    rows: list[dict[str, Any]] = []
+    with _progress("analyzing") as progress:
+        for i, file in enumerate(files):
+            try:
+                rows.append({"file": file, **_analysis(file, mapper)})
+            except MuseError as error:
+                rows.append({"file": file, "error": " ".join(str(error).split())})
+            if progress:
+                progress(i + 1, len(files))
+    if as_json:
+        _print_json(rows)
+    else:
+        _print_analysis(rows)
+    if any("error" in row for row in rows):
+        for row in rows:
+            if "error" in row:
+                _complain(row["error"])
+        raise typer.Exit(2)
+
+
+def _analysis(file: str, mapper: EmotionMapper) -> dict[str, Any]:
+    """One row of the JSON of ``analyze``."""
+    from muse.attributes import extract
+    from muse.harmony import estimate_key
+    from muse.score import bar_grid, mean_tempo_bpm, note_array, read_score
+
+    score = read_score(file)
+    notes = note_array(score)
+    if not len(notes):
+        raise InputError(f"{file}: has no notes, so there is nothing to analyze")
+    attributes = extract(score)
+    key = estimate_key(notes)
+    return {
+        "emotion": mapper.describe(attributes),
+        "attributes": attributes.to_dict(),
+        "key": None if key is None else str(key),
+        "tempo": round(mean_tempo_bpm(score), 2),
+        "bars": bar_grid(score).n_bars,
+        "duration_s": round(float((notes["onset_sec"] + notes["duration_sec"]).max()), 3),
+        "n_notes": len(notes),
+    }
+
+
+def _print_analysis(rows: Sequence[Mapping[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("file", "emotion", "valence", "arousal", "key", "tempo", "bars", "length", "notes"):
+        table.add_column(heading, justify="left" if heading in ("file", "emotion", "key") else "right")
+    for row in rows:
+        if "error" in row:
+            table.add_row(row["file"], "error")
+            continue
+        emotion, minutes = row["emotion"], divmod(round(row["duration_s"]), 60)
+        quadrant = emotion["quadrant"]
+        table.add_row(
+            row["file"],
+            f"{quadrant} ({emotion['probabilities'][quadrant]:.0%})",
+            f"{emotion['valence']:+.2f}",
+            f"{emotion['arousal']:+.2f}",
+            row["key"] or "-",
+            f"{row['tempo']:.0f}",
+            str(row["bars"]),
+            f"{minutes[0]}:{minutes[1]:02d}",
+            str(row["n_notes"]),
+        )
+    Console().print(table)
+
+
+# -------------------------------------------------------------------------------------------------------------- corpus
+
+
+@corpus_app.command("build")
+def corpus_build(
+    sources: Annotated[list[str], typer.Argument(metavar="SRC...", help="Folders of MIDI files, labels as they come.")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the dataset; an old run is resumed.")
+    ],
+    licence: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CLASS", help="Take only permissive, copyleft, nc or unclear; repeatable."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(metavar="N", help="Take at most N songs of each corpus.")] = None,
+    processes: Annotated[
+        int | None, typer.Option(metavar="N", help="Worker processes; one per core when not given.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Clean, align, cut and label MIDI files into Parquet shards."""
+    from muse.corpus import build_corpus
+    from muse.corpus.build import Settings
+
+    options = _given(licence_classes=licence, limit=limit, n_processes=processes)
+    settings = Settings(**_config(config, Settings))
+    with _progress("building") as progress:
+        document = build_corpus(sources, output, settings=settings, progress=progress, **options)
+    _print_document(document, as_json)
+
+
+@corpus_app.command("info")
+def corpus_info(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="Folder that `muse corpus build` made.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Count what a dataset holds, by source, licence, split and label."""
+    from muse import corpus
+
+    _print_document(corpus.corpus_info(folder), as_json)
+
+
+def _print_document(document: Mapping[str, Any], as_json: bool) -> None:
+    """A mapping as JSON, or as indented lines for people."""
+    if as_json:
+        _print_json(document)
+    else:
+        typer.echo("\n".join(_lines(_plain(document))))
+
+
+def _lines(value: Any, indent: str = "") -> Iterator[str]:
+    for name, item in (
+        value.items() if isinstance(value, dict) else ((f"{i + 1}.", item) for i, item in enumerate(value))
+    ):
+        if isinstance(item, (dict, list)) and item:
+            yield f"{indent}{name}"
+            yield from _lines(item, indent + "  ")
+        else:
+            shown = "-" if item is None or item in ({}, []) else f"{item:.4g}" if isinstance(item, float) else item
+            yield f"{indent}{name}: {shown}"
+
+
+# -------------------------------------------------------------------------------------------------------------- train
+
+
+@train_app.command("mapping")
+def train_mapping(
+    corpora: Annotated[
+        list[str], typer.Argument(metavar="SRC...", help="Labelled corpora: EMOPIA, VGMIDI, MemoMusic.")
+    ],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the tables and the report.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit the emotion mapping on labelled corpora and write its tables and report."""
+    from muse.attributes.mapping import fit_mapping
+
+    _print_document(fit_mapping(corpora, output, **_config(config, fit_mapping)), as_json)
+
+
+@train_app.command("generator")
+def train_generator(
+    corpus: Annotated[str, typer.Argument(metavar="DIR", help="Dataset that `muse corpus build` made.")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint; an old run is resumed.")
+    ],
+    size: Annotated[str | None, typer.Option(metavar="NAME", help="tiny, small or base.")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a generator and write it with card, metrics and tokenizer."""
+    from muse.generator.train import train
+
+    _print_document(train(corpus, output, **{**_config(config, train), **_given(size=size)}), as_json)
+
+
+def _config(file: str | None, function: Callable[..., Any], taken: Sequence[str] = ()) -> dict[str, Any]:
+    """Keyword arguments from a JSON file, checked against the signature that they are for."""
+    if file is None:
+        return {}
+    try:
+        config = json.loads(Path(file).read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{file}, line {error.lineno}: not JSON ({error.msg})") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{file}: not a text file") from None
+    if not isinstance(config, dict):
+        raise InputError(f"{file}: holds a {type(config).__name__}, needs an object of argument names and values")
+    legal = [name for name in inspect.signature(function).parameters if name not in taken]
+    if unknown := [name for name in config if name not in legal]:
+        raise InputError(f"{file}: unknown {', '.join(unknown)}; legal are {', '.join(legal)}")
+    return config
+
+
+# --------------------------------------------------------------------------------------------- evaluate, bench, info
+
+
+@app.command()
+def evaluate(
+    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the report.")],
+    corpora: Annotated[
+        str, typer.Option(metavar="DIR", help="Folder with emopia-nc and vgmidi-unclear, for the judge.")
+    ],
+    checkpoint: CheckpointOption = "small",
+    pieces: Annotated[int | None, typer.Option(metavar="N", help="Pieces per quadrant.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge how well the composer follows the emotion asked for, and write the report."""
+    from muse.composer import Composer
+    from muse.evaluate import emotion_control_report
+
+    composer = Composer.from_pretrained(checkpoint)
+    with _progress("evaluating") as progress:
+        report = emotion_control_report(composer, corpora, output, progress=progress, **_given(n_pieces=pieces))
+    _print_document(report, as_json)
+
+
+@app.command()
+def bench(
+    checkpoint: CheckpointOption = "small",
+    as_json: JsonOption = False,
+) -> None:
+    """Measure speed: our sampler beside transformers' generate, attribute extraction, the whole command."""
+    from muse.bench import run_bench
+
+    with _progress("measuring") as progress:
+        result = run_bench(checkpoint, progress=progress)
+    _print_document(result, as_json)
+
+
+@app.command()
+def info(as_json: JsonOption = False) -> None:
+    """Tell versions, device, checkpoints and where tables lie; for bug reports."""
+    import torch
+
+    from muse.attributes import ATTRIBUTES
+    from muse.checkpoint import data_path
+    from muse.emotion import emotion_words
+
+    checkpoints = data_path("checkpoints")
+    document = {
+        "muse": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: metadata.version(name) for name in ("torch", "numpy", "symusic", "miditok", "transformers")},
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "threads": torch.get_num_threads(),
+        "checkpoints": sorted(path.parent.name for path in checkpoints.glob("*/config.json")),
+        "data": str(checkpoints.parent),
+        "attributes": len(ATTRIBUTES),
+        "emotion_words": len(emotion_words()),
+    }
+    _print_document(document, as_json)

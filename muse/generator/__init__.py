@@ -1,0 +1,1 @@
+"""The generator: model sizes, the sampler that decodes them, and their training."""

@@ -1,0 +1,229 @@
+"""Music made visible: a piano roll as a picture, and MusicXML for notation programs.
+
+Conventions
+-----------
+bar
+    Counted from 1 in pictures, as musicians do.
+pitch
+    MIDI number, 60 = C4 (middle C); lines are drawn at every C.
+velocity
+    1..127, shown as strength of color: the louder, the darker.
+instrument
+    One color each, in the order of first use; drums are gray.
+picture
+    PNG or SVG, the same bytes for the same score.
+
+matplotlib and music21 are loaded by the functions that need them, and matplotlib's global state is left alone.
+
+Contents: :func:`piano_roll`, :func:`write_musicxml`.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from muse.errors import InputError
+from muse.harmony import PITCH_CLASS_NAMES, estimate_key
+from muse.score import DRUMS, Score, bar_grid, mean_tempo_bpm, note_array, write_score
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["PICTURE_SUFFIXES", "SHEET_SUFFIXES", "piano_roll", "write_musicxml"]
+
+PICTURE_SUFFIXES = (".png", ".svg")
+SHEET_SUFFIXES = (".musicxml", ".xml")
+
+# Strong, distinct hues that also differ in lightness, so that they survive color blindness (after Okabe & Ito 2008).
+_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7b3294", "#8c510a")
+_DRUM_COLOR = "#777777"
+_WIDTH_PER_BAR_INCH, _MIN_WIDTH_INCH, _MAX_WIDTH_INCH = 0.75, 7.0, 40.0
+_DPI = 120
+
+
+def piano_roll(
+    score: Score, path: str | Path | None = None, *, title: str | None = None, suffix: str = ".png"
+) -> bytes:
+    """Draw a score as a piano roll: bars to the right, pitch upwards, loudness as strength of color.
+
+    Parameters
+    ----------
+    score
+        Any score; one without notes gives an empty grid.
+    path
+        Where to write the picture, PNG or SVG by its ending; nothing is written when None.
+    title
+        First part of the heading; tempo, meter and key as found in the score follow it.
+    suffix
+        Format when there is no path: ``".png"`` or ``".svg"``.
+
+    Returns
+    -------
+    bytes
+        The picture; the same score gives the same bytes.
+
+    Raises
+    ------
+    InputError
+        The ending is neither .png nor .svg, or the file cannot be written.
+    """
+    suffix = (Path(path).suffix if path is not None else suffix).lower()
+    if suffix not in PICTURE_SUFFIXES:
+        raise InputError(f"{path or suffix}: a picture ends in {' or '.join(PICTURE_SUFFIXES)}, not in {suffix!r}")
+    from matplotlib import rc_context
+
+    buffer = io.BytesIO()
+    # A fixed salt and no date make the bytes a function of the score alone; text stays text in SVG.
+    with rc_context({"svg.hashsalt": "muse", "svg.fonttype": "none"}):
+        metadata = {"Date": None} if suffix == ".svg" else {"Software": None}
+        _draw(score, title).savefig(buffer, format=suffix[1:], dpi=_DPI, metadata=metadata)
+    data = buffer.getvalue()
+    if path is not None:
+        _write(Path(path), data)
+    return data
+
+
+def _draw(score: Score, title: str | None) -> Figure:
+    from matplotlib.collections import PolyCollection
+    from matplotlib.colors import to_rgb
+    from matplotlib.figure import Figure  # a bare Figure draws with Agg and touches no global state
+    from matplotlib.patches import Patch
+
+    notes, grid = note_array(score), bar_grid(score)
+    n_bars = max(grid.n_bars, 1)
+    starts = grid.start_beat if grid.n_bars else np.array([0.0, 4.0])
+    width = float(np.clip(_WIDTH_PER_BAR_INCH * n_bars, _MIN_WIDTH_INCH, _MAX_WIDTH_INCH))
+    figure = Figure(figsize=(width, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+
+    programs = list(dict.fromkeys(int(program) for program in notes["program"]))
+    tuned = [program for program in programs if program != DRUMS]
+    color_of = {program: _COLORS[i % len(_COLORS)] for i, program in enumerate(tuned)} | {DRUMS: _DRUM_COLOR}
+    if len(notes):
+        left, right = notes["onset_beat"], notes["onset_beat"] + notes["duration_beat"]
+        low, high = notes["pitch"] - 0.45, notes["pitch"] + 0.45
+        boxes = np.stack(
+            [np.stack(corner, -1) for corner in ((left, low), (right, low), (right, high), (left, high))], axis=1
+        )  # [n_notes, 4 corners, 2]
+        hue = np.array([to_rgb(color_of[int(program)]) for program in notes["program"]])
+        # Soft notes fade toward white but stay visible: 30 % of the hue at velocity 1, all of it at 127.
+        strength = (0.3 + 0.7 * np.clip(notes["velocity"] / 127, 0, 1))[:, None]
+        axes.add_collection(
+            PolyCollection(list(boxes), facecolors=1 - strength * (1 - hue), edgecolors=hue * 0.7, linewidths=0.4)
+        )
+
+    lowest, highest = (int(notes["pitch"].min()), int(notes["pitch"].max())) if len(notes) else (60, 72)
+    bottom, top = min(lowest - 2, 12 * (lowest // 12)), max(highest + 3, lowest + 12)
+    octaves = np.arange(12 * (bottom // 12), top + 1, 12)
+    octaves = octaves[(octaves >= bottom) & (octaves <= top)]
+    axes.set_yticks(octaves, [f"C{pitch // 12 - 1}" for pitch in octaves])
+    axes.set_ylim(bottom, top)
+    axes.set_ylabel("pitch")
+
+    # At most some 32 bar numbers, at every bar, every second, every fourth ...
+    step = 1 << max(0, int(np.ceil(np.log2(n_bars / 32))))
+    labeled = np.arange(0, n_bars, step)
+    axes.set_xticks(starts[labeled], [str(bar + 1) for bar in labeled], ha="left")
+    axes.set_xticks(starts, minor=True)
+    axes.set_xlim(starts[0], starts[-1])
+    axes.set_xlabel("bar")
+    axes.grid(axis="y", color="#cccccc", linewidth=0.8)
+    axes.grid(axis="x", which="both", color="#e0e0e0", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+    if programs:
+        handles = [Patch(color=color_of[program], label=_instrument(program)) for program in programs]
+        figure.legend(
+            handles=handles, loc="outside lower right", fontsize="small", frameon=False, ncols=min(6, len(programs))
+        )
+    facts = _facts(score)
+    axes.set_title(f"{title}   ·   {facts}" if title else facts, fontsize="medium", loc="left")
+    return figure
+
+
+def _facts(score: Score) -> str:
+    """Tempo, meter and key in words: ``"96 BPM, 4/4, A minor"``."""
+    facts = [f"{mean_tempo_bpm(score):.0f} BPM"]
+    grid, notes = bar_grid(score), note_array(score)
+    if grid.n_bars:
+        facts.append(f"{grid.numerator[0]}/{grid.denominator[0]}")
+    if key := estimate_key(notes):
+        facts.append(f"{PITCH_CLASS_NAMES[key.tonic]} {key.mode}")
+    return ", ".join(facts)
+
+
+def _instrument(program: int) -> str:
+    """General MIDI name of a program."""
+    from pretty_midi import program_to_instrument_name
+
+    return "Drums" if program == DRUMS else str(program_to_instrument_name(program))
+
+
+def write_musicxml(score: Score, path: str | Path, *, title: str | None = None) -> None:
+    """Write a score as MusicXML, which notation programs open.
+
+    Notes are put on sixteenths and triplets, the finest that notation keeps readable; tempo, meter and instruments are
+    kept, and the estimated key becomes the key signature.
+
+    Parameters
+    ----------
+    score
+        Any score with notes.
+    path
+        Ends in .musicxml or .xml.
+    title
+        Heading of the sheet; the file name without ending when None.
+
+    Raises
+    ------
+    InputError
+        The ending is another one, the score has no notes, or the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SHEET_SUFFIXES:
+        raise InputError(f"{path}: a sheet ends in {' or '.join(SHEET_SUFFIXES)}, not in {path.suffix!r}")
+    notes = note_array(score)
+    if not len(notes):
+        raise InputError(f"{path}: a score without notes gives no sheet")
+    from music21 import converter, key, metadata
+
+    with tempfile.TemporaryDirectory() as folder:
+        midi = Path(folder) / "score.mid"
+        write_score(score, midi)
+        sheet = converter.parse(midi, format="midi", quarterLengthDivisors=(4, 3), forceSource=True)
+        sheet.metadata = metadata.Metadata(title=title or path.stem, composer="Muse")
+        found = estimate_key(notes)
+        for part in sheet.parts:
+            for old in list(part.recurse().getElementsByClass(key.KeySignature)):
+                part.remove(old, recurse=True)
+            if found is not None:
+                first = part.getElementsByClass("Measure").first() or part
+                first.insert(0, key.Key(_TONICS[found.mode][found.tonic], found.mode))
+        written = Path(sheet.write("musicxml", fp=Path(folder) / "sheet.musicxml"))
+        _write(path, written.read_bytes())
+
+
+# The spelling with the fewer accidentals, as music21 writes it ("-" is flat).
+_TONICS = {
+    "major": ("C", "D-", "D", "E-", "E", "F", "F#", "G", "A-", "A", "B-", "B"),
+    "minor": ("c", "c#", "d", "e-", "e", "f", "f#", "g", "g#", "a", "b-", "b"),
+}
+
+
+def _write(path: Path, data: bytes) -> None:
+    """All or nothing: a reader never sees half a file."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+    finally:
+        partial.unlink(missing_ok=True)

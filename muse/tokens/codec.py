@@ -1,0 +1,272 @@
+"""Codec: scores to ids and back, and requests to control prefixes.
+
+A sequence reads::
+
+    BOS Genre Mode Tonic TimeSig Program… NoteDensity_3 … (28 song controls)
+    Section_start NoteDensity_4 … (10 section controls)  Bar TimeSig Position_0 Tempo … three more bars
+    Section_middle …                                     Bar TimeSig …
+    EOS
+
+``NULL`` stands for a control that is left open, so every control has its place and any subset may be given. Pitch is
+relative to the tonic by default: the music is moved so that its tonic is C (by -5 to +6 semitones), which lets the
+network see scale degrees and mode directly (functional representation; Huang et al., EMO-Disentanger, ISMIR 2024);
+:meth:`Codec.decode` moves it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import symusic
+
+from muse.errors import InputError
+from muse.tokens.controls import Controls
+from muse.tokens.vocabulary import (
+    DRUMS,
+    GENRES,
+    MODES,
+    SECTION_BARS,
+    SECTION_CONTROLS,
+    SONG_CONTROLS,
+    STEPS_PER_BEAT,
+    Vocabulary,
+    build_tokenizer,
+)
+
+if TYPE_CHECKING:
+    from miditok import REMI
+
+__all__ = ["Codec", "Header", "fold_shift"]
+
+# The same bar in quarter notes: MidiTok counts positions per notated beat, and a half-note beat would be too coarse.
+_REWRITTEN_METERS = {(2, 2): (4, 4), (3, 2): (6, 4), (1, 2): (2, 4), (8, 8): (4, 4), (4, 8): (2, 4), (1, 4): (4, 4)}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What opens a sequence besides attributes. ``None`` leaves a field open."""
+
+    genre: str | None
+    mode: str | None
+    tonic: int | None
+    """0..11; only where pitch is absolute."""
+    time_signature: tuple[int, int]
+    programs: tuple[int, ...]
+    """General MIDI programs, 128 = drums, ascending."""
+
+
+def fold_shift(semitones: int) -> int:
+    """The transposition in -5..6 that leads to the same pitch classes."""
+    return (semitones + 5) % 12 - 5
+
+
+class Codec:
+    """Scores <-> ids.
+
+    Parameters
+    ----------
+    tokenizer
+        MidiTok's REMI as :func:`~muse.tokens.vocabulary.build_tokenizer` makes it.
+    controls
+        Bucket edges; ``None`` for encoding and decoding alone.
+    key_relative
+        Whether sequences are moved to the tonic C.
+    """
+
+    def __init__(self, tokenizer: REMI, controls: Controls | None = None, *, key_relative: bool = True) -> None:
+        self.tokenizer = tokenizer
+        self.vocabulary = Vocabulary.of(tokenizer)
+        self.key_relative = key_relative
+        self._controls = controls
+
+    @classmethod
+    @lru_cache(maxsize=1)
+    def default(cls) -> Codec:
+        """The codec of this version of Muse, without a checkpoint."""
+        return cls(build_tokenizer())
+
+    @classmethod
+    def load(cls, folder: Path, controls: Controls | None = None, *, key_relative: bool = True) -> Codec:
+        """The codec saved beside the weights in `folder` (``tokenizer.json``, ``controls.json``)."""
+        from miditok import REMI
+
+        return cls(
+            REMI(params=folder / "tokenizer.json"),
+            controls or Controls.load(folder / "controls.json"),
+            key_relative=key_relative,
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write tokenizer and control edges beside the weights."""
+        self.tokenizer.save(folder, filename="tokenizer.json")
+        self.controls.save(folder / "controls.json")
+
+    @cached_property
+    def controls(self) -> Controls:
+        """Bucket edges."""
+        return self._controls or Controls.load()
+
+    # ------------------------------------------------------------------ music
+
+    def encode_score(self, score: symusic.Score, n_bars: int | None = None) -> np.ndarray:
+        """REMI ids of a score, uint16 [n], without prefix.
+
+        Onsets and lengths are rounded to twelfths of the beat, tracks of one program are merged, notes that double
+        another are dropped, and the tempo is one: the mean over the sounding span.
+
+        Parameters
+        ----------
+        score
+            Music with one time signature.
+        n_bars
+            Length; default up to the end of the last note. Later notes are an error, empty bars at the end are kept.
+
+        Raises
+        ------
+        InputError
+            The time signature changes or is not in the vocabulary, or there is no note left.
+        """
+        canonical = self._canonical(score)
+        ids = np.asarray(self.tokenizer.encode(canonical, no_preprocess_score=False).ids, dtype=np.uint16)
+        vocabulary = self.vocabulary
+        bars_written = int((ids == vocabulary.bar).sum())
+        meter = canonical.time_signatures[0]
+        ticks_per_bar = canonical.ticks_per_quarter * 4 * meter.numerator // meter.denominator
+        bars = n_bars or -(-canonical.end() // ticks_per_bar)
+        if bars < bars_written:
+            raise InputError(f"the score has notes in bar {bars_written}, past the {bars} bars asked for")
+        tail = [vocabulary.bar, vocabulary[f"TimeSig_{meter.numerator}/{meter.denominator}"]]
+        return np.concatenate([ids, np.array(tail * (bars - bars_written), dtype=np.uint16)])
+
+    def decode(self, ids: Sequence[int] | np.ndarray, *, shift: int = 0) -> symusic.Score:
+        """Music of a sequence; special and control tokens are passed over.
+
+        Parameters
+        ----------
+        ids
+            Any ids; what MidiTok cannot read as a note is dropped.
+        shift
+            Semitones added to every pitched note (the asked tonic where pitch is relative).
+        """
+        music = np.asarray(ids, dtype=np.int64)
+        music = music[music >= self.vocabulary.n_control]
+        if shift:
+            music = self.transpose(music, shift)
+        return self.tokenizer.decode(music.tolist())
+
+    def transpose(self, ids: np.ndarray, semitones: int) -> np.ndarray:
+        """Move pitched notes; those that would leave the keyboard stay in it by an octave."""
+        first, stop = self.vocabulary.pitch
+        ids = np.asarray(ids)
+        pitched = (ids >= first) & (ids < stop)
+        moved = ids.astype(np.int64) + np.where(pitched, semitones, 0)
+        moved = np.where(pitched & (moved < first), moved + 12, moved)
+        moved = np.where(pitched & (moved >= stop), moved - 12, moved)
+        return moved.astype(ids.dtype)
+
+    def bar_starts(self, ids: np.ndarray) -> np.ndarray:
+        """Index of every Bar token, int64 [n_bars]."""
+        return np.flatnonzero(np.asarray(ids) == self.vocabulary.bar)
+
+    # ------------------------------------------------------------------ controls
+
+    def header_ids(self, header: Header) -> list[int]:
+        """``BOS Genre Mode Tonic TimeSig Program…``."""
+        v = self.vocabulary
+        genre = v.null if header.genre is None else v[f"Genre_{header.genre if header.genre in GENRES else 'other'}"]
+        mode = v.null if header.mode not in MODES else v[f"Mode_{header.mode}"]
+        tonic = v.null if header.tonic is None or self.key_relative else v[f"Tonic_{header.tonic}"]
+        meter = v["TimeSig_{}/{}".format(*header.time_signature)]
+        return [v.bos, genre, mode, tonic, meter, *(v.program_id(p) for p in header.programs)]
+
+    def song_control_ids(self, buckets: np.ndarray) -> np.ndarray:
+        """Control tokens of song buckets, int64 [28]; ``NULL`` where a bucket is negative."""
+        return np.where(buckets < 0, self.vocabulary.null, self.vocabulary.song_bucket_base + buckets)
+
+    def section_ids(self, kind: str, buckets: np.ndarray) -> np.ndarray:
+        """``Section_kind`` and its control tokens, int64 [11]."""
+        controls = np.where(buckets < 0, self.vocabulary.null, self.vocabulary.section_bucket_base + buckets)
+        return np.concatenate([[self.vocabulary[f"Section_{kind}"]], controls])
+
+    def sections(self, n_bars: int, *, at_start: bool = True, at_end: bool = True) -> Iterator[str]:
+        """Kind of every section of `n_bars` bars: where it lies in its piece."""
+        n_sections = -(-n_bars // SECTION_BARS)
+        for i in range(n_sections):
+            first, last = at_start and i == 0, at_end and i == n_sections - 1
+            yield "whole" if first and last else "start" if first else "end" if last else "middle"
+
+    # ------------------------------------------------------------------ canonical form
+
+    def _canonical(self, score: symusic.Score) -> symusic.Score:
+        """A new score that MidiTok encodes and decodes without loss."""
+        meter = self._meter(score)
+        denominator = meter[1]
+        tpq = STEPS_PER_BEAT * denominator // 4
+        scale = tpq / score.ticks_per_quarter
+        by_program: dict[int, list[np.ndarray]] = {}
+        pitched, drums = self.vocabulary.pitch, self.vocabulary.drum_pitch
+        for track in score.tracks:
+            program = DRUMS if track.is_drum else int(track.program)
+            block = drums if program == DRUMS else pitched
+            lowest = int(self.vocabulary.tokens[block[0]].partition("_")[2])
+            note = track.notes.numpy()
+            keep = (note["pitch"] >= lowest) & (note["pitch"] < lowest + block[1] - block[0])
+            onset = np.floor(note["time"] * scale + 0.5).astype(np.int64)
+            length = np.maximum(np.floor(note["duration"] * scale + 0.5).astype(np.int64), 1)
+            rows = np.stack([onset, note["pitch"], length, note["velocity"]], axis=1)[keep]
+            by_program.setdefault(program, []).append(rows)
+        canonical = symusic.Score(tpq)
+        canonical.time_signatures.append(symusic.TimeSignature(0, *meter))
+        canonical.tempos.append(symusic.Tempo(0, qpm=_tempo(score)))
+        for program in sorted(by_program):
+            rows = np.concatenate(by_program[program])
+            if len(rows) == 0:
+                continue
+            # Longest first among doubled notes, then one note per onset and pitch.
+            rows = rows[np.lexsort((-rows[:, 2], rows[:, 1], rows[:, 0]))]
+            rows = rows[np.concatenate([[True], (np.diff(rows[:, :2], axis=0) != 0).any(axis=1)])]
+            track = symusic.Track(
+                name="Drums" if program == DRUMS else "", program=program % DRUMS, is_drum=program == DRUMS
+            )
+            time, pitch, length, velocity = (np.ascontiguousarray(rows[:, i]) for i in range(4))
+            track.notes = symusic.Note.from_numpy(
+                time.astype(np.int32), length.astype(np.int32), pitch.astype(np.int8), velocity.astype(np.int8)
+            )
+            canonical.tracks.append(track)
+        if not canonical.tracks:
+            raise InputError("the score has no note that the vocabulary can spell")
+        return canonical
+
+    def _meter(self, score: symusic.Score) -> tuple[int, int]:
+        meters = {(t.numerator, t.denominator) for t in score.time_signatures} or {(4, 4)}
+        if len(meters) > 1:
+            raise InputError(f"the time signature changes within the score: {sorted(meters)}")
+        (meter,) = meters
+        meter = _REWRITTEN_METERS.get(meter, meter)
+        if "TimeSig_{}/{}".format(*meter) not in self.vocabulary.ids:
+            first, stop = self.vocabulary.time_signature
+            known = ", ".join(token.partition("_")[2] for token in self.vocabulary.tokens[first:stop])
+            raise InputError(f"time signature {meter[0]}/{meter[1]} is not in the vocabulary ({known})")
+        return meter
+
+
+def _tempo(score: symusic.Score) -> float:
+    """Time-weighted mean tempo in quarter notes per minute: the one that keeps the total length."""
+    from muse.score import mean_tempo_bpm
+
+    return float(mean_tempo_bpm(score))
+
+
+def control_values(names: Sequence[str], values: np.ndarray, wanted: Sequence[str]) -> np.ndarray:
+    """Columns `wanted` of an attribute matrix float [..., A]; NaN columns for names that it lacks."""
+    index = {name: i for i, name in enumerate(names)}
+    columns = [values[..., index[name]] if name in index else np.full(values.shape[:-1], np.nan) for name in wanted]
+    return np.stack(columns, axis=-1)
+
+
+__all__ += ["SECTION_CONTROLS", "SONG_CONTROLS", "control_values"]

@@ -1,0 +1,277 @@
+"""The vocabulary: special tokens, control tokens and the REMI tokens of MidiTok, in that order.
+
+Conventions
+-----------
+A token is a string ``Type_value``; its id is its place in :attr:`Vocabulary.tokens`. There are fewer than 1,000, so
+an id fits in ``uint16`` and the output layer costs next to nothing. The order:
+
+========== =========================================== ============================================================
+block      tokens                                      meaning
+========== =========================================== ============================================================
+special    ``PAD BOS EOS NULL``                        ``NULL`` stands where a control is left open
+sections   ``Section_start … Section_whole``           opens every :data:`SECTION_BARS` bars; where in the piece it lies
+genres     ``Genre_pop …``                             :data:`GENRES`
+modes      ``Mode_major Mode_minor``                   mode of the window
+tonics     ``Tonic_0 … Tonic_11``                      used only where pitch is not relative to the tonic
+attributes ``NoteDensity_0 … NoteDensity_7 …``         eight quantile buckets of each control (:data:`SONG_CONTROLS`)
+REMI       ``Bar TimeSig Position Tempo Program …``    MidiTok's REMI, multi-track in one stream
+========== =========================================== ============================================================
+
+Time is counted in twelfths of a quarter note (of an eighth in x/8 meters): sixteenths and triplets are exact.
+Drums are program 128 in Muse and ``Program_-1`` in MidiTok.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from miditok import REMI
+
+__all__ = [
+    "GENRES",
+    "N_BUCKETS",
+    "SECTION_BARS",
+    "SECTION_CONTROLS",
+    "SONG_CONTROLS",
+    "STEPS_PER_BEAT",
+    "Vocabulary",
+    "build_tokenizer",
+]
+
+SECTION_BARS = 4
+N_BUCKETS = 8
+STEPS_PER_BEAT = 12  # the least number that holds sixteenths (4) and triplets (3)
+DRUMS = 128
+
+GENRES = (
+    "pop", "classical", "folk", "game", "rock", "jazz", "hymn", "funk", "latin", "stage",
+    "newage", "hiphop", "march", "dance", "blues", "country", "electronic", "reggae", "other",
+)  # fmt: skip
+SECTIONS = ("start", "middle", "end", "whole")
+MODES = ("major", "minor")
+
+SONG_CONTROLS = (
+    "Note Density", "Note Density per Quarter Note", "Mean Tempo", "Mode Clarity", "Key Strength",
+    "Mean Pitch", "Pitch Variability", "Range", "Importance of Bass Register", "Importance of High Register",
+    "Mean Dynamics", "Variation of Dynamics", "Articulation", "Average Note Duration",
+    "Average Number of Simultaneous Pitches", "Amount of Arpeggiation", "Repeated Notes", "Stepwise Motion",
+    "Mean Melodic Interval", "Syncopation", "Rhythmic Value Variability", "Prevalence of Long Rhythmic Values",
+    "Variability of Time Between Attacks", "Vertical Dissonance Ratio", "Minor Major Triad Ratio",
+    "Chord Change Rate", "Tonal Tension", "Tonal Centroid Motion",
+)  # fmt: skip
+"""Attributes that open a piece: the levers that listeners are known to hear, then importance for emotion."""
+
+SECTION_CONTROLS = (
+    "Note Density", "Note Density per Quarter Note", "Mean Pitch", "Pitch Variability", "Mean Dynamics",
+    "Mode Clarity", "Articulation", "Average Number of Simultaneous Pitches", "Importance of High Register",
+    "Syncopation",
+)  # fmt: skip
+"""Attributes restated at every section, so that emotion can move along a path."""
+
+_TIME_SIGNATURES = {4: [2, 3, 4, 5, 6], 8: [3, 6, 9, 12]}
+# Fine steps for short notes, coarser ones for long notes, where nobody hears a twelfth of a beat.
+_DURATIONS = {(0, 2): STEPS_PER_BEAT, (2, 4): 6, (4, 8): 4, (8, 16): 2}
+
+
+def control_type(name: str) -> str:
+    """Token type of an attribute: its name without spaces (``Mean Pitch`` -> ``MeanPitch``)."""
+    return re.sub(r"[^A-Za-z0-9]", "", name)
+
+
+def build_tokenizer() -> REMI:
+    """MidiTok's REMI with our special and control tokens in front, the one source of the vocabulary."""
+    from miditok import REMI, TokenizerConfig
+
+    special = ["PAD", "BOS", "EOS", "NULL"]
+    special += [f"Section_{name}" for name in SECTIONS]
+    special += [f"Genre_{name}" for name in GENRES]
+    special += [f"Mode_{name}" for name in MODES]
+    special += [f"Tonic_{tonic}" for tonic in range(12)]
+    special += [f"{control_type(name)}_{bucket}" for name in SONG_CONTROLS for bucket in range(N_BUCKETS)]
+    return REMI(
+        TokenizerConfig(
+            pitch_range=(21, 109),  # the piano's keys
+            beat_res=_DURATIONS,
+            num_velocities=24,
+            special_tokens=special,
+            encode_ids_split="no",
+            use_note_duration_programs=list(range(-1, 128)),
+            use_tempos=True,
+            num_tempos=33,  # 5.8 % apart: below what listeners tell apart in a new piece
+            tempo_range=(40, 240),
+            log_tempos=True,
+            use_time_signatures=True,
+            time_signature_range=_TIME_SIGNATURES,
+            use_programs=True,
+            one_token_stream_for_programs=True,
+            program_changes=True,
+            use_pitchdrum_tokens=True,
+            drums_pitch_range=(27, 88),
+        )
+    )
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Tokens by id, and the blocks that codec, grammar and training need as arrays.
+
+    Parameters
+    ----------
+    tokens
+        Token strings in the order of their ids.
+    """
+
+    tokens: tuple[str, ...]
+    ids: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ids", {token: i for i, token in enumerate(self.tokens)})
+
+    @classmethod
+    def of(cls, tokenizer: REMI) -> Vocabulary:
+        """The vocabulary of a MidiTok tokenizer."""
+        by_id = sorted(tokenizer.vocab.items(), key=lambda item: item[1])
+        return cls(tuple(token for token, _ in by_id))
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __getitem__(self, token: str) -> int:
+        return self.ids[token]
+
+    def block(self, type_: str) -> tuple[int, int]:
+        """First id and one past the last id of a token type; every type is contiguous."""
+        first = next(i for i, token in enumerate(self.tokens) if token.startswith(type_ + "_"))
+        stop = first
+        while stop < len(self.tokens) and self.tokens[stop].rpartition("_")[0] == type_:
+            stop += 1
+        return first, stop
+
+    @cached_property
+    def pad(self) -> int:
+        return self["PAD_None"]
+
+    @cached_property
+    def bos(self) -> int:
+        return self["BOS_None"]
+
+    @cached_property
+    def eos(self) -> int:
+        return self["EOS_None"]
+
+    @cached_property
+    def null(self) -> int:
+        return self["NULL_None"]
+
+    @cached_property
+    def bar(self) -> int:
+        return self["Bar_None"]
+
+    @cached_property
+    def pitch(self) -> tuple[int, int]:
+        return self.block("Pitch")
+
+    @cached_property
+    def drum_pitch(self) -> tuple[int, int]:
+        return self.block("PitchDrum")
+
+    @cached_property
+    def velocity(self) -> tuple[int, int]:
+        return self.block("Velocity")
+
+    @cached_property
+    def duration(self) -> tuple[int, int]:
+        return self.block("Duration")
+
+    @cached_property
+    def position(self) -> tuple[int, int]:
+        return self.block("Position")
+
+    @cached_property
+    def program(self) -> tuple[int, int]:
+        return self.block("Program")
+
+    @cached_property
+    def tempo(self) -> tuple[int, int]:
+        return self.block("Tempo")
+
+    @cached_property
+    def time_signature(self) -> tuple[int, int]:
+        return self.block("TimeSig")
+
+    @cached_property
+    def section(self) -> tuple[int, int]:
+        return self.block("Section")
+
+    @cached_property
+    def n_control(self) -> int:
+        """Number of special and control tokens: ids below are never music."""
+        return self.bar
+
+    @cached_property
+    def pitch_values(self) -> np.ndarray:
+        """MIDI pitch per id, int16 [V], -1 where the id is no (pitched) Pitch token."""
+        return self._numbers("Pitch")
+
+    @cached_property
+    def velocity_values(self) -> np.ndarray:
+        """MIDI velocity per id, int16 [V], -1 elsewhere."""
+        return self._numbers("Velocity")
+
+    @cached_property
+    def tempo_values(self) -> np.ndarray:
+        """Quarter notes per minute of each Tempo token, float64 [n_tempos]."""
+        first, stop = self.tempo
+        return np.array([float(token.partition("_")[2]) for token in self.tokens[first:stop]])
+
+    @cached_property
+    def duration_steps(self) -> np.ndarray:
+        """Length of each Duration token in twelfths of a beat, int64 [n_durations]."""
+        first, stop = self.duration
+        return np.array([_steps(token.partition("_")[2]) for token in self.tokens[first:stop]])
+
+    def program_id(self, program: int) -> int:
+        """Id of the Program token of a General MIDI program (128 = drums)."""
+        return self[f"Program_{-1 if program == DRUMS else program}"]
+
+    def program_of(self, token_id: int) -> int:
+        """The reverse of :meth:`program_id`."""
+        value = int(self.tokens[token_id].partition("_")[2])
+        return DRUMS if value < 0 else value
+
+    def bucket_id(self, name: str, bucket: int) -> int:
+        """Id of the control token ``name`` in a bucket 0..7."""
+        return self[f"{control_type(name)}_{bucket}"]
+
+    @cached_property
+    def song_bucket_base(self) -> np.ndarray:
+        """Id of bucket 0 of each song control, int64 [28]."""
+        return np.array([self.bucket_id(name, 0) for name in SONG_CONTROLS])
+
+    @cached_property
+    def section_bucket_base(self) -> np.ndarray:
+        """Id of bucket 0 of each section control, int64 [10]."""
+        return np.array([self.bucket_id(name, 0) for name in SECTION_CONTROLS])
+
+    def spell(self, ids: Sequence[int] | np.ndarray) -> list[str]:
+        """Token strings of ids, for people."""
+        return [self.tokens[int(i)] for i in ids]
+
+    def _numbers(self, type_: str) -> np.ndarray:
+        values = np.full(len(self), -1, np.int16)
+        first, stop = self.block(type_)
+        values[first:stop] = [int(token.partition("_")[2]) for token in self.tokens[first:stop]]
+        return values
+
+
+def _steps(value: str) -> int:
+    """``beats.positions.resolution`` of MidiTok in twelfths of a beat."""
+    beats, positions, resolution = (int(part) for part in value.split("."))
+    return beats * STEPS_PER_BEAT + positions * STEPS_PER_BEAT // resolution

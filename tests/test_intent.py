@@ -1,0 +1,192 @@
+"""Claims about :mod:`muse.intent`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import pickle
+
+import pytest
+import symusic
+
+from muse.emotion import EmotionPath
+from muse.errors import InputError
+from muse.intent import (
+    ALIASES,
+    GM_FAMILIES,
+    GM_PROGRAMS,
+    Intent,
+    instrument_name,
+    parse_instrument,
+    parse_key,
+    parse_time_signature,
+)
+
+
+def _motif() -> symusic.Score:
+    score = symusic.Score(480)
+    track = symusic.Track("melody", 0, False)
+    track.notes.append(symusic.Note(0, 480, 60, 80))
+    score.tracks.append(track)
+    return score
+
+
+def test_defaults_ask_for_a_piano_piece_of_16_bars() -> None:
+    intent = Intent()
+    assert (intent.emotion, intent.key, intent.bars, intent.programs, intent.meter) == (None, None, 16, (0,), (4, 4))
+
+
+def test_values_are_normalized() -> None:
+    intent = Intent(emotion="Sad", genre=" Pop ", key="c# Minor", time_signature=(6, 8), instruments="Piano, 40,DRUMS")
+    assert intent.emotion == EmotionPath.parse("sad")
+    assert (intent.genre, intent.key, intent.time_signature) == ("pop", "C#m", "6/8")
+    assert intent.instruments == ("piano", "violin", "drums")
+    assert intent.programs == (0, 40, 128)
+    assert intent.tonic_and_mode == (1, "minor")
+
+
+def test_round_trip_through_json() -> None:
+    intent = Intent(emotion="calm>tense", tempo_bpm=93.5, key="Bb", bars=7, attributes={"Mean Pitch": 61})
+    again = Intent.from_json(intent.to_json())
+    assert again == intent
+    assert hash(again) == hash(intent)
+    assert json.loads(intent.to_json())["attributes"] == {"Mean Pitch": 61.0}
+
+
+def test_round_trip_with_a_motif() -> None:
+    intent = Intent(motif=_motif())
+    again = Intent.from_json(intent.to_json())
+    assert again.motif is not None
+    assert [note.pitch for note in again.motif.tracks[0].notes] == [60]
+    assert again.to_json() == intent.to_json()
+
+
+def test_intent_is_frozen_and_travels_between_processes() -> None:
+    intent = Intent(emotion="happy")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        intent.bars = 3  # type: ignore[misc]
+    assert pickle.loads(pickle.dumps(intent)) == intent
+    assert dataclasses.replace(intent, bars=3).bars == 3
+
+
+def test_all_faults_are_reported_at_once() -> None:
+    with pytest.raises(InputError) as caught:
+        Intent(
+            emotion="sadd",
+            genre="",
+            tempo_bpm=2,
+            key="H",
+            time_signature="4/3",
+            instruments=("pianno", 200),
+            bars=0,
+            attributes={"Mean Pitch": math.nan},
+            motif=3,  # type: ignore[arg-type]
+        )
+    message = str(caught.value)
+    for field in dataclasses.fields(Intent):
+        assert f"{field.name}: " in message
+    for slip in ("did you mean sad", "120 BPM", "for H write B", "did you mean 3/4", "did you mean piano", "1..512"):
+        assert slip in message
+    assert "program 200" in message  # the second fault of one field
+
+
+@pytest.mark.parametrize("bars", [0, 513, 1.5, "16", True, None])
+def test_illegal_bars(bars: object) -> None:
+    with pytest.raises(InputError, match="bars: "):
+        Intent(bars=bars)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("tempo", [19.9, 300.1, math.nan, math.inf, "fast", True])
+def test_illegal_tempo(tempo: object) -> None:
+    with pytest.raises(InputError, match="tempo_bpm: "):
+        Intent(tempo_bpm=tempo)  # type: ignore[arg-type]
+
+
+def test_unknown_field_of_a_document_gets_a_hint() -> None:
+    with pytest.raises(InputError, match=r"did you mean tempo_bpm\?"):
+        Intent.from_dict({"tempo": 90, "tempo_bmp": 90})
+    with pytest.raises(InputError, match="is not JSON"):
+        Intent.from_json("{")
+    with pytest.raises(InputError, match="JSON object"):
+        Intent.from_json("[1]")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("C", (0, "major", "C")),
+        ("Am", (9, "minor", "Am")),
+        ("f#m", (6, "minor", "F#m")),
+        ("Bb", (10, "major", "Bb")),
+        ("b", (11, "major", "B")),
+        ("Bb minor", (10, "minor", "Bbm")),
+        ("E♭ major", (3, "major", "Eb")),
+        ("CM", (0, "major", "C")),
+        ("Cb", (11, "major", "Cb")),
+        ("G sharp moll", (8, "minor", "G#m")),
+    ],
+)
+def test_keys(text: str, expected: tuple[int, str, str]) -> None:
+    assert parse_key(text) == expected
+    assert parse_key(expected[2]) == expected
+
+
+@pytest.mark.parametrize("text", ["", "J", "Amb", "C minor major", "##", None, 3])
+def test_what_is_no_key(text: object) -> None:
+    with pytest.raises(InputError, match="is not a key"):
+        parse_key(text)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["4", "0/4", "33/4", "3/5", "x", "3/4/4", (3,), 3])
+def test_what_is_no_time_signature(text: object) -> None:
+    with pytest.raises(InputError, match="is not a time signature"):
+        parse_time_signature(text)  # type: ignore[arg-type]
+
+
+def test_every_general_midi_name_is_its_program() -> None:
+    assert len(GM_PROGRAMS) == len(set(GM_PROGRAMS)) == 128
+    assert [parse_instrument(name) for name in GM_PROGRAMS] == list(range(128))
+    assert [parse_instrument(instrument_name(program)) for program in range(129)] == list(range(129))
+
+
+def test_general_midi_landmarks() -> None:
+    """Oracle: pretty_midi's table."""
+    from pretty_midi import program_to_instrument_class, program_to_instrument_name
+
+    for program, word in [(0, "piano"), (24, "nylon"), (40, "violin"), (56, "trumpet"), (73, "flute"), (104, "sitar")]:
+        assert word in GM_PROGRAMS[program]
+        assert word in program_to_instrument_name(program).casefold()
+    classes = {program_to_instrument_class(p).casefold() for p in range(128)}
+    assert len(GM_FAMILIES) == len(classes) == 16
+
+
+def test_families_and_common_words() -> None:
+    xmidi = [
+        "piano",
+        "xylophone",
+        "organ",
+        "guitar",
+        "bass",
+        "violin",
+        "harp",
+        "string",
+        "trumpet",
+        "tuba",
+        "sax",
+        "flute",
+        "lead",
+        "pad",
+        "pipa",
+        "guzheng",
+        "drum",
+    ]
+    assert all(0 <= parse_instrument(word) <= 128 for word in (*xmidi, *GM_FAMILIES, *ALIASES))
+    assert parse_instrument("violins") == 40
+    assert parse_instrument("Electric Guitar (Clean)") == parse_instrument("electric guitar") == 27
+
+
+@pytest.mark.parametrize("bad", ["129", -1, 129, "", "zzz", None, 1.5, True])
+def test_what_is_no_instrument(bad: object) -> None:
+    with pytest.raises(InputError, match=r"instrument|program"):
+        parse_instrument(bad)  # type: ignore[arg-type]

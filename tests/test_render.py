@@ -1,0 +1,109 @@
+"""Pictures and notation: what is drawn is what the score holds."""
+
+from __future__ import annotations
+
+import re
+import struct
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from muse.errors import InputError
+from muse.render import piano_roll, write_musicxml
+from muse.score import NOTE_DTYPE, Score, from_notes, note_array
+
+
+def svg_text(data: bytes) -> list[str]:
+    return re.findall(r"<text[^>]*>([^<]*)</text>", data.decode())
+
+
+def test_png_is_a_picture_and_written_whole(song: Score, tmp_path: Path) -> None:
+    path = tmp_path / "roll.png"
+    data = piano_roll(song, path, title="sad")
+    assert path.read_bytes() == data
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    width, height = struct.unpack(">II", data[16:24])
+    assert (width, height) == imread(path).shape[1::-1]
+    assert [p.name for p in tmp_path.iterdir()] == ["roll.png"]  # no half-written neighbor stays
+
+
+def test_heading_axes_and_legend_say_what_the_score_is(song: Score) -> None:
+    words = svg_text(piano_roll(song, suffix=".svg", title="sad"))
+    heading = next(text for text in words if text.startswith("sad"))
+    assert "96 BPM" in heading
+    assert "4/4" in heading
+    assert "A minor" in heading
+    assert [str(bar) for bar in range(1, 9)] == [text for text in words if text.isdigit()]
+    assert {"C2", "C3", "C4", "C5"} <= set(words)
+    assert {"Acoustic Grand Piano", "Acoustic Bass", "Drums"} <= set(words)
+
+
+def test_one_box_per_note(song: Score) -> None:
+    root = ET.fromstring(piano_roll(song, suffix=".svg"))
+    group = next(g for g in root.iter("{http://www.w3.org/2000/svg}g") if g.get("id", "").startswith("PolyCollection"))
+    boxes = [path for path in group.iter("{http://www.w3.org/2000/svg}path") if path.get("clip-path")]
+    assert len(boxes) == len(note_array(song))
+
+
+def test_louder_is_darker() -> None:
+    def lightness(velocity: int) -> float:
+        notes = np.array([(0, 4, 0, 2, 60, velocity, 0, 0)], dtype=NOTE_DTYPE)
+        style = re.search(
+            r"PolyCollection.*?fill: #([0-9a-f]{6})", piano_roll(from_notes(notes), suffix=".svg").decode(), re.S
+        )
+        assert style
+        return sum(bytes.fromhex(style[1]))
+
+    assert lightness(120) < lightness(80) < lightness(20)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg"])
+def test_same_score_same_bytes(song: Score, suffix: str) -> None:
+    assert piano_roll(song, suffix=suffix) == piano_roll(song, suffix=suffix)
+
+
+def test_a_score_without_notes_gives_an_empty_grid() -> None:
+    assert "bar" in svg_text(piano_roll(from_notes(np.empty(0, NOTE_DTYPE)), suffix=".svg"))
+
+
+def test_long_scores_number_fewer_bars() -> None:
+    notes = np.zeros(200, dtype=NOTE_DTYPE)
+    notes["onset_beat"], notes["duration_beat"], notes["pitch"], notes["velocity"] = np.arange(200) * 4, 1, 60, 64
+    numbers = [int(text) for text in svg_text(piano_roll(from_notes(notes), suffix=".svg")) if text.isdigit()]
+    assert numbers == list(range(1, 200, 8))
+
+
+@pytest.mark.parametrize("name", ["roll.jpg", "roll", "roll.mid"])
+def test_other_formats_are_refused(song: Score, tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=r"ends in \.png or \.svg"):
+        piano_roll(song, tmp_path / name)
+
+
+def test_missing_folder_is_named(song: Score, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere.*cannot be written"):
+        piano_roll(song, tmp_path / "nowhere" / "roll.png")
+
+
+def test_musicxml_holds_the_same_music(song: Score, tmp_path: Path) -> None:
+    path = tmp_path / "song.musicxml"
+    write_musicxml(song, path, title="Sad song")
+    root = ET.parse(path).getroot()
+    assert root.findtext("work/work-title") == "Sad song"
+    assert len(root.findall("part")) == 3
+    assert {part.findtext("measure/attributes/key/fifths") for part in root.findall("part")} <= {"0", None}
+    piano = root.findall("part")[0]
+    assert len(piano.findall("measure")) == 8
+    assert piano.findtext("measure/attributes/time/beats") == "4"
+    assert float(root.find(".//sound[@tempo]").get("tempo")) == pytest.approx(96)
+    steps = {step.text for note in piano.iter("note") for step in note.iter("step")}
+    assert steps == set("ABCDEFG")
+
+
+def test_a_sheet_needs_notes_and_the_right_ending(song: Score, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"ends in \.musicxml or \.xml"):
+        write_musicxml(song, tmp_path / "song.pdf")
+    with pytest.raises(InputError, match="without notes"):
+        write_musicxml(from_notes(np.empty(0, NOTE_DTYPE)), tmp_path / "song.musicxml")
