@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol
 
 import typer
 
@@ -37,8 +37,11 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with (done, total); both in the unit that the library counts."""
+
+class Progress(Protocol):
+    """What the library calls to say how far it is: (done, total), or the share alone."""
+
+    def __call__(self, done: float, total: float = 1.0, /) -> None: ...
 
 
 def _group(help_text: str) -> typer.Typer:
@@ -126,14 +129,17 @@ def _progress(task: str) -> Iterator[Progress | None]:
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"))
-    with Progress(
-        *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True), transient=True
-    ) as bar:
-        row = bar.add_task(task, total=1)
-        yield lambda done, total: bar.update(row, completed=done, total=max(total, 1))
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Bar(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        row = bar.add_task(task, total=1.0)
+
+        def show(done: float, total: float = 1.0, /) -> None:
+            bar.update(row, completed=done / max(total, 1e-9))
+
+        yield show
 
 
 def _given(**options: Any) -> dict[str, Any]:
@@ -190,7 +196,7 @@ def compose(
     ] = None,
     bars: Annotated[int | None, typer.Option(metavar="N", help="Number of bars; 16 when not given.")] = None,
     candidates: Annotated[int, typer.Option(metavar="N", help="Pieces to make; the best is written.")] = 4,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="The same seed gives the same file.")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", min=0, help="The same seed gives the same file.")] = None,
     temperature: Annotated[float | None, typer.Option(metavar="T", help="Boldness of sampling.")] = None,
     top_p: Annotated[
         float | None, typer.Option("--top-p", metavar="P", help="Share of probability to sample from, 0..1.")
@@ -461,16 +467,20 @@ def _lines(value: Any, indent: str = "") -> Iterator[str]:
 @train_app.command("mapping")
 def train_mapping(
     corpora: Annotated[
-        list[str], typer.Argument(metavar="SRC...", help="Labelled corpora: EMOPIA, VGMIDI, MemoMusic.")
+        list[str],
+        typer.Argument(metavar="SRC...", help="Folder of the corpora, or folders of single ones: EMOPIA, VGMIDI ..."),
     ],
     output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the tables and the report.")],
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fit the emotion mapping on labelled corpora and write its tables and report."""
-    from muse.attributes.mapping import fit_mapping
+    from muse.attributes.mapping_train import fit_mapping
 
-    _print_document(fit_mapping(corpora, output, **_config(config, fit_mapping)), as_json)
+    options = _config(config, fit_mapping, taken=("corpora", "output", "progress"))
+    with _progress("fitting") as progress:
+        document = fit_mapping(corpora, output, progress=progress, **options)
+    _print_document(document, as_json)
 
 
 @train_app.command("generator")
@@ -480,13 +490,22 @@ def train_generator(
         str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint; an old run is resumed.")
     ],
     size: Annotated[str | None, typer.Option(metavar="NAME", help="tiny, small or base.")] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Optimizer steps.")] = None,
+    minutes: Annotated[float | None, typer.Option(metavar="M", help="Stop after M minutes; resumable.")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of data order and dropout of controls.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--restart", help="Go on with an unfinished run, or forget it.")
+    ] = True,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a generator and write it with card, metrics and tokenizer."""
-    from muse.generator.train import train
+    from muse.generator.train import Settings, train
 
-    _print_document(train(corpus, output, **{**_config(config, train), **_given(size=size)}), as_json)
+    options = _config(config, Settings) | _given(size=size, max_steps=steps, max_minutes=minutes, seed=seed)
+    with contextlib.redirect_stdout(sys.stderr):  # Lightning's bar and tables
+        document = train(corpus, output, resume=resume, progress=sys.stderr.isatty(), **options)
+    _print_document(document, as_json)
 
 
 def _config(file: str | None, function: Callable[..., Any], taken: Sequence[str] = ()) -> dict[str, Any]:
@@ -514,19 +533,25 @@ def _config(file: str | None, function: Callable[..., Any], taken: Sequence[str]
 def evaluate(
     output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the report.")],
     corpora: Annotated[
-        str, typer.Option(metavar="DIR", help="Folder with emopia-nc and vgmidi-unclear, for the judge.")
+        str, typer.Option(metavar="DIR", help="Folder with emopia-nc and vgmidi-unclear, which teach the judges.")
     ],
+    composer: Annotated[
+        bool, typer.Option("--composer", help="Judge pieces that are composed now; the default.")
+    ] = True,
     checkpoint: CheckpointOption = "small",
     pieces: Annotated[int | None, typer.Option(metavar="N", help="Pieces per quadrant.")] = None,
+    grid: Annotated[int | None, typer.Option(metavar="N", help="Points on each axis of the plane; 0 for none.")] = None,
+    checked: Annotated[int | None, typer.Option(metavar="N", help="Further pieces that are checked for form.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Judge how well the composer follows the emotion asked for, and write the report."""
     from muse.composer import Composer
     from muse.evaluate import emotion_control_report
 
-    composer = Composer.from_pretrained(checkpoint)
+    options = _given(n_pieces=pieces, n_grid=grid, n_checked=checked)
+    subject = Composer.from_pretrained(checkpoint)
     with _progress("evaluating") as progress:
-        report = emotion_control_report(composer, corpora, output, progress=progress, **_given(n_pieces=pieces))
+        report = emotion_control_report(subject, corpora, output, progress=progress, **options)
     _print_document(report, as_json)
 
 

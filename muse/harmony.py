@@ -279,7 +279,8 @@ def pitch_class_set_type() -> NDArray[np.int8]:
     four pitch classes, 10 five and more; -1 for none or one.
     """
     n_classes = np.array([mask.bit_count() for mask in range(4096)])
-    table = np.select([n_classes < 2, n_classes == 2, n_classes == 3, n_classes == 4], [-1, 0, 5, 9], 10).astype(np.int8)
+    sizes = [n_classes < 2, n_classes == 2, n_classes == 3, n_classes == 4]
+    table = np.select(sizes, [-1, 0, 5, 9], 10).astype(np.int8)
     for chord_type, intervals in _SET_TYPES:
         for root in range(12):
             table[sum(1 << ((root + step) % 12) for step in intervals)] = chord_type

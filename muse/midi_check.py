@@ -124,9 +124,11 @@ def check(data: bytes, *, max_tracks: int = 512) -> MidiBytes:
         track = _read_track(data, position + 8, stop)
         tracks.append(track)
         repairs.extend(track.repairs)
+        position = stop if stop == len(data) or _is_chunk(data, stop) else _next_track(data, track.end)
         if track.end != stop:
             repairs.append("chunk length")
-        position = stop if stop == len(data) or _is_chunk(data, stop) else _next_track(data, track.end)
+        elif position != stop:
+            repairs.append("bytes outside of tracks")
     if not tracks:
         raise InputError("there is no track in it: the file is cut off behind the header")
 
@@ -183,8 +185,9 @@ def _walk(data: bytes, first: int, stop: int) -> _Track:
     kept = position = first  # data[kept:position] is verified, and not yet in parts
     text: list[str] = []
     repairs: list[str] = []
-    tick = 0
-    channel_run = (first, first)  # the last channel messages seen
+    bound = 0  # no fewer ticks than have passed
+    status: int | None = 0  # of the last channel message; None = the last one of channel_run, not looked up yet
+    channel_run = (first, first)
 
     def replace(start: int, end: int, event: bytes, what: str) -> None:
         nonlocal kept
@@ -196,31 +199,32 @@ def _walk(data: bytes, first: int, stop: int) -> _Track:
     while not complete:
         run_end = _end_of(_CHANNEL_RUN, data, position, stop)
         if run_end > position:
-            tick = _advance(data, position, run_end, tick)
-            channel_run = (position, run_end)
+            bound += _bound(data, position, run_end)
+            status, channel_run = None, (position, run_end)
             position = run_end
         at = _end_of(_NUMBER, data, position, stop)  # behind the time of what follows
         if at == position and stop - position >= 4:
             raise InputError(f"the time at byte {position} has more than 4 bytes: the file is damaged")
-        if at == position or at == stop:
+        if at in (position, stop):
             break  # cut off
-        tick += _decode_number(data[position:at])
-        if tick > _MAX_TICK:
-            raise InputError(f"at byte {position} the time passes {_MAX_TICK} ticks: the file is damaged")
+        bound += _decode_number(data[position:at])
         kind = data[at]
 
-        if kind < 0xF0:  # a channel message, but not a well-formed one; or it has no status although it needs one
-            status = kind if kind >= 0x80 else _last_status(data, *channel_run)
+        if kind < 0xF0:  # a channel message that is malformed, or whose status stands before a meta event
+            if kind >= 0x80:
+                status = kind
+            elif status is None:
+                status = _last_status(data, *channel_run)
             if status == 0:
                 raise InputError(f"at byte {at} a message has no status: the file is damaged")
-            n_bytes = 1 if 0xC0 <= status <= 0xDF else 2
+            n_bytes = _n_data(status)
             end = _end_of(_RUNNING[n_bytes], data, position, stop) if kind < 0x80 else position
             if end == position:
                 if at + (kind >= 0x80) + n_bytes <= stop:
                     raise InputError(f"at byte {at} a message has a data byte above 127: the file is damaged")
                 break  # cut off
             replace(at, at, bytes([status]), "running status")
-            tick = _advance(data, position, end, tick - _decode_number(data[position:at]))
+            bound += _bound(data, position, end)
             position = end
             continue
 
@@ -251,7 +255,10 @@ def _walk(data: bytes, first: int, stop: int) -> _Track:
     if not complete:
         parts.append(_END_OF_TRACK)
         repairs.append("end of track")
-    return _Track(b"".join(parts), position if complete else stop, complete, tuple(text), tuple(repairs))
+    body = b"".join(parts)
+    if bound > _MAX_TICK and (n_ticks := _n_ticks(body)) > _MAX_TICK:
+        raise InputError(f"a track lasts {n_ticks} ticks, more than {_MAX_TICK}: the file is damaged")
+    return _Track(body, position if complete else stop, complete, tuple(text), tuple(repairs))
 
 
 def _end_of(pattern: re.Pattern[bytes], data: bytes, position: int, stop: int) -> int:
@@ -277,35 +284,42 @@ def _decode_number(digits: bytes) -> int:
 
 def _last_status(data: bytes, start: int, end: int) -> int:
     """Status of the last channel message in well-formed data[start:end]; 0 without one."""
-    last = None
-    for last in _CHANNEL_GROUP.finditer(data, start, end):
-        pass
-    return 0 if last is None else data[_end_of(_NUMBER, data, last.start(), end)]
+    position = -1
+    for group in _CHANNEL_GROUP.finditer(data, start, end):
+        position = group.start()
+    return 0 if position < 0 else data[_end_of(_NUMBER, data, position, end)]
 
 
-def _advance(data: bytes, start: int, end: int, tick: int) -> int:
-    """An upper bound of the tick behind the channel messages data[start:end]; exact where the bound is critical.
+def _n_data(status: int) -> int:
+    """How many data bytes follow the status of a channel message."""
+    return 1 if 0xC0 <= status <= 0xDF else 2
 
-    A time of two bytes is at most 16,383 and a message takes three bytes or more with it, so only the rare longer times
-    need to be looked at; adding up every time of a large file in Python would take longer than all other checks.
+
+def _bound(data: bytes, start: int, end: int) -> int:
+    """An upper bound of the ticks that pass in the channel messages data[start:end].
+
+    A time of two bytes is at most 16,383, and an event with such a time has three bytes or more; so only the
+    rare longer times are looked at. Adding up every time would cost more than all other checks together.
     """
     long_times = sum(_decode_number(match.group()) for match in _LONG_TIME.finditer(data, start, end))
-    bound = tick + long_times + (end - start) // 2 * 16383
-    if bound <= _MAX_TICK:
-        return bound
-    exact = tick
-    for group in _CHANNEL_GROUP.finditer(data, start, end):
-        position = _end_of(_NUMBER, data, group.start(), end)
-        exact += _decode_number(data[group.start() : position])
-        n_bytes = 1 if 0xC0 <= data[position] <= 0xDF else 2
-        position += 1 + n_bytes
-        while position < group.end():
-            at = _end_of(_NUMBER, data, position, end)
-            exact += _decode_number(data[position:at])
-            position = at + n_bytes
-    if exact > _MAX_TICK:
-        raise InputError(f"between bytes {start} and {end} the time passes {_MAX_TICK} ticks: the file is damaged")
-    return exact
+    return long_times + (end - start) // 3 * 16383
+
+
+def _n_ticks(body: bytes) -> int:
+    """The ticks that pass in the well-formed events of a track."""
+    position = n_ticks = status = 0
+    while position < len(body):
+        at = _end_of(_NUMBER, body, position, len(body))
+        n_ticks += _decode_number(body[position:at])
+        if body[at] == 0xFF:
+            payload_at = _end_of(_NUMBER, body, at + 2, len(body))
+            position = payload_at + _decode_number(body[at + 2 : payload_at])
+            continue
+        if body[at] >= 0x80:
+            status = body[at]
+            at += 1
+        position = at + _n_data(status)
+    return n_ticks
 
 
 def _repaired_meta(kind: int, payload: bytes, text: list[str]) -> bytes | None:

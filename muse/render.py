@@ -48,7 +48,7 @@ _DPI = 120
 
 
 def piano_roll(
-    score: Score, path: str | Path | None = None, *, title: str | None = None, suffix: str = ".png"
+    score: Score, path: str | Path | None = None, *, title: str | None = None, format: str = "png"
 ) -> bytes:
     """Draw a score as a piano roll: bars to the right, pitch upwards, loudness as strength of color.
 
@@ -60,8 +60,8 @@ def piano_roll(
         Where to write the picture, PNG or SVG by its ending; nothing is written when None.
     title
         First part of the heading; tempo, meter and key as found in the score follow it.
-    suffix
-        Format when there is no path: ``".png"`` or ``".svg"``.
+    format
+        ``"png"`` or ``"svg"``, where there is no path to tell it.
 
     Returns
     -------
@@ -71,11 +71,11 @@ def piano_roll(
     Raises
     ------
     InputError
-        The ending is neither .png nor .svg, or the file cannot be written.
+        Another format is asked for, or the file cannot be written.
     """
-    suffix = (Path(path).suffix if path is not None else suffix).lower()
+    suffix = Path(path).suffix.lower() if path is not None else f".{format}"
     if suffix not in PICTURE_SUFFIXES:
-        raise InputError(f"{path or suffix}: a picture ends in {' or '.join(PICTURE_SUFFIXES)}, not in {suffix!r}")
+        raise InputError(f"{path or format}: a picture is {' or '.join(PICTURE_SUFFIXES)}, not {suffix!r}")
     from matplotlib import rc_context
 
     buffer = io.BytesIO()
@@ -188,7 +188,7 @@ def write_musicxml(score: Score, path: str | Path, *, title: str | None = None) 
     """
     path = Path(path)
     if path.suffix.lower() not in SHEET_SUFFIXES:
-        raise InputError(f"{path}: a sheet ends in {' or '.join(SHEET_SUFFIXES)}, not in {path.suffix!r}")
+        raise InputError(f"{path}: a sheet is {' or '.join(SHEET_SUFFIXES)}, not {path.suffix!r}")
     notes = note_array(score)
     if not len(notes):
         raise InputError(f"{path}: a score without notes gives no sheet")

@@ -22,11 +22,13 @@ Contents: :func:`read_score`, :func:`write_score`, :func:`read_text`, :func:`cle
 
 from __future__ import annotations
 
+import difflib
+import io
 import math
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -35,6 +37,7 @@ import symusic
 from numpy.typing import NDArray
 
 from muse.errors import InputError
+from muse.midi_check import check, insert_text
 
 if TYPE_CHECKING:
     from symusic.core import ScoreTick as Score
@@ -75,6 +78,9 @@ TICKS_PER_BEAT = 480
 
 MIN_BPM, MAX_BPM = 10.0, 400.0
 """Tempos outside are mistakes of a file, not music."""
+
+STUCK_BEATS, STUCK_CUT_BEATS = 64, 16
+"""A note longer than the first is taken for a stuck one and cut to the second."""
 
 NOTE_DTYPE = np.dtype(
     [
@@ -128,7 +134,7 @@ class BarGrid:
         return np.clip(index, 0, max(self.n_bars - 1, 0))
 
 
-# ---------------------------------------------------------------------------------------------------------- tempo, notes
+# --------------------------------------------------------------------------------------------------- tempo, notes
 
 
 def tempo_map(score: Score) -> Floats:
@@ -268,14 +274,14 @@ def mean_tempo_bpm(score: Score) -> float:
     return float(60.0 * (span_beat[1] - span_beat[0]) / (span_sec[1] - span_sec[0]))
 
 
-# ------------------------------------------------------------------------------------------------------------------ bars
+# ----------------------------------------------------------------------------------------------------------- bars
 
 
 def _signatures(score: Score) -> list[tuple[int, int, int]]:
     """(tick, numerator, denominator), increasing, the first at tick 0; 4/4 where none is in force."""
     found: dict[int, tuple[int, int]] = {}
     for event in score.time_signatures:
-        if event.numerator > 0 and event.denominator > 0 and event.time >= 0:
+        if event.time >= 0 and 1 <= event.numerator <= 64 and event.denominator in (1, 2, 4, 8, 16, 32, 64):
             found[event.time] = (event.numerator, event.denominator)
     found.setdefault(0, (4, 4))
     return [(tick, *found[tick]) for tick in sorted(found)]
@@ -292,7 +298,7 @@ def bar_grid(score: Score) -> BarGrid:
         At least one bar when the score has notes, none when it has not.
     """
     tpq = score.ticks_per_quarter
-    end = max((track.notes.end() if hasattr(track.notes, "end") else _end_tick(track) for track in score.tracks), default=0)
+    end = _end_tick(score)
     starts: list[Floats] = []
     numerators: list[NDArray[np.int16]] = []
     denominators: list[NDArray[np.int16]] = []
@@ -304,7 +310,7 @@ def bar_grid(score: Score) -> BarGrid:
         stop = min(end, signatures[index + 1][0] if index + 1 < len(signatures) else end)
         bar = 4 * numerator / denominator * tpq
         n_bars = max(1, math.ceil((stop - tick) / bar - 1e-6))
-        starts.append(tick + bar * np.arange(n_bars))
+        starts.append(tick + bar * np.arange(n_bars, dtype=np.float64))
         numerators.append(np.full(n_bars, numerator, np.int16))
         denominators.append(np.full(n_bars, denominator, np.int16))
         position = tick + bar * n_bars
@@ -315,10 +321,10 @@ def bar_grid(score: Score) -> BarGrid:
     )
 
 
-def _end_tick(track: symusic.core.TrackTick) -> int:
-    """Tick at which the last note of a track ends; 0 without notes."""
-    column = track.notes.numpy()
-    return int((column["time"].astype(np.int64) + column["duration"]).max()) if len(column["time"]) else 0
+def _end_tick(score: Score) -> int:
+    """Tick at which the last note ends; 0 without notes."""
+    columns = [track.notes.numpy() for track in score.tracks if len(track.notes)]
+    return max((int((column["time"].astype(np.int64) + column["duration"]).max()) for column in columns), default=0)
 
 
 def slice_bars(score: Score, first: int, stop: int, *, grid: BarGrid | None = None) -> Score:
@@ -356,7 +362,7 @@ def slice_bars(score: Score, first: int, stop: int, *, grid: BarGrid | None = No
         tracks.append(track)
         column = track.notes.numpy()
         time, duration = column["time"], column["duration"]
-        if len(time) and int(time[0]) < 0 or int((time.astype(np.int64) + duration).max()) > length:
+        if int((time.astype(np.int64) + duration).max()) > length:
             track.notes = symusic.Note.from_numpy(
                 time, np.minimum(duration, length - time), column["pitch"], column["velocity"]
             )
@@ -440,29 +446,17 @@ def quantize(score: Score, steps_per_beat: int = 12) -> Score:
         column = track.notes.numpy()
         start = to_step(column["time"])
         end = to_step(column["time"].astype(np.int64) + column["duration"])
-        _append(result.tracks, _track(
-            track.name,
-            DRUMS if track.is_drum else track.program,
-            start * step,
-            np.maximum(end - start, 1) * step,
-            column["pitch"],
-            column["velocity"],
-        ))
-    for event in score.tempos:
-        result.tempos.append(symusic.Tempo(int(to_step(event.time)) * step, mspq=event.mspq))
-    for event in score.time_signatures:
-        result.time_signatures.append(
-            symusic.TimeSignature(int(to_step(event.time)) * step, event.numerator, event.denominator)
+        program = DRUMS if track.is_drum else track.program
+        duration = np.maximum(end - start, 1)
+        result.tracks.append(
+            _track(track.name, program, start * step, duration * step, column["pitch"], column["velocity"])
         )
-    for event in score.key_signatures:
-        result.key_signatures.append(symusic.KeySignature(int(to_step(event.time)) * step, event.key, event.tonality))
-    for event in score.markers:
-        result.markers.append(symusic.TextMeta(int(to_step(event.time)) * step, event.text))
+    for name in ("tempos", "time_signatures", "key_signatures", "markers"):
+        moved = getattr(score, name).copy()
+        for event in moved:
+            event.time = int(to_step(event.time)) * step
+        setattr(result, name, moved)
     return result
-
-
-def _append(container: Any, item: Any) -> None:
-    container.append(item)
 
 
 def align_to_beats(
@@ -549,13 +543,18 @@ def align_to_beats(
             result.time_signatures.append(symusic.TimeSignature(tick, *signature))
             previous = signature
 
-    mspq = np.rint(np.diff(times) / quarters[:-1] * 1e6).astype(np.int64)
-    mspq = np.clip(mspq, round(60e6 / MAX_BPM), round(60e6 / MIN_BPM))
-    current = 0
-    for index, value in enumerate(mspq.tolist()):
-        if abs(value - current) > 1e-3 * value:  # annotations carry rounding noise; do not write a tempo for it
-            result.tempos.append(symusic.Tempo(round(position[index] * TICKS_PER_BEAT), mspq=value))
-            current = value
+    # A tempo event is written where the tempo in force would miss a beat by 2 ms or more: annotations carry rounding
+    # noise that is no tempo change. Each event aims at the next beat anew, so errors never add up.
+    current, now = 0, float(times[0])
+    for index in range(len(times) - 1):
+        n_quarters = float(quarters[index])
+        if abs(now + current * 1e-6 * n_quarters - times[index + 1]) >= 2e-3:
+            exact = (float(times[index + 1]) - now) / n_quarters * 1e6
+            current = min(max(round(exact), round(60e6 / MAX_BPM)), round(60e6 / MIN_BPM))
+            result.tempos.append(symusic.Tempo(round(position[index] * TICKS_PER_BEAT), mspq=current))
+            if abs(current - exact) > 1:  # out of all tempos, as a long pause is: shorten it rather than catch up
+                now = float(times[index + 1]) - current * 1e-6 * n_quarters
+        now += current * 1e-6 * n_quarters
 
     onset_tick = np.rint(np.interp(notes["onset_sec"], times, position) * TICKS_PER_BEAT).astype(np.int64)
     end_sec = notes["onset_sec"] + notes["duration_sec"]
@@ -613,7 +612,7 @@ def track_beats(onset_sec: Floats, weight: Floats | None = None) -> tuple[Floats
     n_frames = math.ceil((float(onset_sec.max()) - origin) * rate) + 51
     envelope = np.bincount(np.rint((onset_sec - origin) * rate).astype(np.int64), weights=weight, minlength=n_frames)
     envelope = np.sqrt(envelope)  # a chord is one event, not as many as it has notes
-    kernel = np.exp(-0.5 * (np.arange(-6, 7) / 2.0) ** 2)
+    kernel = np.exp(-0.5 * (np.arange(-6.0, 7.0) / 2.0) ** 2)
     envelope = np.convolve(envelope, kernel, mode="same")
     envelope /= envelope.std() + 1e-12
 
@@ -654,35 +653,278 @@ def track_beats(onset_sec: Floats, weight: Floats | None = None) -> tuple[Floats
 # --------------------------------------------------------------------------------------------------------- files, bytes
 
 
-def clean(score: Score) -> Score:
-    """A new score without what cannot be music; see the module's tests for every case."""
-    return score.copy()
-
-
 def read_score(source: Any, *, limits: Limits = Limits()) -> Score:
-    """Read music from a path, MIDI bytes or another library's object; checked and cleaned."""
-    if isinstance(source, (str, Path)):
-        path = Path(source)
-        if not path.is_file():
-            raise InputError(f"{path}: no such file")
-        source = path.read_bytes()
-    if isinstance(source, (bytes, bytearray)):
-        return clean(symusic.Score.from_midi(bytes(source)))
-    if isinstance(source, Score):
-        return clean(source)
-    raise InputError(f"cannot read a score from {type(source).__name__}")
+    """Read music, check it and clean it.
+
+    Parameters
+    ----------
+    source
+        Path of a MIDI file, bytes of one, or an object of symusic (``Score``), pretty_midi (``PrettyMIDI``),
+        miditoolkit (``MidiFile``) or music21 (any ``Stream``).
+    limits
+        What is too large to be taken.
+
+    Returns
+    -------
+    Score
+        A new score, as :func:`clean` leaves it; without notes if the source has none.
+
+    Raises
+    ------
+    InputError
+        The source is missing, no MIDI file, damaged or beyond the limits; the message names file, reason and remedy.
+
+    Examples
+    --------
+    >>> score = read_score(from_notes(np.zeros(0, NOTE_DTYPE)))
+    >>> score.note_num()
+    0
+    """
+    name = str(source) if isinstance(source, (str, Path)) else f"the {type(source).__name__} given"
+    try:
+        if isinstance(source, (str, Path)):
+            score = _parse(_read_file(Path(source), limits), limits)
+        elif isinstance(source, (bytes, bytearray, memoryview)):
+            score = _parse(bytes(source), limits)
+        elif isinstance(source, Score):
+            score = source
+        else:
+            score = _from_object(source, limits)
+        if len(score.tracks) > limits.max_tracks:
+            raise InputError(f"it has {len(score.tracks)} tracks, more than {limits.max_tracks}: split it")
+        if score.note_num() > limits.max_notes:
+            raise InputError(f"it has {score.note_num():,} notes, more than {limits.max_notes:,}: cut it into pieces")
+        score = clean(score)
+        end_beat = _end_tick(score) / score.ticks_per_quarter
+        length_sec = float(beat_to_sec(tempo_map(score), end_beat))
+        if length_sec > limits.max_sec:
+            raise InputError(
+                f"it lasts {length_sec / 3600:,.1f} hours, more than {limits.max_sec / 3600:g}: cut it, "
+                "or remove stray notes far behind the end"
+            )
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+    return score
+
+
+def _read_file(path: Path, limits: Limits) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(limits.max_bytes + 1)  # no more, whatever the file system says of its size
+    except FileNotFoundError:
+        near = difflib.get_close_matches(path.name, _names_in(path.parent), n=1)
+        raise InputError(f"no such file{f'; did you mean {near[0]}?' if near else ': check the path'}") from None
+    except IsADirectoryError:
+        raise InputError("this is a folder: give one MIDI file") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(f"cannot be opened ({reason}): check path and permissions") from None
+    return data
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return [entry.name for entry in os.scandir(folder)]
+    except OSError:
+        return []
+
+
+def _parse(data: bytes, limits: Limits) -> Score:
+    """A raw score of MIDI bytes, whose structure is checked before native code sees them."""
+    if len(data) > limits.max_bytes:
+        raise InputError(f"it has more than {limits.max_bytes:,} bytes: split it")
+    if not data:
+        raise InputError("it is empty: give a MIDI file with music in it")
+    checked = check(data, max_tracks=limits.max_tracks)
+    try:
+        return symusic.Score.from_midi(checked.data)
+    except Exception as error:  # the parser raises bare RuntimeError and others
+        raise InputError(f"the MIDI parser refuses it ({error}): the file is damaged") from None
+
+
+def _from_object(source: Any, limits: Limits) -> Score:
+    """A raw score of another library's object, by way of MIDI bytes. The library is there if its object is."""
+    library = {module.__module__.partition(".")[0] for module in type(source).__mro__}
+    try:
+        if "pretty_midi" in library:
+            buffer = io.BytesIO()
+            source.write(buffer)
+            data = buffer.getvalue()
+        elif "miditoolkit" in library:
+            buffer = io.BytesIO()
+            source.dump(file=buffer)
+            data = buffer.getvalue()
+        elif "music21" in library:
+            from music21.midi.translate import streamToMidiFile  # floor 0 knows music21 only if its object comes
+
+            data = streamToMidiFile(source).writestr()
+        elif "symusic" in library and hasattr(source, "to"):
+            score: Score = source.to("tick")
+            return score
+        else:
+            raise InputError(
+                "is nothing that holds a score: give a path, MIDI bytes, or an object of symusic, pretty_midi, "
+                "miditoolkit or music21"
+            )
+    except InputError:
+        raise
+    except Exception as error:  # foreign writers fail in all ways on odd content
+        raise InputError(f"cannot be turned into MIDI ({type(error).__name__}: {error}): check its content") from error
+    return _parse(data, limits)
+
+
+def clean(score: Score) -> Score:
+    """A new score without what cannot be music. Positions in time stay as they are.
+
+    * Notes: those before tick 0, without velocity or outside 0..127 go, and so do pitched notes of no length
+      (percussion gets a 32nd note). Of notes with one pitch and onset in a track the longest stays; a note that
+      overlaps the next of its pitch ends there. A note of more than 64 beats is a stuck one and ends after 16.
+    * Tempos: brought into 10..400 BPM; zeros and repetitions go. There is one at tick 0.
+    * Time signatures: only sensible ones; repetitions on a bar line go. There is one at tick 0.
+    * Key signatures outside -7..7, tracks without notes, and events behind the last note go.
+
+    Raises
+    ------
+    InputError
+        The score has no resolution of 1..32767 ticks a quarter note.
+    """
+    tpq = score.ticks_per_quarter
+    if not 1 <= tpq <= 32767:
+        raise InputError(f"{tpq} ticks a quarter note cannot be: resample it to 480")
+    result = symusic.Score(tpq)
+    for track in score.tracks:
+        column = _clean_notes(track.notes.numpy(), tpq, track.is_drum)
+        if len(column["time"]) == 0:
+            continue
+        track = track.copy()
+        track.notes = symusic.Note.from_numpy(**column)
+        result.tracks.append(track)
+
+    end = _end_tick(result)
+    for track in result.tracks:
+        _keep(track.controls, end, ("number", "value"), 127)
+        _keep(track.pitch_bends, end)
+        _keep(track.pedals, end)
+        _keep(track.lyrics, end)
+    for tick, mspq in _clean_tempos(score.tempos.numpy()):
+        if tick == 0 or tick < end:
+            result.tempos.append(symusic.Tempo(tick, mspq=mspq))
+    previous = (0, 0, 0)
+    for tick, numerator, denominator in _signatures(score):
+        if tick and tick >= end:
+            continue
+        bar_beat = 4 * previous[1] / max(previous[2], 1)
+        if previous[1:] == (numerator, denominator) and (tick - previous[0]) / tpq % bar_beat < 1e-6:
+            continue
+        result.time_signatures.append(symusic.TimeSignature(tick, numerator, denominator))
+        previous = (tick, numerator, denominator)
+    for key in score.key_signatures:
+        if -7 <= key.key <= 7 and key.tonality in (0, 1) and (key.time == 0 or 0 < key.time < end):
+            result.key_signatures.append(symusic.KeySignature(key.time, key.key, key.tonality))
+    for marker in score.markers:
+        if 0 <= marker.time <= end:
+            result.markers.append(symusic.TextMeta(marker.time, marker.text))
+    return result
+
+
+def _clean_notes(column: dict[str, Any], tpq: int, is_drum: bool) -> dict[str, Any]:
+    """Columns for ``Note.from_numpy``, sorted by onset and pitch; the rules stand at :func:`clean`."""
+    time, duration = column["time"].astype(np.int64), column["duration"].astype(np.int64)
+    pitch, velocity = column["pitch"], column["velocity"]
+    if is_drum:
+        duration = np.where(duration == 0, max(1, tpq // 8), duration)
+    good = (time >= 0) & (duration > 0) & (pitch >= 0) & (velocity > 0)
+    duration = np.where(duration > STUCK_BEATS * tpq, STUCK_CUT_BEATS * tpq, duration)
+
+    order = np.flatnonzero(good)
+    order = order[np.lexsort((-duration[order], time[order], pitch[order]))]
+    same_pitch = pitch[order][1:] == pitch[order][:-1]
+    gap = np.diff(time[order])
+    # The longest of a pitch and onset comes first in this order; the others follow with no gap.
+    order = order[np.append(True, ~same_pitch | (gap > 0))[: len(order)]]
+    same_pitch = pitch[order][1:] == pitch[order][:-1]
+    gap = np.where(same_pitch, np.diff(time[order]), np.iinfo(np.int32).max)
+    duration = np.minimum(duration[order], np.append(gap, np.iinfo(np.int32).max)[: len(order)])
+    # Nothing ends behind the last tick that symusic can count.
+    duration = np.minimum(duration, np.iinfo(np.int32).max - time[order])
+
+    by_time = np.lexsort((pitch[order], time[order]))
+    order = order[by_time]
+    return {
+        "time": time[order].astype(np.int32),
+        "duration": duration[by_time].astype(np.int32),
+        "pitch": pitch[order],
+        "velocity": velocity[order],
+    }
+
+
+def _clean_tempos(column: dict[str, Any]) -> list[tuple[int, int]]:
+    """(tick, microseconds a quarter note), increasing, the first at tick 0, without repetitions."""
+    found: dict[int, int] = {}
+    for tick, mspq in zip(column["time"].tolist(), column["mspq"].tolist(), strict=True):
+        if tick >= 0 and mspq > 0:
+            found[tick] = min(max(mspq, round(60e6 / MAX_BPM)), round(60e6 / MIN_BPM))
+    found.setdefault(0, round(60e6 / DEFAULT_BPM))
+    tempos = sorted(found.items())
+    return [tempos[0]] + [now for last, now in pairwise(tempos) if now[1] != last[1]]
+
+
+def _keep(events: Any, end: int, fields: Sequence[str] = (), largest: int = 0) -> None:
+    """Remove from a list what lies outside of 0..end or has a field outside 0..largest."""
+    if any(not 0 <= event.time <= end or any(getattr(event, field) > largest for field in fields) for event in events):
+        events.filter(
+            lambda event: 0 <= event.time <= end and all(getattr(event, field) <= largest for field in fields),
+            inplace=True,
+        )
 
 
 def write_score(score: Score, path: str | Path, *, text: str | None = None) -> None:
-    """Write a MIDI file atomically."""
+    """Write a MIDI file; equal scores and texts give equal bytes, and no half-written file is ever seen.
+
+    Parameters
+    ----------
+    score
+        What to write. Pedals are written where the controls (number 64) have them, as symusic reads them.
+    path
+        Where; a file there is replaced. Its folder must exist.
+    text
+        Stored as a text meta event at the start; :func:`read_text` gives it back.
+
+    Raises
+    ------
+    InputError
+        The score has notes that MIDI cannot hold (see :func:`clean`), or the file cannot be written.
+    """
     path = Path(path)
+    for index, track in enumerate(score.tracks):
+        column = track.notes.numpy()
+        if any(len(values) and values.min() < 0 for values in column.values()):
+            raise InputError(
+                f"{path}: track {index} has notes with negative time, duration, pitch or velocity: clean the score"
+            )
     data = score.dumps_midi()
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(data)
-    os.replace(name, path)
+    if text is not None:
+        data = insert_text(data, text)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(f"{path}: cannot be written ({reason}): check folder and permissions") from None
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
-def read_text(path: str | Path) -> list[str]:
-    """Text meta events of a MIDI file, in order."""
-    return []
+def read_text(path: str | Path, *, limits: Limits = Limits()) -> list[str]:
+    """Text meta events (type 1) of a MIDI file, in the order of the file.
+
+    Raises
+    ------
+    InputError
+        As in :func:`read_score`.
+    """
+    try:
+        return list(check(_read_file(Path(path), limits), max_tracks=limits.max_tracks).text)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None

@@ -228,8 +228,8 @@ def test_interrupted_while_composing(
     calls = []
 
     @contextmanager
-    def interrupting(_task: str) -> Iterator[Callable[[int, int], None]]:
-        def progress(done: int, total: int) -> None:
+    def interrupting(_task: str) -> Iterator[cli.Progress]:
+        def progress(done: float, total: float = 1.0, /) -> None:
             calls.append((done, total))
             signal.raise_signal(signal.SIGINT)
 

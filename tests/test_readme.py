@@ -89,3 +89,17 @@ def test_the_readme_commands_run(tmp_path: Path) -> None:
     assert written
     for name in written:
         assert len(read_score(tmp_path / name).tracks)
+
+
+def test_every_module_has_its_place_in_the_documentation() -> None:
+    shown = {
+        name
+        for page in (ROOT / "docs" / "api").glob("*.md")
+        for name in re.findall(r"^::: (\S+)$", page.read_text(encoding="utf-8"), re.M)
+    }
+    modules = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in (ROOT / "muse").rglob("*.py")
+        if not path.name.startswith("_") and path.name != "cli.py"  # the command line has a page of its own
+    }
+    assert shown == modules

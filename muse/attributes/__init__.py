@@ -1,7 +1,7 @@
 """Attributes: what can be measured of music, and how it follows from emotion.
 
-``extract(score)`` measures, ``ATTRIBUTES`` is the catalogue, ``EmotionMapper`` ties attributes to emotions. Names are
-loaded on first use.
+``extract(score)`` measures, ``ATTRIBUTES`` is the catalogue, ``EmotionMapper`` ties attributes to emotions. What needs
+scikit-learn is loaded on first use.
 """
 
 from __future__ import annotations
@@ -9,23 +9,16 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+# Imported here and not on first use, so that ``muse.attributes.extract`` is the function: a submodule that is loaded
+# later would take its own name back.
+from muse.attributes.catalogue import ATTRIBUTES, SECTION_CONTROLS, SONG_CONTROLS, Attribute, attribute
+from muse.attributes.extract import Attributes, extract
+
 if TYPE_CHECKING:
-    from muse.attributes.catalogue import ATTRIBUTES, SECTION_CONTROLS, SONG_CONTROLS, Attribute, attribute
-    from muse.attributes.extract import AttributeExtractor, Attributes, extract
+    from muse.attributes._transformer import AttributeExtractor
     from muse.attributes.mapping import AttributeTarget, EmotionMapper
 
-_MODULE_OF = {
-    "ATTRIBUTES": "catalogue",
-    "SECTION_CONTROLS": "catalogue",
-    "SONG_CONTROLS": "catalogue",
-    "Attribute": "catalogue",
-    "attribute": "catalogue",
-    "AttributeExtractor": "extract",
-    "Attributes": "extract",
-    "extract": "extract",
-    "AttributeTarget": "mapping",
-    "EmotionMapper": "mapping",
-}
+_MODULE_OF = {"AttributeExtractor": "_transformer", "AttributeTarget": "mapping", "EmotionMapper": "mapping"}
 
 __all__ = [
     "ATTRIBUTES",
@@ -42,11 +35,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name on first use (PEP 562)."""
+    """Load a name that needs scikit-learn on first use (PEP 562)."""
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
-    # Also replaces the submodule ``extract``, which the import above has bound here, by the function.
     globals()[name] = value
     return value
 

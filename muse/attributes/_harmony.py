@@ -7,11 +7,14 @@ is the same sum.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.attributes._stats import entropy_bits, mean, normalized, ratio, share, weighted_mean, weighted_std
+from muse.attributes._pitch import ranked
+from muse.attributes._stats import entropy_bits, mean, normalized, ratio, share, std, weighted_mean, weighted_std
 from muse.attributes._window import Window
 
 FloatArray = NDArray[np.float64]
@@ -21,8 +24,80 @@ _DISSONANT = np.array([1, 2, 6, 10, 11])
 _CONSONANT = np.array([0, 3, 4, 5, 7, 8, 9])
 
 
-def mean_simultaneous_pitches(w: Window) -> float:
-    return weighted_mean(w.verticals.n_pitches, w.verticals.duration_beat)
+def _without_noise(weights: FloatArray) -> FloatArray:
+    """Fractions, those under 0.001 set to 0 and the rest normalized again (jSymbolic's noise filter)."""
+    fractions = normalized(weights)
+    return normalized(np.where(fractions < 0.001, 0.0, fractions))
+
+
+# ------------------------------------------------------------------------------------------------ vertical intervals
+
+
+def vertical_histogram(w: Window) -> FloatArray:
+    return _without_noise(w.vertical_weight)
+
+
+def wrapped_histogram(w: Window) -> FloatArray:
+    return _without_noise(w.wrapped_vertical_weight)
+
+
+def vertical_share(*semitones: int) -> Callable[[Window], float]:
+    """Fraction of vertical intervals, folded into an octave, that have one of these sizes."""
+    sizes = np.array(semitones)
+
+    def of_window(w: Window) -> float:
+        weight = w.wrapped_vertical_weight
+        return share(float(weight[sizes].sum()), float(weight.sum()))
+
+    return of_window
+
+
+minor_seconds = vertical_share(1)
+vertical_thirds = vertical_share(3, 4)
+vertical_tritones = vertical_share(6)
+vertical_fourths = vertical_share(5)
+vertical_fifths = vertical_share(7)
+vertical_sixths = vertical_share(8, 9)
+vertical_sevenths = vertical_share(10, 11)
+perfect_intervals = vertical_share(0, 5, 7)
+
+
+def vertical_unisons(w: Window) -> float:
+    return share(float(w.vertical_weight[0]), float(w.vertical_weight.sum()))
+
+
+def vertical_octaves(w: Window) -> float:
+    return share(float(w.vertical_weight[12::12].sum()), float(w.vertical_weight.sum()))
+
+
+def most_common_vertical(w: Window) -> float:
+    first, _ = ranked(w.wrapped_vertical_weight)
+    return float(first) if first >= 0 else math.nan
+
+
+def second_most_common_vertical(w: Window) -> float:
+    _, second = ranked(w.wrapped_vertical_weight)
+    return float(second) if second >= 0 else math.nan
+
+
+def top_verticals_distance(w: Window) -> float:
+    first, second = ranked(w.wrapped_vertical_weight)
+    return float(abs(first - second)) if second >= 0 else math.nan
+
+
+def most_common_vertical_prevalence(w: Window) -> float:
+    weight = w.wrapped_vertical_weight
+    return share(float(weight.max()), float(weight.sum()))
+
+
+def second_most_common_vertical_prevalence(w: Window) -> float:
+    weight = np.sort(w.wrapped_vertical_weight)
+    return share(float(weight[-2]), float(weight.sum()))
+
+
+def top_verticals_ratio(w: Window) -> float:
+    weight = np.sort(w.wrapped_vertical_weight)
+    return share(float(weight[-2]), float(weight[-1]))
 
 
 def vertical_dissonance_ratio(w: Window) -> float:
@@ -30,9 +105,146 @@ def vertical_dissonance_ratio(w: Window) -> float:
     return ratio(float(weight[_DISSONANT].sum()), float(weight[_CONSONANT].sum()), RATIO_CAP)
 
 
+def _time_with(w: Window, semitones: int) -> float:
+    classes = w.verticals.classes
+    turned = ((classes << semitones) | (classes >> (12 - semitones))) & 0xFFF
+    length = w.verticals.duration_beat
+    return share(float(length[(classes & turned) != 0].sum()), float(length.sum()))
+
+
+def minor_third_prevalence(w: Window) -> float:
+    return _time_with(w, 3)
+
+
+def major_third_prevalence(w: Window) -> float:
+    return _time_with(w, 4)
+
+
+def mean_vertical_range(w: Window) -> float:
+    return weighted_mean(w.verticals.highest - w.verticals.lowest, w.verticals.duration_beat)
+
+
+@lru_cache(maxsize=1)
+def _roughness_table() -> FloatArray:
+    """Sensory dissonance of two tones of six harmonics (Sethares 1993, equations 2 and 3), float64 [128, 128].
+
+    Amplitudes fall by 0.88 from harmonic to harmonic; scaled so that the roughest pair of tones around middle C is
+    about 1.
+    """
+    harmonics = np.arange(1, 7)
+    frequency = 440.0 * 2.0 ** ((np.arange(128) - 69) / 12.0)
+    table = np.zeros((128, 128))
+    for i in harmonics:
+        for j in harmonics:
+            low = np.minimum(frequency[:, None] * i, frequency[None, :] * j)
+            gap = np.abs(frequency[:, None] * i - frequency[None, :] * j)
+            scaled = 0.24 / (0.0207 * low + 18.96) * gap
+            table += 0.88 ** (i - 1) * 0.88 ** (j - 1) * (np.exp(-3.51 * scaled) - np.exp(-5.75 * scaled))
+    table.setflags(write=False)
+    return table
+
+
+def roughness(w: Window) -> float:
+    pairs, _ = w.pair_weight
+    pitch = w.pitches_used
+    return share(float((pairs * _roughness_table()[np.ix_(pitch, pitch)]).sum()), float(pairs.sum()))
+
+
+# ------------------------------------------------------------------------------------------------ simultaneous notes
+
+
+def mean_simultaneous_classes(w: Window) -> float:
+    return weighted_mean(w.n_classes, w.verticals.duration_beat)
+
+
+def std_simultaneous_classes(w: Window) -> float:
+    return weighted_std(w.n_classes, w.verticals.duration_beat)
+
+
+def mean_simultaneous_pitches(w: Window) -> float:
+    return weighted_mean(w.verticals.n_pitches, w.verticals.duration_beat)
+
+
+def std_simultaneous_pitches(w: Window) -> float:
+    return weighted_std(w.verticals.n_pitches, w.verticals.duration_beat)
+
+
+# ------------------------------------------------------------------------------------------------------------ chords
+
+
+def chord_type_histogram(w: Window) -> FloatArray:
+    return _without_noise(w.chord_type_beat)
+
+
+def chord_type_share(*types: int) -> Callable[[Window], float]:
+    """Fraction of the time with two or more pitch classes that has one of these chord types."""
+    wanted = np.array(types)
+
+    def of_window(w: Window) -> float:
+        return share(float(w.chord_type_beat[wanted].sum()), float(w.chord_type_beat.sum()))
+
+    return of_window
+
+
+partial_chords = chord_type_share(0)
+standard_triads = chord_type_share(1, 2)
+diminished_augmented = chord_type_share(3, 4)
+dominant_sevenths = chord_type_share(7)
+seventh_chords = chord_type_share(6, 7, 8)
+non_standard_chords = chord_type_share(3, 4, 5, 9, 10)
+complex_chords = chord_type_share(10)
+
+
 def minor_major_triad_ratio(w: Window) -> float:
     beats = w.chord_type_beat
     return ratio(float(beats[1]), float(beats[2]), RATIO_CAP)
+
+
+def minor_triad_share(w: Window) -> float:
+    beats = w.chord_type_beat
+    return share(float(beats[1]), float(beats[1] + beats[2]))
+
+
+def chord_duration(w: Window) -> float:
+    classes = w.verticals.classes
+    if not len(classes):
+        return math.nan
+    return float(w.verticals.duration_beat.sum()) / (1 + np.count_nonzero(np.diff(classes)))
+
+
+def chord_change_rate(w: Window) -> float:
+    chords = w.beat_chords
+    chords = chords[chords >= 0]
+    return float(np.count_nonzero(np.diff(chords))) / (len(chords) - 1) if len(chords) > 1 else math.nan
+
+
+def chord_variety(w: Window) -> float:
+    chords = w.beat_chords
+    return share(len(np.unique(chords[chords >= 0])), np.count_nonzero(chords >= 0))
+
+
+def chord_entropy(w: Window) -> float:
+    chords = w.beat_chords
+    return entropy_bits(np.bincount(chords[chords >= 0], minlength=1))
+
+
+def _chord_quality_share(*qualities: int) -> Callable[[Window], float]:
+    wanted = np.array(qualities)
+
+    def of_window(w: Window) -> float:
+        chords = w.beat_chords
+        chords = chords[chords >= 0]
+        return share(np.count_nonzero(np.isin(chords % 9, wanted)), len(chords))
+
+    return of_window
+
+
+major_chord_beats = _chord_quality_share(0, 4, 5)
+minor_chord_beats = _chord_quality_share(1, 6)
+tense_chord_beats = _chord_quality_share(2, 3, 7, 8)
+
+
+# ---------------------------------------------------------------------------------------------------------- tonality
 
 
 def mode_clarity(w: Window) -> float:
@@ -44,20 +256,91 @@ def key_strength(w: Window) -> float:
     return float(w.key_strengths.max())
 
 
-def chord_change_rate(w: Window) -> float:
-    chords = w.beat_chords
-    chords = chords[chords >= 0]
-    return float(np.count_nonzero(np.diff(chords))) / (len(chords) - 1) if len(chords) > 1 else math.nan
+def key_ambiguity(w: Window) -> float:
+    """1 minus the lead of the best key over the second best."""
+    second, best = np.sort(w.key_strengths)[-2:]
+    return 1.0 - float(best - second)
+
+
+def major_or_minor(w: Window) -> float:
+    strengths = w.key_strengths
+    return float(strengths.argmax() >= 12) if strengths[0] == strengths[0] else math.nan
+
+
+def tonic_mode_clarity(w: Window) -> float:
+    """Parallel comparison: major minus minor strength on the tonic of the best key."""
+    strengths = w.key_strengths
+    if strengths[0] != strengths[0]:
+        return math.nan
+    tonic = int(strengths.argmax()) % 12
+    return float(strengths[tonic] - strengths[tonic + 12])
+
+
+def chromaticism(w: Window) -> float:
+    strengths = w.key_strengths
+    if strengths[0] != strengths[0]:
+        return math.nan
+    best = int(strengths.argmax())
+    degrees = [0, 2, 3, 5, 7, 8, 10, 11] if best >= 12 else [0, 2, 4, 5, 7, 9, 11]
+    weight = np.roll(w.class_weight, -(best % 12))
+    return 1.0 - share(float(weight[degrees].sum()), float(weight.sum()))
+
+
+def _degree_share(degree: int) -> Callable[[Window], float]:
+    def of_window(w: Window) -> float:
+        strengths = w.key_strengths
+        if strengths[0] != strengths[0]:
+            return math.nan
+        tonic = int(strengths.argmax()) % 12
+        return share(float(w.class_weight[(tonic + degree) % 12]), float(w.class_weight.sum()))
+
+    return of_window
+
+
+tonic_share = _degree_share(0)
+dominant_share = _degree_share(7)
+leading_tone_share = _degree_share(11)
+
+
+def _away(w: Window) -> FloatArray:
+    """[b] distance of each sounding beat's tonal centroid from the window's."""
+    centroids = w.beat_centroids
+    away = centroids - centroids.sum(axis=0) / max(len(centroids), 1)
+    return np.asarray(np.sqrt((away * away).sum(axis=1)))
+
+
+def _motion(w: Window) -> FloatArray:
+    """[b - 1] distance from beat to beat."""
+    step = np.diff(w.beat_centroids, axis=0)
+    return np.asarray(np.sqrt((step * step).sum(axis=1)))
 
 
 def tonal_tension(w: Window) -> float:
-    centroids = w.beat_centroids
-    if not len(centroids):
-        return math.nan
-    away = centroids - centroids.sum(axis=0) / len(centroids)
-    return mean(np.sqrt((away * away).sum(axis=1)))
+    return mean(_away(w))
+
+
+def tonal_tension_variability(w: Window) -> float:
+    return std(_away(w))
+
+
+def peak_tonal_tension(w: Window) -> float:
+    away = _away(w)
+    return float(away.max()) if len(away) else math.nan
 
 
 def tonal_centroid_motion(w: Window) -> float:
-    step = np.diff(w.beat_centroids, axis=0)
-    return mean(np.sqrt((step * step).sum(axis=1)))
+    return mean(_motion(w))
+
+
+def peak_tonal_centroid_motion(w: Window) -> float:
+    motion = _motion(w)
+    return float(motion.max()) if len(motion) else math.nan
+
+
+def beat_dissonance(w: Window) -> float:
+    """Pitch classes of a beat against each other, weighed by the product of their lengths."""
+    weight = w.beat_classes
+    clash = sum(float((weight * np.roll(weight, -k, axis=1)).sum()) for k in (1, 2))
+    clash += float((weight[:, :6] * weight[:, 6:]).sum())
+    every = (float((weight.sum(axis=1) ** 2).sum()) - float((weight**2).sum())) / 2.0
+    return share(clash, every)

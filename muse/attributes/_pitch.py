@@ -220,3 +220,13 @@ def pitch_entropy(w: Window) -> float:
 
 def pitch_class_entropy(w: Window) -> float:
     return entropy_bits(w.class_counts)
+
+
+_SCALES = np.array([[0, 2, 4, 5, 7, 9, 11], [0, 2, 3, 5, 7, 8, 11]])
+
+
+def scale_consistency(w: Window) -> float:
+    weight = w.class_weight
+    tonics = np.arange(12)[:, None, None]
+    inside = weight[(tonics + _SCALES) % 12].sum(axis=2)
+    return share(float(inside.max()), float(weight.sum()))

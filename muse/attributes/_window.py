@@ -33,6 +33,7 @@ ON_POSITION_BEAT: Final = 0.07
 BLOCK_ROWS: Final = 8192
 """Stretches of time that are held as a matrix at once."""
 _CLASS_BITS: Final = 1 << np.arange(12)
+_N_CLASSES: Final = np.array([mask.bit_count() for mask in range(4096)])
 _VALUE_EDGES: Final = (RHYTHMIC_VALUES_BEAT[1:] + RHYTHMIC_VALUES_BEAT[:-1]) / 2.0
 
 FloatArray = NDArray[np.float64]
@@ -141,6 +142,45 @@ class Verticals(NamedTuple):
     """[s] lowest pitch."""
     highest: IntArray
     """[s] highest pitch."""
+
+
+class Spans(NamedTuple):
+    """Stretches of time in which the notes of a key (a track, a program) sound without a break."""
+
+    key: IntArray
+    start: FloatArray
+    end: FloatArray
+
+
+class Voices(NamedTuple):
+    """Statistics of the tracks that have pitched notes, all [v] but the last."""
+
+    count: IntArray
+    """Notes."""
+    pitch: FloatArray
+    """Mean pitch."""
+    velocity: FloatArray
+    """Mean velocity."""
+    duration_sec: FloatArray
+    """Mean duration."""
+    sounding_sec: FloatArray
+    """Time during which the track sounds."""
+    interval: FloatArray
+    """Mean absolute melodic interval; NaN for a single attack."""
+    lowest: IntArray
+    highest: IntArray
+    of_note: IntArray
+    """[n] voice of each pitched note."""
+
+
+def _depth(spans: Spans) -> tuple[IntArray, FloatArray]:
+    """How many spans overlap, stretch by stretch, and how long each stretch is; empty stretches left out."""
+    times = np.concatenate([spans.start, spans.end])
+    order = np.argsort(times, kind="stable")
+    depth = np.cumsum(np.repeat([1, -1], len(spans.start))[order])[:-1]
+    length = np.diff(times[order])
+    some = (depth > 0) & (length > 1e-9)
+    return depth[some], length[some]
 
 
 class Window:
@@ -322,6 +362,11 @@ class Window:
         change, row = np.unique(np.rint(times * 1e4).astype(np.int64), return_inverse=True)
         return change / 1e4, pitch, row, np.tile(column, 2)
 
+    @property
+    def pitches_used(self) -> IntArray:
+        """[p] distinct pitches, ascending."""
+        return self._changes[1]
+
     def _sounding(self) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
         """Length [s] of each stretch, number [s, p] and summed velocity [s, p] of the notes on each pitch.
 
@@ -378,25 +423,39 @@ class Window:
         return blocks[0] if len(blocks) == 1 else Verticals(*map(np.concatenate, zip(*blocks, strict=True)))
 
     @cached_property
+    def n_classes(self) -> IntArray:
+        """[s] distinct pitch classes in each stretch of :attr:`verticals`."""
+        return _N_CLASSES[self.verticals.classes]
+
+    @cached_property
     def chord_type_beat(self) -> FloatArray:
         """[11] beats during which each chord type of jSymbolic sounds."""
         kind = harmony.pitch_class_set_type()[self.verticals.classes]
         return np.bincount(kind[kind >= 0], self.verticals.duration_beat[kind >= 0], minlength=11)
 
     @cached_property
-    def vertical_weight(self) -> FloatArray:
-        """[128] weight of each vertical interval: beats that it sounds times the mean velocity of its two notes."""
-        pitch = self._changes[1]
-        pairs = np.zeros((len(pitch), len(pitch)))
+    def pair_weight(self) -> tuple[FloatArray, float]:
+        """Weight [p, p] of each pair of pitches (upper triangle), and of all unisons of two notes on one pitch.
+
+        The weight is the number of beats that the two sound together times the mean of their velocities.
+        """
+        width = len(self._changes[1])
+        pairs = np.zeros((width, width))
         unison = 0.0
         for length, count, velocity in self._sounding():
             timed = count * length[:, None]
             pairs += timed.T @ velocity
-            # Two notes on one pitch: count * (count - 1) / 2 pairs, each as loud as the mean of the notes there.
+            # count * (count - 1) / 2 pairs, each as loud as the mean of the notes there.
             unison += float((np.maximum(count - 1.0, 0.0) * velocity * length[:, None]).sum()) / 2.0
-        pairs = (pairs + pairs.T) / 2.0
-        lower, upper = np.triu_indices(len(pitch), 1)
-        weight = np.bincount(pitch[upper] - pitch[lower], pairs[lower, upper], minlength=128)
+        return np.triu((pairs + pairs.T) / 2.0, 1), unison
+
+    @cached_property
+    def vertical_weight(self) -> FloatArray:
+        """[128] weight of each vertical interval, see :attr:`pair_weight`."""
+        pitch = self._changes[1]
+        pairs, unison = self.pair_weight
+        size = np.abs(pitch[None, :] - pitch[:, None])
+        weight = np.bincount(size.ravel(), pairs.ravel(), minlength=128)
         weight[0] = unison
         return weight
 
@@ -404,6 +463,119 @@ class Window:
     def wrapped_vertical_weight(self) -> FloatArray:
         """[12] the same with intervals folded into an octave."""
         return np.bincount(np.arange(128) % 12, self.vertical_weight, minlength=12)
+
+    @cached_property
+    def slices(self) -> tuple[IntArray, IntArray]:
+        """Pitches that sound at each attack: how many [r], and the pitches, ascending, slice after slice."""
+        change, pitch = self._changes[0], self._changes[1]
+        groups = self._group(np.zeros(len(self.pitched.pitch), dtype=np.int64))
+        if not len(groups.order):
+            return groups.order, groups.order
+        last = np.append(groups.first[1:], len(groups.order)) - 1
+        wanted = np.unique(np.searchsorted(change, np.rint(self.pitched.onset_beat[last] * 1e4) / 1e4 - 1e-9))
+        sizes, pitches, start = [], [], 0
+        for length, count, _ in self._sounding():
+            inside = wanted[(wanted >= start) & (wanted < start + len(length))] - start
+            rows, columns = np.nonzero(count[inside] > 0.5)
+            sizes.append(np.bincount(rows, minlength=len(inside)))
+            pitches.append(pitch[columns])
+            start += len(length)
+        return np.concatenate(sizes), np.concatenate(pitches)
+
+    @cached_property
+    def voice_motions(self) -> FloatArray:
+        """[6] pairs of voices in parallel, similar, contrary, oblique motion; in parallel fifths; in parallel octaves.
+
+        As jSymbolic: only steps between slices of the same number of pitches count; the lowest pitch goes to the
+        lowest, and so on up. Slices of more than 12 pitches are clusters, not voices.
+        """
+        size, pitch = self.slices
+        total = np.zeros(6)
+        start = np.cumsum(size) - size
+        steady = np.flatnonzero(size[1:] == size[:-1])
+        for n in range(2, 13):
+            step = steady[size[steady] == n]
+            if not len(step):
+                continue
+            before = pitch[start[step][:, None] + np.arange(n)]
+            motion = pitch[start[step + 1][:, None] + np.arange(n)] - before
+            low, high = np.triu_indices(n, 1)
+            one, two = motion[:, low], motion[:, high]
+            parallel = (one == two) & (one != 0)
+            product = np.sign(one) * np.sign(two)
+            interval = (before[:, high] - before[:, low])[parallel] % 12
+            total += [
+                len(interval),
+                np.count_nonzero(product > 0) - len(interval),
+                np.count_nonzero(product < 0),
+                np.count_nonzero((product == 0) & (one != two)),
+                np.count_nonzero(interval == 7),
+                np.count_nonzero(interval == 0),
+            ]
+        return total
+
+    def _spans(self, key: IntArray, notes: Notes, *, in_seconds: bool = False) -> Spans:
+        """Stretches of time in which notes of a key sound without a break, sorted by key, then time."""
+        onset, end = (notes.onset_sec, notes.end_sec) if in_seconds else (notes.onset_beat, notes.end_beat)
+        if not len(onset):
+            return Spans(key, onset, end)
+        order = np.argsort(key, kind="stable")
+        key, onset, end = key[order], onset[order], end[order]
+        # Lay the keys one after another on one axis, so that one running maximum serves them all.
+        shift = key * (2.0 * (abs(self.stop_beat) + abs(self.stop_sec)) + 1.0)
+        reach = np.maximum.accumulate(end + shift)
+        opens = np.concatenate([[True], (onset + shift)[1:] > reach[:-1] + 1e-6])
+        first = np.flatnonzero(opens)
+        last = np.append(first[1:], len(key)) - 1
+        return Spans(key[first], onset[first], reach[last] - shift[first])
+
+    @cached_property
+    def track_spans(self) -> Spans:
+        """When each track sounds, drums included."""
+        _, track = np.unique(self.notes.track, return_inverse=True)
+        return self._spans(track, self.notes)
+
+    @cached_property
+    def pitched_spans(self) -> Spans:
+        """When anything pitched sounds."""
+        return self._spans(np.zeros(len(self.pitched.pitch), dtype=np.int64), self.pitched)
+
+    @cached_property
+    def program_spans_sec(self) -> Spans:
+        """When each program sounds, in seconds, without drums."""
+        return self._spans(self.pitched.program, self.pitched, in_seconds=True)
+
+    @cached_property
+    def n_voices_sounding(self) -> tuple[IntArray, FloatArray]:
+        """Number of tracks that sound, drums not, and for how many beats; times of silence left out."""
+        _, track = np.unique(self.pitched.track, return_inverse=True)
+        return _depth(self._spans(track, self.pitched))
+
+    @cached_property
+    def voices(self) -> Voices:
+        """What jSymbolic compares between channels: one entry per track with pitched notes."""
+        notes = self.pitched
+        ids, track = np.unique(notes.track, return_inverse=True)
+        n = len(ids)
+        count = np.bincount(track, minlength=n)
+        order = np.argsort(track, kind="stable")
+        first = np.searchsorted(track[order], np.arange(n))
+        spans = self._spans(track, notes, in_seconds=True)
+        groups = self.by_track
+        voice = np.searchsorted(ids, groups.voice[:-1][groups.follows[:-1]]) if n else ids
+        n_intervals = np.bincount(voice, minlength=n)
+        leap = np.bincount(voice, np.abs(self.intervals), minlength=n)
+        return Voices(
+            count=count,
+            pitch=np.bincount(track, notes.pitch, minlength=n) / count,
+            velocity=np.bincount(track, notes.velocity, minlength=n) / count,
+            duration_sec=np.bincount(track, notes.duration_sec, minlength=n) / count,
+            sounding_sec=np.bincount(spans.key, spans.end - spans.start, minlength=n),
+            interval=np.where(n_intervals > 0, leap / np.maximum(n_intervals, 1), np.nan),
+            lowest=np.minimum.reduceat(notes.pitch[order], first) if n else ids,
+            highest=np.maximum.reduceat(notes.pitch[order], first) if n else ids,
+            of_note=track,
+        )
 
     # -------------------------------------------------------------------------------------------------- tonality
 
@@ -454,6 +626,46 @@ class Window:
     def value_counts(self) -> IntArray:
         """[12] pitched notes of each rhythmic value."""
         return np.bincount(self.value_index, minlength=12)
+
+    @cached_property
+    def value_runs(self) -> tuple[IntArray, IntArray]:
+        """Runs of notes of the same rhythmic value within a track: the value [r] and the number of notes [r]."""
+        if not len(self.value_index):
+            return self.value_index, self.value_index
+        order = np.argsort(self.pitched.track, kind="stable")
+        value, track = self.value_index[order], self.pitched.track[order]
+        first = np.concatenate([[0], np.flatnonzero((np.diff(value) != 0) | (np.diff(track) != 0)) + 1])
+        return value[first], np.diff(np.append(first, len(value)))
+
+    def _pulses(self, time: FloatArray, unit: float) -> FloatArray:
+        """[161] beat histogram of attacks: summed products of loudness of all pairs that lie one pulse apart.
+
+        Bin b holds the pulses in (b + 39, b + 40] beats per minute, where a lag of ``unit`` is 1 beat per minute.
+        """
+        loud = np.add.reduceat(self.notes.velocity, self.attack_first) if len(time) else time
+        longest = unit / 39.0
+        histogram = np.zeros(161)
+        for back in range(1, len(time)):
+            lag = time[back:] - time[:-back]
+            near = lag < longest - 1e-9
+            if not near.any():
+                break
+            bin_ = np.ceil(unit / np.maximum(lag[near], 1e-6) - 1e-6).astype(np.int64) - 40
+            strength = (loud[back:] * loud[:-back])[near]
+            inside = (bin_ >= 0) & (bin_ <= 160)
+            histogram += np.bincount(bin_[inside], strength[inside], minlength=161)
+        total = histogram.sum()
+        return histogram / total if total > 0.0 else histogram * np.nan
+
+    @cached_property
+    def pulses(self) -> FloatArray:
+        """[161] beat histogram over 40 to 200 beats per minute."""
+        return self._pulses(self.attack_sec, 60.0)
+
+    @cached_property
+    def standard_pulses(self) -> FloatArray:
+        """[161] the same as if a quarter note always took half a second."""
+        return self._pulses(self.notes.onset_beat[self.attack_first], 120.0)
 
     @cached_property
     def meter_points(self) -> tuple[FloatArray, IntArray]:

@@ -8,11 +8,10 @@ never fails on a readable score. A window without any note has NaN everywhere bu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +19,12 @@ from numpy.typing import NDArray
 from muse.attributes._window import Piece
 from muse.attributes.catalogue import ATTRIBUTES, Attribute, attribute
 from muse.errors import InputError
-from muse.score import Score, read_score
+from muse.score import Score
 
-__all__ = ["AttributeExtractor", "Attributes", "extract"]
+if TYPE_CHECKING:
+    from muse.attributes._transformer import AttributeExtractor
+
+__all__ = ["AttributeExtractor", "Attributes", "column_names", "extract"]  # noqa: F822, the first on first use
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +79,11 @@ def _plan(names: tuple[str, ...] | None) -> tuple[tuple[str, ...], tuple[tuple[A
     return tuple(columns), tuple(steps)
 
 
+def column_names(names: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Names of the columns that :func:`extract` returns for these attributes; all of them when None."""
+    return _plan(None if names is None else tuple(names))[0]
+
+
 def extract(score: Score, *, names: Sequence[str] | None = None, bars: int | None = None) -> Attributes:
     """Measure attributes of a score.
 
@@ -124,3 +131,12 @@ def extract(score: Score, *, names: Sequence[str] | None = None, bars: int | Non
                     row[place] = results[entry.name][part]
     values[~np.isfinite(values)] = np.nan
     return Attributes(values, columns, np.array([window.first_bar for window in windows], dtype=np.int64))
+
+
+def __getattr__(name: str) -> Any:
+    """Load the transformer on first use: it needs scikit-learn, which measuring alone does not."""
+    if name == "AttributeExtractor":
+        from muse.attributes._transformer import AttributeExtractor
+
+        return AttributeExtractor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -26,14 +26,15 @@ Categorical form, after EmoGen (Kang et al. 2023, arXiv 2307.01229): importance 
 most important kept (with the levers that listeners are known to hear always among them), class centers, and the real
 vector nearest to each. Continuous form: the level of attribute j at valence v and arousal a is
 
-.. math:: z_j(v, a) = n_j + \\text{intensity} \\cdot (b_{1j} v + b_{2j} a + b_{3j} v a)
+.. math:: z_j(v, a) = n_j + s_v (b_{1j} v + b_{3j} v a) + s_a b_{2j} a
 
-with coefficients by weighted ridge regression over all labelled windows, one intercept per domain. It passes (up to the
-ridge) through the class centers, is smooth, and monotone in v at fixed a and in a at fixed v. ``intensity`` > 1 goes
-beyond the centers, along the direction from the neutral point to them; under a linear discriminant model with common
-covariance this is the direction in which the class becomes clearer with the least loss of plausibility. It is cut back
-where the target would leave the corpus: per attribute to its 5..95 % range, as a whole to the Mahalanobis distance that
-95 % of its windows do not pass.
+with coefficients by weighted ridge regression over all labelled windows, one intercept per domain. With
+:math:`s_v = s_a = 1` it passes (up to the ridge) through the class centers; it is smooth, and monotone in v at fixed a
+and in a at fixed v. The intensities :math:`s_v, s_a` carry targets beyond the centers, along the way from the neutral
+point to them; under a linear discriminant model with common covariance this is the direction in which a class becomes
+clearer at the least loss of plausibility. Valence needs more of it than arousal: it moves every attribute less, and at
+low arousal (sad against calm) least. Targets are cut back where they would leave the corpus: per attribute to its
+5..95 % range, as a whole to the Mahalanobis distance that 95 % of its windows do not pass.
 
 Composing needs numpy alone: scikit-learn is imported by ``fit`` and ``predict``, never by ``load`` and ``target``.
 
@@ -78,9 +79,9 @@ and articulation."""
 N_BUCKETS: Final = 8
 SECTION_BARS: Final = 4
 
-_LEVEL_GRID: Final[Floats] = np.round(np.arange(-2.4, 2.401, 0.15), 2)
+LEVEL_GRID: Final[Floats] = np.round(np.arange(-2.4, 2.401, 0.15), 2)
 """Levels at which the quantiles of the corpus are stored."""
-_REACH_LEVEL: Final = 1.645
+REACH_LEVEL: Final = 1.645
 """Targets stay within the 5..95 % range of every attribute."""
 
 
@@ -93,7 +94,7 @@ def _normal_cdf(level: Floats) -> Floats:
     return np.where(level > 0, 1.0 - upper, upper)
 
 
-_GRID_SHARES: Final[Floats] = _normal_cdf(_LEVEL_GRID)
+_GRID_SHARES: Final[Floats] = _normal_cdf(LEVEL_GRID)
 
 
 class NotFittedError(MuseError, ValueError, AttributeError):
@@ -160,7 +161,7 @@ class EmotionMapper:
     n_attributes
         How many attributes a target holds, levers included; None = all.
     intensity
-        How far targets go from the neutral point: 1 = to the class centers.
+        How far targets go from the neutral point with valence and with arousal: (1, 1) = to the class centers.
     spread
         Size of the random variation of targets, in units of the spread within a class.
     alpha
@@ -213,8 +214,8 @@ class EmotionMapper:
         attribute_names: Sequence[str] | None = None,
         rank_matched: Sequence[str] = (),
         n_attributes: int | None = None,
-        intensity: float = 2.0,
-        spread: float = 0.4,
+        intensity: tuple[float, float] = (5.0, 2.0),
+        spread: float = 0.5,
         alpha: float = 1.0,
         shrinkage: float = 0.1,
         n_trees: int = 100,
@@ -300,35 +301,24 @@ class EmotionMapper:
         self.quantiles_ = _quantiles(music, weight if corpus is None else None)
         levels = self._levels(values, domains, weight)
         self._fit_plane(levels, plane, codes, domains, weight)
-        self._fit_classes(levels, codes, domains, weight)
-
-        music_levels = _to_levels(music, self.quantiles_)
-        correlation = _covariance(np.nan_to_num(music_levels))
-        scale = np.sqrt(np.maximum(np.diag(correlation), 1e-12))
-        self.corpus_correlation_ = 0.9 * correlation / np.outer(scale, scale) + 0.1 * np.eye(len(scale))
-        inverse = np.linalg.inv(self.corpus_correlation_)
-        centered = np.nan_to_num(music_levels)
-        self.reach_ = float(np.sqrt(np.quantile(np.einsum("ni,ij,nj->n", centered, inverse, centered), 0.95)))
+        levels = levels - self.domain_offsets_[domains]
+        self._fit_classes(levels, codes, weight, domains)
+        self._fit_corpus(np.nan_to_num(_to_levels(music, self.quantiles_)))
 
         forest = RandomForestClassifier(self.n_trees, min_samples_leaf=2, random_state=self.random_state)
-        forest.fit(levels, codes, sample_weight=weight)
+        # Undefined values become neutral; anything that depends on the class would give it away.
+        forest.fit(np.where(np.isnan(levels), self.neutral_, levels), codes, sample_weight=weight)
         self.importances_ = forest.feature_importances_
         self.chosen_ = self._choose()
         return self
 
     def _levels(self, values: Floats, domains: NDArray[np.int64], weight: Floats) -> Floats:
-        """Levels [n, n_attributes] of labelled windows; undefined values get the mean of their domain."""
+        """Levels [n, n_attributes] of labelled windows: by value, or by rank within the domain; NaN stays."""
         levels = _to_levels(values, self.quantiles_)
         by_rank = [i for i, name in enumerate(self._names) if name in set(self.rank_matched)]
-        for one in np.unique(domains):
-            rows = domains == one
-            if by_rank:
-                own = values[np.ix_(rows, by_rank)]
-                levels[np.ix_(rows, by_rank)] = _to_levels(own, _quantiles(own, weight[rows]))
-            part = levels[rows]
-            mass = np.isfinite(part) * weight[rows, None]
-            mean = (np.nan_to_num(part) * mass).sum(axis=0) / np.maximum(mass.sum(axis=0), 1e-12)
-            levels[rows] = np.where(np.isnan(part), mean, part)
+        for one in np.unique(domains) if by_rank else ():
+            rows = np.ix_(domains == one, by_rank)
+            levels[rows] = _to_levels(values[rows], _quantiles(values[rows], weight[domains == one]))
         return levels
 
     def _fit_plane(
@@ -339,40 +329,64 @@ class EmotionMapper:
         domains: NDArray[np.int64],
         weight: Floats,
     ) -> None:
-        """Continuous form: weighted ridge on valence, arousal and their product, an intercept per domain."""
-        n_domains = int(domains.max()) + 1
+        """Continuous form: weighted ridge on valence, arousal and their product, an intercept per domain.
+
+        Without a plane, the neutral point is the mean of the classes and there are no slopes.
+        """
+        n_attributes, n_domains = levels.shape[1], int(domains.max()) + 1
+        self.slopes_ = np.zeros((n_attributes, 3))
+        self.domain_offsets_ = np.zeros((n_domains, n_attributes))
         if plane is None:
-            means = np.array(
-                [np.average(levels[codes == k], axis=0, weights=weight[codes == k]) for k in np.unique(codes)]
-            )
-            self.neutral_, self.slopes_ = means.mean(axis=0), np.zeros((levels.shape[1], 3))
-            self.domain_offsets_ = np.zeros((n_domains, levels.shape[1]))
+            means = [_mean(levels[codes == k], weight[codes == k]) for k in np.unique(codes)]
+            self.neutral_ = np.mean(means, axis=0)
             return
-        terms = np.column_stack([plane, plane.prod(axis=1)])
-        design = np.column_stack([np.eye(n_domains)[domains], terms])
+        self.neutral_ = np.zeros(n_attributes)
+        design = np.column_stack([np.eye(n_domains)[domains], plane, plane.prod(axis=1)])
         penalty = np.diag([1e-6] * n_domains + [self.alpha] * 3)
-        gram = design.T @ (weight[:, None] * design) + penalty
-        solution = np.linalg.solve(gram, design.T @ (weight[:, None] * levels))
-        self.neutral_ = solution[0]
-        self.slopes_ = solution[n_domains:].T
-        self.domain_offsets_ = solution[:n_domains] - solution[0]
+        for j in range(n_attributes):
+            mass = np.where(np.isnan(levels[:, j]), 0.0, weight)  # an undefined value says nothing
+            gram = design.T @ (mass[:, None] * design) + penalty
+            solution = np.linalg.solve(gram, design.T @ (mass * np.nan_to_num(levels[:, j])))
+            self.neutral_[j] = solution[0]
+            self.slopes_[j] = solution[n_domains:]
+            self.domain_offsets_[:, j] = solution[:n_domains] - solution[0]
 
     def _fit_classes(
-        self, levels: Floats, codes: NDArray[np.int64], domains: NDArray[np.int64], weight: Floats
+        self, levels: Floats, codes: NDArray[np.int64], weight: Floats, domains: NDArray[np.int64]
     ) -> None:
-        """Categorical form: centers, nearest real vectors, common covariance within classes."""
-        levels = levels - self.domain_offsets_[domains]
-        self.centers_ = np.array(
-            [np.average(levels[codes == k], axis=0, weights=weight[codes == k]) for k in range(len(self.classes_))]
-        )
-        residual = levels - self.centers_[codes]
-        covariance = (weight[:, None] * residual).T @ residual / weight.sum()
+        """Categorical form: centers, nearest real vectors, common covariance within classes.
+
+        Of the first domain alone, whose labels are classes, except for attributes that it cannot tell.
+        """
+        first = domains == 0
+        if len(np.unique(codes[first])) == len(self.classes_):
+            told = np.isfinite(levels[first]).any(axis=0)
+            levels = np.where(~first[:, None] & told, np.nan, levels)
+        rows = [codes == k for k in range(len(self.classes_))]
+        self.centers_ = np.array([_mean(levels[row], weight[row]) for row in rows])
+        defined = ~np.isnan(levels)
+        residual = np.where(defined, levels - self.centers_[codes], 0.0)
+        mass = weight[:, None] * defined
+        together = np.maximum(mass.T @ defined, 1e-12)
+        covariance = (weight[:, None] * residual).T @ residual / together
+        # Pairs of attributes that were seen on different windows can make the matrix indefinite.
+        size, axes = np.linalg.eigh(covariance)
+        covariance = (axes * np.maximum(size, 0.0)) @ axes.T
         diagonal = np.diag(np.maximum(np.diag(covariance), 1e-3))
         self.within_ = (1 - self.shrinkage) * covariance + self.shrinkage * diagonal + 1e-6 * np.eye(len(covariance))
-        distance = np.array(
-            [np.where(codes == k, ((levels - c) ** 2).sum(axis=1), np.inf) for k, c in enumerate(self.centers_)]
-        )
-        self.prototypes_ = levels[distance.argmin(axis=1)]
+        # Root mean square over what is defined; a window counts as real only with most of its attributes.
+        spans = (residual**2).sum(axis=1) / np.maximum(defined.sum(axis=1), 1)
+        spans[defined.mean(axis=1) < 0.5] = np.inf
+        nearest = [np.flatnonzero(row)[spans[row].argmin()] for row in rows]
+        self.prototypes_ = np.where(defined[nearest], levels[nearest], self.centers_)
+
+    def _fit_corpus(self, levels: Floats) -> None:
+        """How attributes go together in the corpus, and how far its windows lie from its middle."""
+        correlation = _covariance(levels)
+        scale = np.sqrt(np.maximum(np.diag(correlation), 1e-12))
+        self.corpus_correlation_ = 0.9 * correlation / np.outer(scale, scale) + 0.1 * np.eye(len(scale))
+        distance = np.einsum("ni,ij,nj->n", levels, np.linalg.inv(self.corpus_correlation_), levels)
+        self.reach_ = float(np.sqrt(np.quantile(distance, 0.95)))
 
     def _choose(self) -> NDArray[np.bool_]:
         """Levers, then attributes by importance, leaving out what says the same as a chosen one (|r| > 0.9)."""
@@ -400,9 +414,7 @@ class EmotionMapper:
         logits = self.decision_function(X)
         if logits.ndim == 1:
             logits = np.column_stack([np.zeros(len(logits)), logits])
-        logits = logits - logits.max(axis=1, keepdims=True)
-        odds = np.exp(logits)
-        return odds / odds.sum(axis=1, keepdims=True)
+        return _softmax(logits)
 
     def decision_function(self, X: ArrayLike) -> Floats:
         """Discriminant scores, float [n, n_classes]; [n] (second against first class) where there are two."""
@@ -412,6 +424,15 @@ class EmotionMapper:
         values = validate_data(self, X, ensure_all_finite="allow-nan", dtype=np.float64, reset=False)
         scores = self._scores(_to_levels(values, self.quantiles_))
         return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
+
+    def levels(self, X: ArrayLike) -> Floats:
+        """Levels of windows of the corpus' kind, float [n, n_attributes]; undefined ones are neutral."""
+        levels = _to_levels(np.asarray(X, dtype=np.float64), self.quantiles_)
+        return np.where(np.isnan(levels), self.neutral_, levels)
+
+    def _place(self, scores: Floats) -> Floats:
+        """Valence and arousal [n, 2] of discriminant scores [n, n_classes]."""
+        return _softmax(scores) @ np.array([_point(label) for label in self.classes_])
 
     def _scores(self, levels: Floats) -> Floats:
         levels = np.where(np.isnan(levels), self.neutral_, levels)
@@ -427,7 +448,7 @@ class EmotionMapper:
     def predict_plane(self, X: ArrayLike) -> Floats:
         """Valence and arousal of each window, float [n, 2]: the mean of the quadrants' centers by probability."""
         self._check_plane()
-        return self.predict_proba(X) @ np.array([_point(label) for label in self.classes_])
+        return self._place(self.decision_function(X))
 
     def describe(self, attributes: Attributes | Mapping[str, float], window: int | None = None) -> dict[str, Any]:
         """Emotion of measured attributes, as ``muse analyze`` reports it.
@@ -447,9 +468,7 @@ class EmotionMapper:
         self._check_plane()
         X = self._columns(attributes)
         levels = _to_levels(X if window is None else X[window : window + 1], self.quantiles_)
-        scores = self._scores(levels)
-        odds = np.exp(scores - scores.max(axis=1, keepdims=True))
-        probabilities = (odds / odds.sum(axis=1, keepdims=True)).mean(axis=0)
+        probabilities = _softmax(self._scores(levels)).mean(axis=0)
         valence, arousal = probabilities @ np.array([_point(label) for label in self.classes_])
         return {
             "valence": round(float(valence), 4),
@@ -478,7 +497,7 @@ class EmotionMapper:
         rng: np.random.Generator | None = None,
         *,
         edges: Mapping[str, Sequence[float]] | None = None,
-        intensity: float | None = None,
+        intensity: tuple[float, float] | None = None,
         spread: float | None = None,
     ) -> AttributeTarget:
         """What to ask of a piece that shall carry an emotion.
@@ -511,7 +530,7 @@ class EmotionMapper:
         rng: np.random.Generator | None = None,
         *,
         edges: Mapping[str, Sequence[float]] | None = None,
-        intensity: float | None = None,
+        intensity: tuple[float, float] | None = None,
         spread: float | None = None,
         section_bars: int = SECTION_BARS,
     ) -> list[AttributeTarget]:
@@ -544,10 +563,10 @@ class EmotionMapper:
         noise: Floats,
         emotion: Emotion,
         edges: Mapping[str, Sequence[float]] | None,
-        intensity: float | None,
+        intensity: tuple[float, float] | None,
     ) -> AttributeTarget:
         levels = self.levels_at(emotion, intensity) + noise
-        levels = np.clip(levels, -_REACH_LEVEL, _REACH_LEVEL)
+        levels = np.clip(levels, -REACH_LEVEL, REACH_LEVEL)
         names, value, low, high, bucket, weight = [], [], [], [], [], []
         top = max(float(self.importances_[self.chosen_].max()), 1e-12)
         for j in np.flatnonzero(self.chosen_):
@@ -556,7 +575,7 @@ class EmotionMapper:
                 continue
             shares = np.arange(1, N_BUCKETS) / N_BUCKETS
             cuts = np.interp(shares, _GRID_SHARES, quantiles) if edges is None else np.asarray(edges[name], float)
-            wanted = float(np.interp(levels[j], _LEVEL_GRID, quantiles))
+            wanted = float(np.interp(levels[j], LEVEL_GRID, quantiles))
             index = int(np.searchsorted(cuts, wanted, side="right"))
             bounds = np.concatenate([[min(quantiles[0], cuts[0])], cuts, [max(quantiles[-1], cuts[-1])]])
             names.append(name)
@@ -564,26 +583,24 @@ class EmotionMapper:
             low.append(float(bounds[index]))
             high.append(float(bounds[index + 1]))
             bucket.append(index)
-            weight.append(float(self.importances_[j]) / top)
+            # Forests see how attributes tell the labelled music apart; what listeners hear counts at least half.
+            least = 0.5 if name in LEVERS else 0.0
+            weight.append(max(least, float(self.importances_[j]) / top))
         return AttributeTarget(tuple(names), tuple(value), tuple(low), tuple(high), tuple(bucket), tuple(weight))
 
-    def levels_at(self, emotion: EmotionLike, intensity: float | None = None) -> Floats:
+    def levels_at(self, emotion: EmotionLike, intensity: tuple[float, float] | None = None) -> Floats:
         """Levels [n_attributes] of an emotion without variation, held inside the corpus."""
         self._check_plane()
         point = Emotion.parse(emotion)
-        terms = np.array([point.valence, point.arousal, point.valence * point.arousal])
+        valence, arousal = self.intensity if intensity is None else intensity
+        terms = np.array([valence * point.valence, arousal * point.arousal, valence * point.valence * point.arousal])
         way = self.slopes_ @ terms
-        wanted = self.intensity if intensity is None else intensity
         inverse = np.linalg.inv(self.corpus_correlation_)
-
-        def distance(size: float) -> float:
-            levels = np.clip(self.neutral_ + size * way, -_REACH_LEVEL, _REACH_LEVEL)
-            return float(np.sqrt(levels @ inverse @ levels))
-
-        size = wanted
-        while size > 0.5 and distance(size) > self.reach_:
-            size -= 0.05
-        return np.clip(self.neutral_ + size * way, -_REACH_LEVEL, _REACH_LEVEL)
+        for share in np.arange(1.0, 0.2, -0.05):
+            levels = np.clip(self.neutral_ + share * way, -REACH_LEVEL, REACH_LEVEL)
+            if levels @ inverse @ levels <= self.reach_**2:
+                break
+        return levels
 
     def _check_plane(self) -> None:
         if not hasattr(self, "centers_"):
@@ -609,7 +626,7 @@ class EmotionMapper:
         columns |= {f"slope_{n}": self.slopes_[:, i] for i, n in enumerate(("valence", "arousal", "product"))}
         columns |= {f"center_{k}": self.centers_[i] for i, k in enumerate(self.classes_)}
         columns |= {f"prototype_{k}": self.prototypes_[i] for i, k in enumerate(self.classes_)}
-        columns |= {f"corpus_at_{level:+.2f}": self.quantiles_[:, i] for i, level in enumerate(_LEVEL_GRID)}
+        columns |= {f"corpus_at_{level:+.2f}": self.quantiles_[:, i] for i, level in enumerate(LEVEL_GRID)}
         _write_table(folder / "mapping.csv", self._names, columns)
         for name, matrix in (("within", self.within_), ("corpus_correlation", self.corpus_correlation_)):
             _write_table(folder / f"mapping_{name}.csv", self._names, dict(zip(self._names, matrix, strict=True)))
@@ -632,7 +649,7 @@ class EmotionMapper:
             document = json.loads((folder / "mapping.json").read_text(encoding="utf-8"))
             names, columns = _read_table(folder / "mapping.csv")
             mapper = cls(attribute_names=tuple(names), **document["parameters"])
-            mapper.rank_matched = tuple(mapper.rank_matched)
+            mapper.rank_matched, mapper.intensity = tuple(mapper.rank_matched), tuple(mapper.intensity)
             mapper.classes_ = np.array(document["classes"])
             mapper.n_features_in_ = len(names)
             mapper.reach_ = float(document["reach"])
@@ -641,7 +658,7 @@ class EmotionMapper:
             mapper.slopes_ = np.column_stack([columns[f"slope_{n}"] for n in ("valence", "arousal", "product")])
             mapper.centers_ = np.array([columns[f"center_{k}"] for k in document["classes"]])
             mapper.prototypes_ = np.array([columns[f"prototype_{k}"] for k in document["classes"]])
-            mapper.quantiles_ = np.column_stack([columns[f"corpus_at_{level:+.2f}"] for level in _LEVEL_GRID])
+            mapper.quantiles_ = np.column_stack([columns[f"corpus_at_{level:+.2f}"] for level in LEVEL_GRID])
             mapper.within_, mapper.corpus_correlation_ = (
                 np.column_stack([table[name] for name in names])
                 for table in (_read_table(folder / f"mapping_{n}.csv")[1] for n in ("within", "corpus_correlation"))
@@ -697,6 +714,11 @@ class EmotionMapper:
         )
 
 
+def _softmax(scores: Floats) -> Floats:
+    odds = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return odds / odds.sum(axis=1, keepdims=True)
+
+
 def _point(quadrant: str) -> tuple[float, float]:
     emotion = Emotion.parse(str(quadrant))
     return emotion.valence, emotion.arousal
@@ -705,7 +727,7 @@ def _point(quadrant: str) -> tuple[float, float]:
 def _quantiles(values: Floats, weight: Floats | None = None) -> Floats:
     """Values at the levels of the grid, [n_attributes, 33]; 0 for an attribute that is never defined."""
     weight = np.ones(len(values)) if weight is None else weight
-    result = np.zeros((values.shape[1], len(_LEVEL_GRID)))
+    result = np.zeros((values.shape[1], len(LEVEL_GRID)))
     for j, column in enumerate(values.T):
         defined = np.isfinite(column) & (weight > 0)
         if defined.any():
@@ -719,10 +741,16 @@ def _to_levels(values: Floats, quantiles: Floats) -> Floats:
     levels = np.full(values.shape, np.nan)
     for j in range(values.shape[1]):
         knots, place, counts = np.unique(quantiles[j], return_inverse=True, return_counts=True)
-        middle = np.bincount(place, weights=_LEVEL_GRID) / counts
+        middle = np.bincount(place, weights=LEVEL_GRID) / counts
         defined = np.isfinite(values[:, j])
         levels[defined, j] = np.interp(values[defined, j], knots, middle)
     return levels
+
+
+def _mean(levels: Floats, weight: Floats) -> Floats:
+    """Weighted mean over windows, [n_attributes]; 0 for an attribute without a defined value."""
+    mass = weight[:, None] * np.isfinite(levels)
+    return (np.nan_to_num(levels) * mass).sum(axis=0) / np.maximum(mass.sum(axis=0), 1e-12)
 
 
 def _covariance(levels: Floats) -> Floats:

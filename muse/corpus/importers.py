@@ -103,8 +103,8 @@ _POP909 = re.compile(r"^\d{3}$")
 _GENRE_WORDS: tuple[tuple[str, str], ...] = (
     ("game", "game"), ("hip hop", "hiphop"), ("hiphop", "hiphop"), ("hip-hop", "hiphop"), ("rap", "hiphop"),
     ("jazz", "jazz"), ("swing", "jazz"), ("bebop", "jazz"), ("ragtime", "jazz"), ("blues", "blues"),
-    ("reggae", "reggae"), ("country", "country"), ("funk", "funk"), ("soul", "funk"), ("r&b", "funk"), ("disco", "dance"),
-    ("dance", "dance"), ("techno", "electronic"), ("trance", "electronic"), ("house", "electronic"),
+    ("reggae", "reggae"), ("country", "country"), ("funk", "funk"), ("soul", "funk"), ("r&b", "funk"),
+    ("disco", "dance"), ("dance", "dance"), ("techno", "electronic"), ("trance", "electronic"), ("house", "electronic"),
     ("electronic", "electronic"), ("edm", "electronic"), ("ambient", "newage"), ("new age", "newage"),
     ("newage", "newage"), ("latin", "latin"), ("salsa", "latin"), ("samba", "latin"), ("bossa", "latin"),
     ("tango", "latin"), ("hymn", "hymn"), ("chorale", "hymn"), ("gospel", "hymn"), ("march", "march"),
@@ -293,7 +293,7 @@ def _spaced(name: str) -> str:
     return name.replace("_", " ")
 
 
-# ----------------------------------------------------------------------------------------------------------- conventions
+# ---------------------------------------------------------------------------------------------------------- conventions
 
 
 def _bare(files: Sequence[Path], folder: Path, corpus: str) -> Iterator[Song]:
@@ -381,7 +381,8 @@ def _vgmidi(files: Sequence[Path], folder: Path, corpus: str, tables: Sequence[P
         if row:
             signs = [1.0 if float(row[name]) > (0.5 if low == 0 else 0.0) else -1.0 for name in ("valence", "arousal")]
             labels |= {
-                "valence": signs[0], "arousal": signs[1], "quadrant": Emotion(*signs).quadrant, "label_kind": "quadrant",
+                "valence": signs[0], "arousal": signs[1], "quadrant": Emotion(*signs).quadrant,
+                "label_kind": "quadrant",
             }  # fmt: skip
         if path.stem in raw:
             # People's ratings say more than the signs of a table.
@@ -460,7 +461,7 @@ def _licence_class(value: str, table: Path, line: int) -> str:
     return value or "unclear"
 
 
-# ----------------------------------------------------------------------------------------------------------- annotations
+# ---------------------------------------------------------------------------------------------------------- annotations
 
 
 def read_beats(path: Path, beats_in_bar: int = 0) -> BeatTimes:
@@ -603,7 +604,7 @@ def _curves_json(path: Path) -> dict[str, NDArray[np.float64]]:
     return curves
 
 
-# ----------------------------------------------------------------------------------------------------------------- files
+# ---------------------------------------------------------------------------------------------------------------- files
 
 
 def _existing(path: Path) -> Path | None:

@@ -66,6 +66,10 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "key_clarity": ("float32", "correlation with the key's profile, -1..1"),
     "labelled_tonic": ("int8", "0..11 of the song where annotated, else -1"),
     "labelled_mode": ("string", "major or minor of the song where annotated, else empty"),
+    "labelled_chords": (
+        "list<string>",
+        "symbol of each quarter note (C#:min7, N for none) where annotated, else empty",
+    ),
     "note_count": ("int32", "notes in the window"),
     "start_sec": ("float32", "start of the window in the file"),
     "duration_sec": ("float32", "length of the window"),
@@ -225,7 +229,7 @@ def corpus_info(folder: Path | str) -> dict[str, Any]:
     return info
 
 
-# --------------------------------------------------------------------------------------------------- for the builder
+# ------------------------------------------------------------------------------------------------------ for the builder
 
 
 class Rows:
@@ -293,7 +297,7 @@ def _schema() -> pa.Schema:
     kinds = {
         "string": pa.string(), "bool": pa.bool_(), "int8": pa.int8(), "int16": pa.int16(), "int32": pa.int32(),
         "float32": pa.float32(), "list<uint8>": pa.list_(pa.uint8()), "list<uint16>": pa.list_(pa.uint16()),
-        "list<float32>": pa.list_(pa.float32()),
+        "list<float32>": pa.list_(pa.float32()), "list<string>": pa.list_(pa.string()),
     }  # fmt: skip
     return pa.schema([pa.field(name, kinds[kind]) for name, (kind, _) in COLUMNS.items()])
 
@@ -308,7 +312,7 @@ def _column(chunked: pa.ChunkedArray, equal_lengths: bool) -> Column:
     if not pa.types.is_list(array.type):
         return np.asarray(array.to_numpy(zero_copy_only=False))
     offsets = np.asarray(array.offsets).astype(np.int64)
-    values = np.asarray(array.values)[offsets[0] : offsets[-1]]
+    values = array.values.to_numpy(zero_copy_only=False)[offsets[0] : offsets[-1]]
     offsets = offsets - offsets[0]
     if equal_lengths:
         return values.reshape(len(offsets) - 1, -1)

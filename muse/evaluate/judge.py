@@ -32,12 +32,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from muse.errors import InputError
+from muse.evaluate.metrics import CHORD_GAP_SEC, spearman
 from muse.score import DRUMS, Score, note_array, read_score
 
 __all__ = [
@@ -63,8 +64,6 @@ Floats: TypeAlias = NDArray[np.float64]
 Music: TypeAlias = "Score | Notes | str | Path"
 _Put: TypeAlias = Callable[[str, ArrayLike], None]
 
-CHORD_GAP_SEC = 0.035
-"""Onsets closer than this are one attack: transcribed hands spread a chord by 10 to 30 ms."""
 LONGEST_SEC = 2.0
 """A note counts at most this long; beyond it a transcription measures the pedal and a piano string has faded."""
 FRAME_SEC = 0.5
@@ -77,8 +76,16 @@ _DIATONIC = np.array([1, 0, 1, 0, 1, 1, 0, 1, 0, 1, 0, 1], float)
 # Key profiles of Albrecht & Shanahan (Music Perception 31(1), 2013): means over a corpus of keys at openings and ends.
 _MAJOR = np.array([0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081])
 _MINOR = np.array([0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052])
-_CHORDS = {"maj": (0, 4, 7), "min": (0, 3, 7), "dom7": (0, 4, 7, 10), "maj7": (0, 4, 7, 11), "min7": (0, 3, 7, 10),
-           "dim": (0, 3, 6), "sus": (0, 5, 7), "aug": (0, 4, 8)}
+_CHORDS = {
+    "maj": (0, 4, 7),
+    "min": (0, 3, 7),
+    "dom7": (0, 4, 7, 10),
+    "maj7": (0, 4, 7, 11),
+    "min7": (0, 3, 7, 10),
+    "dim": (0, 3, 6),
+    "sus": (0, 5, 7),
+    "aug": (0, 4, 8),
+}
 _FAMILY = {"maj": 0, "dom7": 0, "maj7": 0, "min": 1, "min7": 1, "dim": 2, "sus": 2, "aug": 2}
 
 
@@ -105,9 +112,9 @@ class _Lines:
         self.pitch = notes["pitch"].astype(int)
         self.velocity = notes["velocity"].astype(float)
         new = np.r_[True, np.diff(self.onset) > CHORD_GAP_SEC]
-        self.attack = np.cumsum(new) - 1                                     # [n] which attack a note belongs to
+        self.attack = np.cumsum(new) - 1  # [n] which attack a note belongs to
         starts = np.flatnonzero(new)
-        self.time = self.onset[starts]                                       # [attacks]
+        self.time = self.onset[starts]  # [attacks]
         self.size = np.diff(np.r_[starts, self.n])
         self.high = np.maximum.reduceat(self.pitch, starts)
         self.low = np.minimum.reduceat(self.pitch, starts)
@@ -116,8 +123,8 @@ class _Lines:
         # An attack belongs to the melody if nothing clearly higher began just before it (else it accompanies).
         first = np.searchsorted(self.time, self.time - 0.6)
         index = np.arange(len(self.time))
-        ceiling = np.array([self.high[a:b + 1].max() for a, b in zip(first, index, strict=True)])
-        floor = np.array([self.low[a:b + 1].min() for a, b in zip(first, index, strict=True)])
+        ceiling = np.array([self.high[a : b + 1].max() for a, b in zip(first, index, strict=True)])
+        floor = np.array([self.low[a : b + 1].min() for a, b in zip(first, index, strict=True)])
         self.melody = np.flatnonzero(self.high >= ceiling - 4)
         self.bass = np.flatnonzero(self.low <= floor + 4)
         self._harmony()
@@ -126,14 +133,14 @@ class _Lines:
         edges = np.arange(0.0, self.span, FRAME_SEC)
         end = self.onset + self.duration
         share = np.minimum(end[:, None], edges[None] + FRAME_SEC) - np.maximum(self.onset[:, None], edges[None])
-        share = np.clip(share, 0, None) ** 0.5                               # [n, frames]; a root tames long pedals
+        share = np.clip(share, 0, None) ** 0.5  # [n, frames]; a root tames long pedals
         one_hot = np.eye(12)[self.pitch % 12]
-        self.chroma = share.T @ one_hot                                      # [frames, 12]
+        self.chroma = share.T @ one_hot  # [frames, 12]
         self.chroma = self.chroma[self.chroma.sum(1) > 0]
         weight: Floats = np.bincount(self.pitch % 12, np.sqrt(self.duration), 12).astype(float)
         self.total = weight / weight.sum()
         standard = _standard(self.total)
-        self.major, self.minor = _MAJOR_KEYS @ standard / 12, _MINOR_KEYS @ standard / 12       # correlations [12]
+        self.major, self.minor = _MAJOR_KEYS @ standard / 12, _MINOR_KEYS @ standard / 12  # correlations [12]
         # How plausible each diatonic collection is, by major and relative-minor profile alike. The tonic is left
         # open on purpose: "C or a minor?" is answered by the histograms relative to the collection.
         fit = np.maximum(self.major, np.roll(self.minor, 3))
@@ -145,9 +152,12 @@ class _Lines:
         """Best chord template per group of frames and its fit: index into the templates [m], correlation [m]."""
         chroma = self.chroma
         if frames > 1 and len(chroma) >= frames:
-            chroma = np.stack([chroma[i:i + frames].sum(0) for i in range(0, len(chroma) - frames + 1, frames)])
+            chroma = np.stack([chroma[i : i + frames].sum(0) for i in range(0, len(chroma) - frames + 1, frames)])
         fit = _standard(chroma) @ _TEMPLATES.T / 12
-        fit = fit - 0.03 * (np.arange(len(_TEMPLATES)) >= 24)                # triads before richer chords
+        fit -= 0.03 * (np.arange(len(_TEMPLATES)) >= 24)  # triads before richer chords
+        fit -= 1e-6 * (
+            (_TEMPLATE_ROOT - self.home) % 12
+        )  # ties (a lone tone, symmetric chords) by degree, not by pitch
         return fit.argmax(1), fit.max(1)
 
     def relative(self, histogram: Floats) -> Floats:
@@ -237,7 +247,7 @@ def _tonality(x: _Lines, put: _Put) -> None:
         kind = np.zeros(len(_CHORDS))
         np.add.at(kind, best // 12, 1.0 / len(best))
         put(f"{tag}_kind", kind)
-    wide = _standard(np.stack([x.chroma[i:i + 8].sum(0) for i in range(0, max(len(x.chroma) - 4, 1), 4)]))
+    wide = _standard(np.stack([x.chroma[i : i + 8].sum(0) for i in range(0, max(len(x.chroma) - 4, 1), 4)]))
     local = (wide @ _MAJOR_KEYS.T).max(1) / 12 - (wide @ _MINOR_KEYS.T).max(1) / 12
     put("local_mode_mean", local.mean())
     put("local_mode_sd", local.std())
@@ -392,7 +402,7 @@ def tokenize(notes: Notes) -> list[str]:
     words: list[str] = []
     for voice, symbols in voices.items():
         for n in (1, 2, 3):
-            words += [voice + " ".join(symbols[i:i + n]) for i in range(len(symbols) - n + 1)]
+            words += [voice + " ".join(symbols[i : i + n]) for i in range(len(symbols) - n + 1)]
     return words
 
 
@@ -581,8 +591,9 @@ _GROUPS = {
 }  # fmt: skip
 
 
-class Clips(NamedTuple):
-    """Labelled human music."""
+@dataclass(frozen=True)
+class Clips:
+    """Labelled music."""
 
     music: list[Notes]
     """Note arrays [n]."""
@@ -592,6 +603,30 @@ class Clips(NamedTuple):
     """Which song (or game series) a clip is from [n]; never split a song between training and testing."""
     rating: Floats
     """Listeners' valence and arousal in [-1, 1] [n, 2]; NaN where a corpus has only quadrants."""
+
+    @classmethod
+    def of(cls, music: Sequence[Music], quadrant: Sequence[int]) -> Clips:
+        """Pieces that stand alone, without ratings."""
+        n = len(music)
+        song = np.array([str(i) for i in range(n)], dtype=np.str_)
+        return cls([_pitched(m) for m in music], np.asarray(quadrant, dtype=np.int64), song, np.full((n, 2), np.nan))
+
+    def __len__(self) -> int:
+        """Number of clips."""
+        return len(self.music)
+
+    def __add__(self, other: Clips) -> Clips:
+        """Both sets, one after the other."""
+        return Clips(
+            self.music + other.music,
+            np.concatenate([self.quadrant, other.quadrant]),
+            np.concatenate([self.song, other.song]),
+            np.concatenate([self.rating, other.rating]),
+        )
+
+    def take(self, rows: NDArray[np.int64]) -> Clips:
+        """The clips of these indices, repeats included."""
+        return Clips([self.music[i] for i in rows], self.quadrant[rows], self.song[rows], self.rating[rows])
 
 
 def read_emopia(corpora: str | Path, split: str) -> Clips:
@@ -649,8 +684,6 @@ class Scorecard:
 
 def rate(probabilities: Floats, clips: Clips) -> Scorecard:
     """Compare judgements [n, 4] with labels."""
-    from scipy.stats import spearmanr
-
     y, p = clips.quadrant, probabilities
     judged = p.argmax(1) + 1
     va = valence_arousal(p)
@@ -658,8 +691,8 @@ def rate(probabilities: Floats, clips: Clips) -> Scorecard:
     confusion = np.zeros((4, 4), int)
     np.add.at(confusion, (y - 1, judged - 1), 1)
     ranks: list[float | None] = [None, None]
-    if np.isfinite(clips.rating).all() and len(y) > 2:
-        ranks = [float(spearmanr(va[:, k], clips.rating[:, k]).statistic) for k in (0, 1)]
+    if np.isfinite(clips.rating).all():
+        ranks = [spearman(va[:, k], clips.rating[:, k]) for k in (0, 1)]
     return Scorecard(
         n=len(y),
         accuracy=float((judged == y).mean()),
@@ -677,11 +710,11 @@ def cross_validate(judge: Callable[[], Judge], clips: Clips, *, n_folds: int = 5
     """Judgements of each clip by a judge that was fitted on other songs only: [n, 4]."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    out = np.zeros((len(clips.quadrant), 4))
+    out = np.zeros((len(clips), 4))
     folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
     for train, test in folds.split(np.zeros(len(out)), clips.quadrant, clips.song):
-        fitted = judge().fit([clips.music[i] for i in train], clips.quadrant[train])
-        out[test] = fitted.predict_proba([clips.music[i] for i in test])
+        known = clips.take(train)
+        out[test] = judge().fit(known.music, known.quadrant).predict_proba(clips.take(test).music)
     return out
 
 

@@ -247,6 +247,10 @@ class Codec:
         if len(meters) > 1:
             raise InputError(f"the time signature changes within the score: {sorted(meters)}")
         (meter,) = meters
+        return self.meter(meter)
+
+    def meter(self, meter: tuple[int, int]) -> tuple[int, int]:
+        """The time signature as the vocabulary spells it (2/2 as 4/4); InputError where it has none."""
         meter = _REWRITTEN_METERS.get(meter, meter)
         if "TimeSig_{}/{}".format(*meter) not in self.vocabulary.ids:
             first, stop = self.vocabulary.time_signature

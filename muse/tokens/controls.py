@@ -54,13 +54,11 @@ class Controls:
 
     def save(self, path: Path) -> None:
         """Write the edges as readable JSON."""
-        save_json(
-            path,
-            {
-                "song": dict(zip(SONG_CONTROLS, np.round(self.song, 6).tolist(), strict=True)),
-                "section": dict(zip(SECTION_CONTROLS, np.round(self.section, 6).tolist(), strict=True)),
-            },
-        )
+        table = {
+            "song": dict(zip(SONG_CONTROLS, np.round(self.song, 6).tolist(), strict=True)),
+            "section": dict(zip(SECTION_CONTROLS, np.round(self.section, 6).tolist(), strict=True)),
+        }
+        save_json(table, path)
 
     def buckets(self, values: np.ndarray, scope: str) -> np.ndarray:
         """Bucket of each value, int64 of the same shape, -1 where the value is NaN.

@@ -116,6 +116,12 @@ class Grammar:
         """Tempo that the sequence spells."""
         return float(self.vocabulary.tempo_values[self._tempo - self.vocabulary.tempo[0]])
 
+    @property
+    def share_done(self) -> float:
+        """Share of the bars written so far by all rows, 0..1."""
+        bars = [self.n_bars if row.done else max(row.bar, 0) for row in self._rows]
+        return sum(bars) / (self.n_bars * len(bars)) if bars else 0.0
+
     def begin(self, n_rows: int) -> None:
         """Start `n_rows` rows, each right after the header of the prefix."""
         self._rows = [_Row(queue=[*self.section_ids[0], self.vocabulary.bar]) for _ in range(n_rows)]

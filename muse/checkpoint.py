@@ -1,0 +1,349 @@
+"""Checkpoints and fitted tables: where they lie and how they are read and written.
+
+A checkpoint is a folder that a stranger can open: ``model.safetensors`` (or shards with
+``model.safetensors.index.json``, as Hugging Face writes them), ``config.json``, ``metrics.json``, ``README.md``.
+Nothing is ever unpickled. Shards stay under 16 MB, so that they can live in any Git host.
+
+Artefacts lie in the top-level folders ``attributes/`` and ``checkpoints/`` of a checkout, and in ``muse/_data/`` of an
+installed wheel; :func:`data_path` knows which. Every file is written whole or not at all.
+
+Contents: :func:`data_path`, :func:`find`; :func:`load_tensors`, :func:`save_tensors`; :func:`load_json`,
+:func:`save_json`; :func:`sha256`. PyTorch is imported only where tensors of it are asked for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import numpy as np
+import safetensors
+
+from muse.errors import InputError, require
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["data_path", "find", "load_json", "load_tensors", "save_json", "save_tensors", "sha256"]
+
+KINDS = ("attributes", "checkpoints")
+"""The folders of artefacts."""
+
+INDEX_NAME = "model.safetensors.index.json"
+SINGLE_NAME = "model.safetensors"
+MAX_SHARD_BYTES = 15_900_000
+"""Room is left for the header, so that a shard file stays under 16 MB."""
+
+_PICKLED = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")
+
+_NUMPY_TYPES = {
+    "F64": np.float64, "F32": np.float32, "F16": np.float16,
+    "I64": np.int64, "I32": np.int32, "I16": np.int16, "I8": np.int8,
+    "U64": np.uint64, "U32": np.uint32, "U16": np.uint16, "U8": np.uint8, "BOOL": np.bool_,
+}  # fmt: skip
+
+
+def data_path(kind: str) -> Path:
+    """Folder of the artefacts of one kind.
+
+    Parameters
+    ----------
+    kind
+        ``"attributes"`` or ``"checkpoints"``.
+
+    Returns
+    -------
+    Path
+        ``muse/_data/<kind>`` in an installed package, ``<checkout>/<kind>`` otherwise. It need not exist.
+
+    Raises
+    ------
+    InputError
+        There is no such kind.
+    """
+    if kind not in KINDS:
+        raise InputError(f"no artefacts are called {kind!r}: choose from {', '.join(KINDS)}")
+    package = Path(__file__).resolve().parent
+    packed = package / "_data" / kind
+    return packed if packed.is_dir() else package.parent / kind
+
+
+def find(name_or_path: str | Path) -> Path:
+    """Folder of a checkpoint.
+
+    Parameters
+    ----------
+    name_or_path
+        A folder, or the name of one that comes with Muse (``"small"``). A folder in the current directory wins
+        only when it is given as a path (``"./small"``), so a name always means the same.
+
+    Raises
+    ------
+    InputError
+        There is no such folder; the message lists those that there are.
+    """
+    shipped = data_path("checkpoints")
+    text = str(name_or_path)
+    is_name = isinstance(name_or_path, str) and text not in ("", ".", "..") and not set("/\\") & set(text)
+    if is_name and (shipped / text).is_dir():
+        return shipped / text
+    path = Path(name_or_path)
+    if text and path.is_dir():
+        return path.resolve()
+    if text and path.is_file():
+        raise InputError(f"{path} is a file: give the checkpoint's folder, {path.parent}")
+    near = difflib.get_close_matches(text, _names(shipped), n=1)
+    remedy = f"did you mean {near[0]!r}?" if near else "give one of these or the path of a folder"
+    raise InputError(f"no checkpoint {text!r}: {_shipped()}; {remedy}")
+
+
+def _names(folder: Path) -> list[str]:
+    """Names of the folders in a folder."""
+    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
+
+
+def _shipped() -> str:
+    """What :func:`find` knows by name, for messages."""
+    folder = data_path("checkpoints")
+    return f"{folder} has {', '.join(_names(folder)) or 'none'}"
+
+
+@overload
+def load_tensors(folder: str | Path, framework: Literal["pt"] = "pt") -> dict[str, torch.Tensor]: ...
+@overload
+def load_tensors(folder: str | Path, framework: Literal["np"]) -> dict[str, np.ndarray[Any, Any]]: ...
+def load_tensors(folder: str | Path, framework: str = "pt") -> dict[str, Any]:
+    """All tensors of a checkpoint, from one safetensors file or from shards with an index.
+
+    Parameters
+    ----------
+    folder
+        The checkpoint's folder.
+    framework
+        ``"pt"`` for PyTorch tensors in their stored types, ``"np"`` for arrays, where bfloat16 becomes float32.
+
+    Returns
+    -------
+    dict
+        Name to tensor, in the order of the names.
+
+    Raises
+    ------
+    InputError
+        Folder, file, shard or tensor is missing or damaged, or the weights are pickled, which Muse never opens.
+    """
+    if framework not in ("pt", "np"):
+        raise InputError(f"unknown framework {framework!r}: choose 'pt' or 'np'")
+    folder = Path(folder)
+    tensors: dict[str, Any] = {}
+    weight_map = _weight_map(folder)
+    for file in dict.fromkeys(weight_map.values()) if weight_map is not None else [SINGLE_NAME]:
+        tensors |= _load_file(folder / file, framework)
+    if weight_map is not None and (missing := sorted(weight_map.keys() - tensors.keys())):
+        raise InputError(f"{folder}: the shards lack {len(missing)} tensors, {missing[0]!r} first: get them again")
+    return {name: tensors[name] for name in sorted(tensors)}
+
+
+def _weight_map(folder: Path) -> dict[str, str] | None:
+    """Tensor name to shard file name; None where one file holds everything."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; {_shipped()}")
+    if not (folder / INDEX_NAME).is_file():
+        if (folder / SINGLE_NAME).is_file():
+            return None
+        names = sorted(entry.name for entry in folder.iterdir())
+        pickled = [name for name in names if name.endswith(_PICKLED)]
+        if pickled:
+            raise InputError(
+                f"{folder / pickled[0]} is a pickle, and opening one can run any code hidden in it: "
+                "convert it to safetensors where you trust it"
+            )
+        raise InputError(f"{folder} has neither {SINGLE_NAME} nor {INDEX_NAME}, only {', '.join(names) or 'nothing'}")
+    index = load_json(folder / INDEX_NAME)
+    weight_map = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(weight_map, dict) or not all(isinstance(name, str) for name in weight_map.values()):
+        raise InputError(f"{folder / INDEX_NAME}: it has no 'weight_map' of names: get the file again")
+    for name in weight_map.values():
+        if name != Path(name).name or not name.endswith(".safetensors"):
+            raise InputError(f"{folder / INDEX_NAME}: {name!r} is no safetensors file of this folder")
+    return weight_map
+
+
+def _load_file(path: Path, framework: str) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(f"{path}: this shard is missing: get the whole folder again")
+    try:
+        if framework == "pt":
+            require("torch", "all", "load_tensors")
+            from safetensors.torch import load_file
+
+            return dict(load_file(path))
+        return {name: _to_numpy(tensor) for name, tensor in safetensors.deserialize(path.read_bytes())}  # type: ignore[no-untyped-call]
+    except safetensors.SafetensorError as error:
+        raise InputError(f"{path} is no sound safetensors file ({error}): get it again") from None
+
+
+def _to_numpy(tensor: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+    """An array of safetensors' raw form."""
+    shape, data, kind = tensor["shape"], bytes(tensor["data"]), tensor["dtype"]
+    if kind == "BF16":  # the upper half of a float32
+        high = np.frombuffer(data, "<u2").astype(np.uint32) << 16
+        return high.view(np.float32).reshape(shape)
+    if kind not in _NUMPY_TYPES:
+        raise InputError(f"numpy has no type for {kind}: load with framework='pt'")
+    return np.frombuffer(data, np.dtype(_NUMPY_TYPES[kind]).newbyteorder("<")).reshape(shape).copy()
+
+
+def save_tensors(
+    tensors: Mapping[str, Any],
+    folder: str | Path,
+    *,
+    max_shard_bytes: int = MAX_SHARD_BYTES,
+) -> list[Path]:
+    """Write tensors as safetensors; as shards with an index when they do not fit into one.
+
+    Equal tensors give equal bytes. Weights of an earlier save in the folder are replaced.
+
+    Parameters
+    ----------
+    tensors
+        Name to PyTorch tensor or numpy array, all of one kind. Leave tied weights out, as Hugging Face does.
+    folder
+        Made if need be.
+    max_shard_bytes
+        Tensor bytes in a file. A single larger tensor gets a file of its own.
+
+    Returns
+    -------
+    list of Path
+        The files written, the index (if any) last.
+
+    Raises
+    ------
+    InputError
+        Nothing to write, mixed kinds, or two names for one memory.
+    """
+    if not tensors:
+        raise InputError("there are no tensors to save: give at least one")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    is_numpy = {isinstance(tensor, np.ndarray) for tensor in tensors.values()}
+    if len(is_numpy) > 1:
+        raise InputError("PyTorch tensors and numpy arrays are mixed: convert them to one kind")
+
+    shards: list[dict[str, Any]] = [{}]
+    size = total = 0
+    for name in sorted(tensors):
+        n_bytes = int(tensors[name].nbytes)
+        if shards[-1] and size + n_bytes > max_shard_bytes:
+            shards.append({})
+            size = 0
+        shards[-1][name] = tensors[name]
+        size += n_bytes
+        total += n_bytes
+
+    n_shards = len(shards)
+    names = [f"model-{index:05d}-of-{n_shards:05d}.safetensors" for index in range(1, n_shards + 1)]
+    if n_shards == 1:
+        names = [SINGLE_NAME]
+    written = []
+    for name, shard in zip(names, shards, strict=True):
+        written.append(_write(folder / name, _serialize(shard, numpy=is_numpy == {True})))
+    if n_shards > 1:
+        weight_map = {tensor: name for name, shard in zip(names, shards, strict=True) for tensor in shard}
+        index = {"metadata": {"total_size": total}, "weight_map": weight_map}
+        written.append(save_json(index, folder / INDEX_NAME))
+    for stale in [*folder.glob("model-*-of-*.safetensors"), folder / SINGLE_NAME, folder / INDEX_NAME]:
+        if stale not in written:
+            stale.unlink(missing_ok=True)
+    return written
+
+
+def _serialize(shard: dict[str, Any], *, numpy: bool) -> bytes:
+    metadata = {"format": "pt"}  # Hugging Face's loaders want to see it
+    if numpy:
+        from safetensors.numpy import save as save_numpy
+
+        return save_numpy({name: np.ascontiguousarray(array) for name, array in shard.items()}, metadata)
+    from safetensors.torch import save as save_torch
+
+    try:
+        return save_torch({name: tensor.detach().cpu().contiguous() for name, tensor in shard.items()}, metadata)
+    except RuntimeError as error:
+        raise InputError(f"two names share one memory; leave tied weights out ({str(error).splitlines()[0]})") from None
+
+
+def load_json(path: str | Path) -> Any:
+    """Read a JSON file.
+
+    Raises
+    ------
+    InputError
+        The file is missing, or no JSON: with line and column.
+    """
+    path = Path(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}:{error.lineno}:{error.colno}: this is no JSON ({error.msg})") from None
+    except (OSError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read as JSON ({error})") from None
+
+
+def save_json(value: Any, path: str | Path) -> Path:
+    """Write JSON that people can read and diff; numpy numbers and arrays become plain ones.
+
+    Raises
+    ------
+    InputError
+        The value holds NaN, infinity or something that JSON has no form for.
+    """
+    path = Path(path)
+    try:
+        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: this has no JSON form ({error})") from None
+    return _write(path, (text + "\n").encode("utf-8"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"a {type(value).__name__} is no JSON value")
+
+
+def _write(path: Path, data: bytes) -> Path:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}): check folder and permissions") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def sha256(folder: str | Path) -> dict[str, str]:
+    """SHA-256 of every file in a folder: relative name with forward slashes to hexadecimal digest, by name.
+
+    Hidden files are left out. The listing is what a model card prints, and what a download can be compared with.
+    """
+    folder = Path(folder)
+    digests = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if path.is_file() and not any(part.startswith(".") for part in name.parts):
+            with path.open("rb") as stream:
+                digests[name.as_posix()] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return digests

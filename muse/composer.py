@@ -1,0 +1,480 @@
+"""The main path: an intent in, ranked pieces of music out.
+
+:meth:`Composer.compose` reads like the diagram of the architecture page::
+
+    Intent -> AttributeTarget -> control prefix -> REMI ids -> Score -> measured attributes -> ranked candidates
+
+Conventions
+-----------
+* A *candidate* is one piece written for a request; a *composition* is all of them, best first.
+* *Adherence* in 0..1 is how close measured attributes are to those asked for, each compared on its own quantile scale
+  (the shares of the corpus below the two values), weighted as the target weights them; 1 is an exact match.
+* The same checkpoint, intent, seed, sampling, number of candidates and device give the same file, byte for byte.
+
+Contents: :class:`Composer`, :class:`Composition`, :class:`Candidate`, :func:`compose`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import html
+import json
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import symusic
+
+import muse
+from muse.attributes.extract import extract
+from muse.attributes.mapping import AttributeTarget, EmotionMapper
+from muse.checkpoint import find, load_json
+from muse.errors import InputError
+from muse.generator.sampler import Sampler, Sampling
+from muse.intent import Intent, instrument_name
+from muse.score import DRUMS, write_score
+from muse.tokens import GENRES, SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS, Codec, Controls, Grammar, Header
+from muse.tokens.codec import fold_shift
+
+__all__ = ["Candidate", "Composer", "Composition", "Sampling", "compose"]
+
+_TICKS_PER_BEAT = 480  # what sequencers expect
+_MAX_CANDIDATES = 256
+_NEUTRAL_TEMPO_BPM = 100.0  # where neither tempo nor emotion is asked for
+_MAJOR_SHARE = 0.6  # of the corpus' windows; where neither key nor emotion is asked for
+# The piano writing of the corpus that has real dynamics and modern harmony; other ensembles leave the genre open.
+_PIANO_GENRE = "pop"
+_SHARPS = {0: 0, 7: 1, 2: 2, 9: 3, 4: 4, 11: 5, 6: 6, 1: -5, 8: -4, 3: -3, 10: -2, 5: -1}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One piece that was written for a request."""
+
+    score: symusic.Score
+    ids: np.ndarray
+    """uint16 [n], the music's ids without prefix."""
+    measured: Mapping[str, float]
+    """Attributes of the whole piece by name; NaN where undefined."""
+    adherence: float
+    """0..1, see the module's conventions."""
+    log_likelihood: float
+    """Mean over tokens, nats, of the model without guidance."""
+
+    @property
+    def n_notes(self) -> int:
+        """Number of notes."""
+        return int(sum(len(track.notes) for track in self.score.tracks))
+
+
+@dataclass(frozen=True)
+class Composition:
+    """All candidates of a request, best first, with what was asked beside what was measured."""
+
+    candidates: tuple[Candidate, ...]
+    intent: Intent
+    target: AttributeTarget
+    plan: _Plan
+    seed: int
+    sampling: Sampling
+    timing: Mapping[str, float]
+    versions: Mapping[str, str]
+
+    @property
+    def best(self) -> Candidate:
+        """The candidate that adheres best to the request."""
+        return self.candidates[0]
+
+    def save(self, path: str | Path) -> None:
+        """Write the best candidate as MIDI; intent and seed ride along in a text event."""
+        write_score(self.best.score, path, text=json.dumps(self.origin(), ensure_ascii=False, sort_keys=True))
+
+    def origin(self) -> dict[str, Any]:
+        """What makes this piece again: intent, seed, sampling, candidates, versions."""
+        return {
+            "muse": dict(self.versions),
+            "intent": self.intent.to_dict(),
+            "seed": self.seed,
+            "sampling": vars(self.sampling),
+            "candidates": len(self.candidates),
+        }
+
+    def asked_and_measured(self) -> list[tuple[str, float, float, float]]:
+        """(attribute, asked, measured, weight), the heaviest first."""
+        rows = [
+            (name, asked, self.best.measured.get(name, math.nan), weight)
+            for name, asked, weight in zip(self.target.names, self.target.value, self.target.weight, strict=True)
+        ]
+        return sorted(rows, key=lambda row: -row[3])
+
+    def report(self) -> str:
+        """What was asked and what was measured, as text."""
+        plan, best = self.plan, self.best
+        lines = [
+            f"{self.intent.bars} bars, {plan.time_signature[0]}/{plan.time_signature[1]}, {plan.key_name}, "
+            f"{plan.tempo_bpm:.0f} bpm, {', '.join(instrument_name(p) for p in plan.programs)}; "
+            f"{best.n_notes} notes; seed {self.seed}",
+            f"adherence {best.adherence:.2f} (candidates: "
+            f"{', '.join(f'{candidate.adherence:.2f}' for candidate in self.candidates)})",
+        ]
+        if self.target.names:
+            lines.append(f"{'attribute':<40}{'asked':>10}{'measured':>10}")
+            lines += [f"{name:<40}{asked:>10.3g}{got:>10.3g}" for name, asked, got, _ in self.asked_and_measured()]
+        return "\n".join(lines)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``muse compose --json``, without ``output``."""
+        best, end = self.best, float(self.best.score.to("Second").end())
+        return {
+            "seed": self.seed,
+            "intent": self.intent.to_dict(),
+            "target": self.target.to_dict(),
+            "measured": {name: _finite(value) for name, value in best.measured.items()},
+            "adherence": round(best.adherence, 4),
+            "scores": {"adherence": round(best.adherence, 4), "log_likelihood": round(best.log_likelihood, 4)},
+            "candidates": [
+                {"adherence": round(c.adherence, 4), "log_likelihood": round(c.log_likelihood, 4), "n_notes": c.n_notes}
+                for c in self.candidates
+            ],
+            "n_notes": best.n_notes,
+            "bars": self.intent.bars,
+            "duration_s": round(end, 3),
+            "key": self.plan.key_name,
+            "tempo_bpm": round(self.plan.tempo_bpm, 2),
+            "timing": dict(self.timing),
+            "versions": dict(self.versions),
+        }
+
+    def _repr_html_(self) -> str:
+        """Piano roll and table, for notebooks."""
+        from muse.render import piano_roll
+
+        picture = piano_roll(self.best.score, format="svg")
+        body = picture.decode("utf-8") if isinstance(picture, bytes) else ""
+        rows = "".join(
+            f"<tr><td>{html.escape(name)}</td><td>{asked:.3g}</td><td>{got:.3g}</td></tr>"
+            for name, asked, got, _ in self.asked_and_measured()
+        )
+        head = html.escape(self.report().splitlines()[0])
+        return (
+            f"<p>{head}</p>{body[body.find('<svg') :]}"
+            f"<table><tr><th>attribute</th><th>asked</th><th>measured</th></tr>{rows}</table>"
+        )
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a request leaves open, decided: the same for all candidates."""
+
+    genre: str | None
+    mode: str
+    tonic: int
+    tempo_bpm: float
+    time_signature: tuple[int, int]
+    programs: tuple[int, ...]
+    song: AttributeTarget
+    sections: tuple[AttributeTarget, ...]
+
+    @property
+    def key_name(self) -> str:
+        names = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+        return f"{names[self.tonic]} {self.mode}"
+
+
+@dataclass(frozen=True)
+class Composer:
+    """A generator with its codec and the emotion mapping; see :meth:`from_pretrained`."""
+
+    sampler: Sampler
+    codec: Codec
+    mapper: EmotionMapper
+    versions: Mapping[str, str] = field(default_factory=dict)
+    load_s: float = 0.0
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: str | Path = "small", *, device: str = "cpu") -> Composer:
+        """Load a checkpoint folder, by the name of one that comes with Muse or by path.
+
+        Raises
+        ------
+        InputError
+            There is no such checkpoint, or it is incomplete.
+        """
+        started = time.perf_counter()
+        folder = find(name_or_path)
+        settings = load_json(folder / "training.json")
+        codec = Codec.load(folder, key_relative=bool(settings["key_relative"]))
+        sampler = Sampler.from_pretrained(folder, device=device)
+        versions = {"muse": muse.__version__, "checkpoint": folder.name}
+        return cls(sampler, codec, EmotionMapper.load(), versions, time.perf_counter() - started)
+
+    def compose(
+        self,
+        intent: Intent | None = None,
+        *,
+        n_candidates: int = 4,
+        sampling: Sampling = Sampling(),
+        seed: int | None = None,
+        progress: Callable[[float], None] | None = None,
+        **fields: Any,
+    ) -> Composition:
+        """Write `n_candidates` pieces for a request and rank them.
+
+        Parameters
+        ----------
+        intent
+            The request; or give its fields as keywords (``emotion="sad", bars=16``).
+        n_candidates
+            1..256, written in one batch.
+        seed
+            Makes the result repeatable; drawn and reported when None.
+        progress
+            Called with the share done, 0..1.
+
+        Raises
+        ------
+        InputError
+            The request asks for something that does not exist: genre, attribute, meter.
+        """
+        started = time.perf_counter()
+        intent = intent if intent is not None else Intent(**fields)
+        if not 1 <= n_candidates <= _MAX_CANDIDATES:
+            raise InputError(f"n_candidates is {n_candidates}; legal are 1..{_MAX_CANDIDATES}")
+        seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else int(seed)
+        rng = np.random.default_rng(seed)
+
+        plan = self._plan(intent, rng)  # what was left open; emotion -> attributes
+        prefix, unconditional = self._prefixes(plan)  # attributes -> ids
+        grammar = self._grammar(plan, intent)  # what may follow what
+        rows = self.sampler.generate(
+            prefix,
+            n_candidates,
+            grammar,
+            sampling,
+            rng,
+            unconditional_prefix=unconditional,
+            max_tokens=grammar.max_tokens,
+            progress=None if progress is None else lambda _n: progress(grammar.share_done),
+        )
+        generated = time.perf_counter()
+        candidates = [self._candidate(row, plan, intent) for row in rows]
+        candidates.sort(key=lambda candidate: -candidate.adherence)  # stable: ties stay in the order of writing
+        finished = time.perf_counter()
+        n_tokens = sum(len(row.ids) for row in rows)
+        timing = {
+            "load_s": round(self.load_s, 3),
+            "generate_s": round(generated - started, 3),
+            "total_s": round(finished - started + self.load_s, 3),
+            "tokens": n_tokens,
+            "tokens_per_s": round(n_tokens / max(generated - started, 1e-9), 1),
+        }
+        return Composition(tuple(candidates), intent, plan.song, plan, seed, sampling, timing, self.versions)
+
+    # ------------------------------------------------------------------ steps
+
+    def _plan(self, intent: Intent, rng: np.random.Generator) -> _Plan:
+        controls = self.codec.controls
+        overrides = self._overrides(intent)
+        n_sections = -(-intent.bars // SECTION_BARS)
+        if intent.emotion is None:
+            song, sections = _EMPTY_TARGET, [_EMPTY_TARGET] * n_sections
+        else:
+            state = rng.bit_generator.state
+            song = self.mapper.target(intent.emotion, rng, edges=_edges(controls, "song"))
+            # The sections vary with the song, not apart from it: the same draw again.
+            again = np.random.default_rng()
+            again.bit_generator.state = state
+            sections = self.mapper.section_targets(
+                intent.emotion, intent.bars, again, edges=_edges(controls, "section"), section_bars=SECTION_BARS
+            )
+        if intent.tempo_bpm is not None:
+            overrides["Mean Tempo"] = intent.tempo_bpm
+        song = _overrule(song, overrides, controls, "song")
+        sections = [_overrule(section, overrides, controls, "section") for section in sections]
+
+        asked = song.values()
+        if intent.tonic_and_mode is not None:
+            tonic, mode = intent.tonic_and_mode
+        else:
+            clarity = asked.get("Mode Clarity")
+            major = rng.random() < _MAJOR_SHARE if clarity is None else clarity > 0
+            mode = "major" if major else "minor"
+            tonic = int(rng.integers(-4, 5)) % 12  # near C, so that the register asked for stays in reach
+        genre = intent.genre
+        if genre is None and intent.programs == (0,):
+            genre = _PIANO_GENRE
+        elif genre is not None and genre not in GENRES:
+            near = difflib.get_close_matches(genre, GENRES, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise InputError(f"unknown genre {genre!r}; known are {', '.join(GENRES)}{hint}")
+        tempo = intent.tempo_bpm or asked.get("Mean Tempo", _NEUTRAL_TEMPO_BPM)
+        return _Plan(
+            genre, mode, tonic, float(tempo), intent.meter, tuple(sorted(intent.programs)), song, tuple(sections)
+        )
+
+    def _overrides(self, intent: Intent) -> dict[str, float]:
+        unknown = [name for name in intent.attributes if name not in SONG_CONTROLS]
+        if unknown:
+            near = difflib.get_close_matches(unknown[0], SONG_CONTROLS, 3, cutoff=0.3)
+            raise InputError(
+                f"attribute {unknown[0]!r} cannot be asked for; did you mean {' or '.join(near) or SONG_CONTROLS[0]}? "
+                f"All {len(SONG_CONTROLS)}: {', '.join(SONG_CONTROLS)}"
+            )
+        return dict(intent.attributes)
+
+    def _prefixes(self, plan: _Plan) -> tuple[list[int], list[int]]:
+        """Conditional and unconditional prefix, of one length."""
+        header = self.codec.header_ids(
+            Header(plan.genre, plan.mode, plan.tonic, self._written_meter(plan), plan.programs)
+        )
+        song = self.codec.song_control_ids(self._buckets(plan.song, "song", plan))
+        unconditional = [self.codec.vocabulary.null] * len(SONG_CONTROLS)
+        return [*header, *song.tolist()], [*header, *unconditional]
+
+    def _grammar(self, plan: _Plan, intent: Intent) -> Grammar:
+        kinds = self.codec.sections(intent.bars)
+        blocks = [
+            self.codec.section_ids(kind, self._buckets(target, "section", plan)).tolist()
+            for kind, target in zip(kinds, plan.sections, strict=True)
+        ]
+        return Grammar(
+            self.codec.vocabulary,
+            n_bars=intent.bars,
+            time_signature=self._written_meter(plan),
+            tempo_bpm=plan.tempo_bpm,
+            programs=plan.programs,
+            section_ids=blocks,
+        )
+
+    def _written_meter(self, plan: _Plan) -> tuple[int, int]:
+        return self.codec.meter(plan.time_signature)
+
+    def _buckets(self, target: AttributeTarget, scope: str, plan: _Plan) -> np.ndarray:
+        """Buckets in the order of the scope's controls; pitch is asked for where the model writes, around C."""
+        values = target.values()
+        if self.codec.key_relative and "Mean Pitch" in values:
+            values["Mean Pitch"] -= fold_shift(plan.tonic)
+        return self.codec.controls.encode(values, scope)
+
+    def _candidate(self, row: Any, plan: _Plan, intent: Intent) -> Candidate:
+        shift = fold_shift(plan.tonic) if self.codec.key_relative else 0
+        score = _finish(self.codec.decode(row.ids, shift=shift), plan, intent)
+        measured = extract(score, names=SONG_CONTROLS).to_dict()
+        parts = extract(score, names=SECTION_CONTROLS, bars=SECTION_BARS)
+        adherence = _adherence(plan, measured, parts.values, self.codec.controls)
+        n_tokens = max(len(row.ids), 1)
+        return Candidate(score, row.ids, measured, adherence, float(row.log_likelihood) / n_tokens)
+
+
+def compose(emotion: Any = None, *, checkpoint: str | Path = "small", seed: int | None = None, **fields: Any) -> Composition:
+    """Compose a piece: ``muse.compose(emotion="sad", bars=16, seed=0).save("sad.mid")``.
+
+    Keywords are those of :class:`muse.Intent` and :meth:`Composer.compose`. The composer is loaded once.
+    """
+    options = {name: fields.pop(name) for name in ("n_candidates", "sampling", "progress") if name in fields}
+    return _loaded(str(checkpoint)).compose(Intent(emotion=emotion, **fields), seed=seed, **options)
+
+
+@lru_cache(maxsize=2)
+def _loaded(checkpoint: str) -> Composer:
+    return Composer.from_pretrained(checkpoint)
+
+
+# ---------------------------------------------------------------------- targets and adherence
+
+_EMPTY_TARGET = AttributeTarget((), (), (), (), (), ())
+
+
+def _edges(controls: Controls, scope: str) -> dict[str, list[float]]:
+    names, edges = (SONG_CONTROLS, controls.song) if scope == "song" else (SECTION_CONTROLS, controls.section)
+    return dict(zip(names, edges.tolist(), strict=True))
+
+
+def _overrule(
+    target: AttributeTarget, values: Mapping[str, float], controls: Controls, scope: str
+) -> AttributeTarget:
+    """The target with attributes that the user asked for outright, at full weight."""
+    edges = _edges(controls, scope)
+    values = {name: value for name, value in values.items() if name in edges}
+    if not values:
+        return target
+    kept = target.select([name for name in target.names if name not in values])
+    buckets = {name: int(np.searchsorted(edges[name], value, side="right")) for name, value in values.items()}
+    bounds = {name: [edges[name][0], *edges[name], edges[name][-1]] for name in values}
+    return AttributeTarget(
+        (*kept.names, *values),
+        (*kept.value, *values.values()),
+        (*kept.low, *(min(v, bounds[n][buckets[n]]) for n, v in values.items())),
+        (*kept.high, *(max(v, bounds[n][buckets[n] + 1]) for n, v in values.items())),
+        (*kept.bucket, *buckets.values()),
+        (*kept.weight, *(1.0 for _ in values)),
+    )
+
+
+def _adherence(plan: _Plan, measured: Mapping[str, float], parts: np.ndarray, controls: Controls) -> float:
+    """Weighted mean closeness over the song's controls and, with the same total weight, over its sections'."""
+    song = _closeness(plan.song, measured, _edges(controls, "song"))
+    edges = _edges(controls, "section")
+    sections = [
+        _closeness(target, dict(zip(SECTION_CONTROLS, row.tolist(), strict=True)), edges)
+        for target, row in zip(plan.sections, parts, strict=False)
+    ]
+    scored = [value for value in (song, float(np.nanmean(sections)) if sections else math.nan) if not math.isnan(value)]
+    return float(np.mean(scored)) if scored else 1.0
+
+
+def _closeness(target: AttributeTarget, measured: Mapping[str, float], edges: Mapping[str, Sequence[float]]) -> float:
+    """1 - twice the weighted mean distance in shares of the corpus, at least 0; NaN where nothing is asked."""
+    total = weight_sum = 0.0
+    for name, asked, weight in zip(target.names, target.value, target.weight, strict=True):
+        got = measured.get(name, math.nan)
+        distance = 0.5 if math.isnan(got) else abs(_share(got, edges[name]) - _share(asked, edges[name]))
+        total += weight * max(0.0, 1.0 - 2.0 * distance)
+        weight_sum += weight
+    return total / weight_sum if weight_sum else math.nan
+
+
+def _share(value: float, edges: Sequence[float]) -> float:
+    """Share of the corpus below a value, linear between octiles, and beyond the outer ones at their slope."""
+    cuts = np.maximum.accumulate(np.asarray(edges, dtype=np.float64))
+    shares = np.arange(1, len(cuts) + 1) / (len(cuts) + 1)
+    spread = max(float(cuts[-1] - cuts[0]) / (len(cuts) - 1), 1e-9)
+    ends = np.concatenate([[cuts[0] - 2 * spread], cuts, [cuts[-1] + 2 * spread]])
+    return float(np.interp(value, ends, np.concatenate([[0.0], shares, [1.0]])))
+
+
+# ---------------------------------------------------------------------- the score that leaves the house
+
+
+def _finish(score: symusic.Score, plan: _Plan, intent: Intent) -> symusic.Score:
+    """Tempo, meter, key and names as asked; the last chord rings to the end of the last bar."""
+    written = score.resample(_TICKS_PER_BEAT, min_dur=1)
+    written.tempos = symusic.core.TempoTickList([symusic.Tempo(0, qpm=plan.tempo_bpm)])
+    numerator, denominator = plan.time_signature
+    written.time_signatures = symusic.core.TimeSignatureTickList([symusic.TimeSignature(0, numerator, denominator)])
+    sharps = _SHARPS[plan.tonic if plan.mode == "major" else (plan.tonic + 3) % 12]
+    written.key_signatures = symusic.core.KeySignatureTickList(
+        [symusic.KeySignature(0, sharps, 0 if plan.mode == "major" else 1)]
+    )
+    end = intent.bars * numerator * 4 * _TICKS_PER_BEAT // denominator
+    last = max((note.time for track in written.tracks for note in track.notes), default=0)
+    for track in written.tracks:
+        program = DRUMS if track.is_drum else int(track.program)
+        track.name = instrument_name(program).title()
+        note = track.notes.numpy()
+        time, length = note["time"], note["duration"].copy()
+        if program != DRUMS:
+            length = np.where(time == last, end - time, length)
+        length = np.minimum(length, end - time)
+        track.notes = symusic.Note.from_numpy(time, length.astype(np.int32), note["pitch"], note["velocity"])
+    return written
+
+
+def _finite(value: float) -> float | None:
+    return None if math.isnan(value) else round(float(value), 5)
+

@@ -1,0 +1,449 @@
+"""The sampler: ids in, ids out.
+
+It knows a model (through :mod:`muse.generator.engine`), ids, masks and a random generator; no music and no text. A
+token that the grammar forces is a mask with one entry, so control prefixes, bar lines and endings take no second path.
+
+How a call runs: whatever the grammar forces at the start joins the prefix; the prefix is computed once and its cache
+shared out to all rows; then each step asks the grammar for a mask, draws one id a row, and tells the grammar. While
+every row's next id is forced nothing is computed; such ids are fed together with the next free one. A row that has
+finished leaves the batch. When a row outgrows the model's context, its history is cut: the prefix stays, and of the
+music roughly the newest half, from a place where it may be cut.
+
+Conventions
+-----------
+``B`` rows, ``V`` vocabulary; ids are integers in ``0..V-1`` and come back as uint16; id 0 pads. Log-likelihoods are
+natural logarithms, of the model itself: without mask, temperature, truncation and guidance.
+
+Contents: :class:`Sampling`, :class:`Grammar`, :class:`Generated`, :class:`Sampler`, :func:`draw`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from muse.checkpoint import find
+from muse.errors import InputError
+from muse.generator.engine import Engine, OnnxEngine, TorchEngine, has_onnx_runtime
+
+__all__ = ["Generated", "Grammar", "Sampler", "Sampling", "draw"]
+
+PAD_ID = 0
+DRAWN_AHEAD = 256  # uniform numbers drawn at a time: one call a row and step would cost as much as the rest
+TORCH_TYPES = ("float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How ids are drawn. Applied in this order: guidance, grammar, temperature, top-k, top-p."""
+
+    temperature: float = 1.0
+    """Logits are divided by it; 0 takes the likeliest id, always."""
+    top_k: int = 0
+    """Only the k likeliest ids; 0 = all."""
+    top_p: float = 0.95
+    """Only the likeliest ids that together reach this probability (Holtzman et al. 2019, arXiv 1904.09751); 1 = all."""
+    guidance: float = 1.0
+    """Classifier-free guidance (Sanchez et al. 2023, arXiv 2306.17806): logits become u + guidance * (c - u), with u
+    from the unconditional prefix; 1 = off, above 1 follows the controls more closely."""
+
+    def __post_init__(self) -> None:
+        faults = []
+        if not 0 <= self.temperature < np.inf:
+            faults.append(f"temperature is {self.temperature}, legal is 0 or more")
+        if self.top_k < 0 or self.top_k != int(self.top_k):
+            faults.append(f"top_k is {self.top_k}, legal are whole numbers from 0")
+        if not 0 < self.top_p <= 1:
+            faults.append(f"top_p is {self.top_p}, legal is above 0 and up to 1")
+        if not 0 <= self.guidance < np.inf:
+            faults.append(f"guidance is {self.guidance}, legal is 0 or more")
+        if faults:
+            raise InputError("; ".join(faults))
+
+
+class Grammar(Protocol):
+    """What may follow, for the rows of one call. Rows keep their numbers; a finished row may only pad."""
+
+    def begin(self, n_rows: int) -> None:
+        """Start `n_rows` rows, each right after the prefix."""
+        ...
+
+    def mask(self) -> NDArray[np.bool_] | None:
+        """bool [B, V], True for what may come next; None where anything may."""
+        ...
+
+    def advance(self, ids: NDArray[np.int64]) -> None:
+        """Take one id a row, int64 [B]; :data:`PAD_ID` for a finished row."""
+        ...
+
+    def finished(self) -> NDArray[np.bool_]:
+        """bool [B]: rows that are complete."""
+        ...
+
+    def unconditional(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The same ids [B] with control tokens replaced by their "not given"; called with guidance only."""
+        ...
+
+
+@dataclass(frozen=True)
+class Generated:
+    """One row."""
+
+    ids: NDArray[np.uint16]
+    """uint16 [n]: without the prefix, without padding."""
+    log_likelihood: float
+    """Sum over the ids that the grammar left a choice for; 0 where there were none."""
+    n_sampled: int
+    """How many these were: ``log_likelihood / n_sampled`` compares rows of different length."""
+
+    @property
+    def n_tokens(self) -> int:
+        """Number of ids."""
+        return len(self.ids)
+
+
+class Sampler:
+    """Draws rows of ids from a model.
+
+    Use :meth:`from_pretrained`; the constructor takes an engine.
+
+    Parameters
+    ----------
+    engine
+        The model.
+    context
+        Longest history in tokens; default and limit: what the model was built for.
+    """
+
+    def __init__(self, engine: Engine, *, context: int | None = None) -> None:
+        limit = engine.shape.context
+        if context is not None and not 2 <= context <= limit:
+            raise InputError(f"context is {context}, legal are 2 to {limit}, the positions of this model")
+        self.engine = engine
+        self.context = context or limit
+
+    @classmethod
+    def from_pretrained(
+        cls, name_or_path: str | Path, device: str = "cpu", dtype: str | None = None, *, threads: int = 1
+    ) -> Sampler:
+        """The sampler of a checkpoint.
+
+        Parameters
+        ----------
+        name_or_path
+            A checkpoint that comes with Muse, or a folder in Hugging Face format.
+        device
+            ``"cpu"``, or what PyTorch calls another.
+        dtype
+            ``"int8"`` (CPU), ``"float32"``, ``"bfloat16"`` or ``"float16"``. By default int8 on a CPU that has ONNX
+            Runtime, bfloat16 on a GPU, else float32.
+        threads
+            CPU threads of a step. One is best up to about four rows of the small size, and wherever other work runs.
+
+        Raises
+        ------
+        InputError
+            Nothing there, or something that cannot be decoded this way.
+        """
+        folder = find(name_or_path)
+        on_cpu = device.partition(":")[0] == "cpu"
+        with_onnx = on_cpu and has_onnx_runtime()
+        if dtype is None:
+            dtype = "int8" if with_onnx else "float32" if on_cpu else "bfloat16"
+        legal = ("int8", *TORCH_TYPES) if with_onnx else TORCH_TYPES
+        if dtype not in legal:
+            raise InputError(f"dtype {dtype!r} does not run here on {device!r}: choose from {', '.join(legal)}")
+        if threads < 1:
+            raise InputError(f"threads is {threads}, legal is 1 or more")
+        if with_onnx and dtype in ("int8", "float32"):
+            return cls(OnnxEngine(folder, quantized=dtype == "int8", threads=threads))
+        return cls(TorchEngine(folder, device=device, dtype=dtype))
+
+    def generate(
+        self,
+        prefix: Sequence[int] | NDArray[Any],
+        n_rows: int,
+        grammar: Grammar,
+        sampling: Sampling,
+        rng: np.random.Generator,
+        *,
+        unconditional_prefix: Sequence[int] | NDArray[Any] | None = None,
+        max_tokens: int | None = None,
+        cut_ids: Collection[int] = (),
+        progress: Callable[[int], None] | None = None,
+    ) -> list[Generated]:
+        """Draw rows until the grammar calls each finished.
+
+        A row depends on the seed, its number and the model, and on no other row: the first four rows of eight are
+        the four rows of four.
+
+        Parameters
+        ----------
+        prefix
+            What comes first in every row, at least one id. Not part of the result.
+        n_rows
+            Rows to draw, at least 1.
+        grammar
+            What may follow what; see :class:`Grammar`.
+        sampling
+            How ids are drawn.
+        rng
+            Random generator; advanced by one draw a row.
+        unconditional_prefix
+            The prefix with its controls taken out, for guidance; as long as `prefix`.
+        max_tokens
+            Stop a row here even if it is not finished; no limit by default.
+        cut_ids
+            Ids that a shortened history may begin with (bar lines, or better: starts of sections).
+        progress
+            Called after each step with the number of tokens in the longest row.
+
+        Returns
+        -------
+        list of Generated
+            One per row, in order.
+
+        Raises
+        ------
+        InputError
+            The prefix is empty, too long or of foreign ids, or the other arguments do not fit each other.
+        """
+        rows = _Rows(self, prefix, unconditional_prefix, n_rows, sampling, cut_ids)
+        grammar.begin(n_rows)
+        uniform = _Uniform(rng, n_rows)
+        log_likelihood = np.zeros(n_rows)
+        n_sampled = np.zeros(n_rows, np.int64)
+        open_rows = np.arange(n_rows)
+        while True:
+            is_done = grammar.finished()
+            if is_done[open_rows].any():
+                open_rows = np.flatnonzero(~is_done)
+            if len(open_rows) == 0 or (max_tokens is not None and rows.n_written >= max_tokens):
+                break
+            mask = grammar.mask()
+            if mask is not None:
+                mask = mask[open_rows]
+            is_free = np.ones(len(open_rows), bool) if mask is None else np.count_nonzero(mask, axis=1) != 1
+            if mask is not None and not is_free.any():
+                ids = mask.argmax(1)
+            else:
+                logits, guided = rows.logits(open_rows)
+                ids = draw(guided, mask, sampling, uniform.at(rows.n_written)[open_rows])
+                log_likelihood[open_rows] += is_free * _log_probability(logits, ids)
+                n_sampled[open_rows] += is_free
+            taken = np.full(n_rows, PAD_ID, np.int64)
+            taken[open_rows] = ids
+            grammar.advance(taken)
+            rows.write(taken, open_rows, grammar)
+            if progress is not None:
+                progress(rows.n_written)
+        lengths = rows.lengths
+        return [
+            Generated(rows.text[: lengths[row], row].astype(np.uint16), float(log_likelihood[row]), int(n_sampled[row]))
+            for row in range(n_rows)
+        ]
+
+    def logits(self, ids: Sequence[int] | NDArray[Any]) -> NDArray[np.float32]:
+        """What the model says after each id of one sequence, float32 [n, V]; at most ``context`` ids."""
+        checked = _checked("sequence", ids, self.engine.shape.vocab_size, self.context)
+        self.engine.start(1)
+        return self.engine.load(0, checked).copy()
+
+
+class _Uniform:
+    """Uniform numbers in [0, 1), a stream of its own for each row."""
+
+    def __init__(self, rng: np.random.Generator, n_rows: int) -> None:
+        # One integer a row, so that a row's stream does not depend on how many rows follow.
+        self._streams = [np.random.default_rng(int(seed)) for seed in rng.integers(2**63, size=n_rows)]
+        self._first, self._ahead = 0, np.empty((0, n_rows))
+
+    def at(self, step: int) -> NDArray[np.float64]:
+        """The numbers of a step, float64 [B]. Steps only rise; some may be passed over."""
+        while step >= self._first + len(self._ahead):
+            self._first += len(self._ahead)
+            self._ahead = np.stack([stream.random(DRAWN_AHEAD) for stream in self._streams], axis=1)
+        return self._ahead[step - self._first]
+
+
+class _Rows:
+    """The rows' ids, and how far the engine has been fed with them.
+
+    With guidance the engine holds every open row twice: as written, then with its controls taken out.
+    """
+
+    def __init__(
+        self,
+        sampler: Sampler,
+        prefix: Sequence[int] | NDArray[Any],
+        unconditional_prefix: Sequence[int] | NDArray[Any] | None,
+        n_rows: int,
+        sampling: Sampling,
+        cut_ids: Collection[int],
+    ) -> None:
+        if n_rows < 1:
+            raise InputError(f"n_rows is {n_rows}, legal is 1 or more")
+        self._engine, self._context = sampler.engine, sampler.context
+        self._guidance = sampling.guidance
+        self._cut_ids = np.array(sorted(cut_ids), np.int64)
+        vocab_size = sampler.engine.shape.vocab_size
+        # Half of what the prefix leaves is kept when a history is cut, so there must be something to halve.
+        given = [("prefix", prefix)]
+        if sampling.guidance != 1:
+            if unconditional_prefix is None:
+                raise InputError(f"guidance {sampling.guidance} needs an unconditional prefix")
+            given.append(("unconditional prefix", unconditional_prefix))
+        self._prefixes = [_checked(name, ids, vocab_size, self._context - 2) for name, ids in given]
+        if len({len(ids) for ids in self._prefixes}) > 1:
+            sizes = " and ".join(str(len(ids)) for ids in self._prefixes)
+            raise InputError(f"prefix and unconditional prefix must be equally long, not {sizes} ids")
+        self._texts = [np.zeros((256, n_rows), np.int64) for _ in given]  # grown as needed
+        self.lengths = np.zeros(n_rows, np.int64)
+        """Ids written, [B]."""
+        self.n_written = 0
+        """Ids in the longest row; rows that are still open have as many."""
+        self._n_fed = 0
+        self._held: NDArray[np.int64] | None = None  # rows in the engine, None before the first
+
+    @property
+    def text(self) -> NDArray[np.int64]:
+        """Ids as drawn, int64 [at least n_written, B]."""
+        return self._texts[0]
+
+    def write(self, ids: NDArray[np.int64], open_rows: NDArray[np.int64], grammar: Grammar) -> None:
+        """Append one id a row [B]; it counts for the open ones."""
+        if self.n_written == len(self.text):
+            self._texts = [np.concatenate([text, np.zeros_like(text)]) for text in self._texts]
+        self._texts[0][self.n_written] = ids
+        if len(self._texts) > 1:
+            self._texts[1][self.n_written] = grammar.unconditional(ids)
+        self.n_written += 1
+        self.lengths[open_rows] = self.n_written
+
+    def logits(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The model's own and the guided logits after everything written, float32 [len(rows), V] each."""
+        if self._held is None:
+            logits = self._first(rows)
+        else:
+            if len(rows) < len(self._held):
+                self._engine.keep(np.flatnonzero(np.isin(np.tile(self._held, len(self._texts)), rows)))
+                self._held = rows
+            new = self.n_written - self._n_fed
+            for place in np.flatnonzero(self._engine.lengths + new > self._context):
+                self._load(int(place), self._n_fed)
+            fresh = [text[self._n_fed : self.n_written, rows].T for text in self._texts]
+            logits = self._engine.extend(fresh[0] if len(fresh) == 1 else np.concatenate(fresh))
+        self._n_fed = self.n_written
+        if len(self._texts) == 1:
+            return logits, logits
+        given, unconditional = logits[: len(rows)], logits[len(rows) :]
+        return given, unconditional + np.float32(self._guidance) * (given - unconditional)
+
+    def _first(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Compute the shared beginning once and share it out."""
+        self._held = rows
+        self._engine.start(len(rows) * len(self._texts))
+        logits = []
+        for half, (prefix, text) in enumerate(zip(self._prefixes, self._texts, strict=True)):
+            first = half * len(rows)
+            written = text[: self.n_written, rows]
+            if len(prefix) + self.n_written < self._context and (written == written[:, :1]).all():
+                last = self._engine.load(first, np.concatenate([prefix, written[:, 0]]))[-1].copy()
+                self._engine.share(first, range(first + 1, first + len(rows)))
+                logits += [last] * len(rows)
+            else:
+                logits += [self._load(first + i, self.n_written)[-1].copy() for i in range(len(rows))]
+        return np.stack(logits)
+
+    def _load(self, place: int, stop: int) -> NDArray[np.float32]:
+        """Fill a place of the engine with the prefix and the newest of its row's first `stop` ids."""
+        if self._held is None:  # for the type checker; rows are held before any is loaded
+            raise RuntimeError("no rows are held")
+        half, index = divmod(place, len(self._held))
+        row, prefix = self._held[index], self._prefixes[half]
+        room = self._context - len(prefix)
+        first = stop
+        if stop:
+            # Ids that stay: at most half of the room, from the oldest place in it where a history may begin.
+            oldest = max(stop - max(room // 2, 1), 0)
+            cuts = np.flatnonzero(np.isin(self.text[oldest:stop, row], self._cut_ids))
+            first = oldest + (int(cuts[0]) if len(cuts) else 0)
+        return self._engine.load(place, np.concatenate([prefix, self._texts[half][first:stop, row]]))
+
+
+def _checked(name: str, ids: Sequence[int] | NDArray[Any], vocab_size: int, longest: int) -> NDArray[np.int64]:
+    array = np.asarray(ids)
+    if array.ndim != 1 or len(array) == 0 or array.dtype.kind not in "iu":
+        raise InputError(f"the {name} is {array.dtype} of shape {list(array.shape)}, legal is at least one integer id")
+    if len(array) > longest:
+        raise InputError(f"the {name} has {len(array)} ids, and the model's context leaves room for {longest}")
+    if (low := int(array.min())) < 0 or (high := int(array.max())) >= vocab_size:
+        raise InputError(f"the {name} has the id {low if low < 0 else high}, legal are 0 to {vocab_size - 1}")
+    return array.astype(np.int64)
+
+
+def draw(
+    logits: NDArray[np.float32],
+    mask: NDArray[np.bool_] | None,
+    sampling: Sampling,
+    uniform: NDArray[np.float64],
+) -> NDArray[np.int64]:
+    """Draw one id a row by inverting the distribution function. Pure; guidance has been applied.
+
+    Parameters
+    ----------
+    logits
+        float32 [B, V].
+    mask
+        bool [B, V], True = allowed, at least one entry a row; None = everything.
+    sampling
+        Temperature, top-k and top-p. Ids as likely as the last one kept are kept as well.
+    uniform
+        float64 [B] in [0, 1): where in its distribution each row is drawn.
+
+    Returns
+    -------
+    ndarray
+        int64 [B].
+    """
+    if mask is not None:
+        logits = np.where(mask, logits, np.float32(-np.inf))
+    if sampling.temperature == 0:
+        return logits.argmax(1)
+    weights = logits - logits.max(1, keepdims=True)
+    if sampling.temperature != 1:
+        weights /= np.float32(sampling.temperature)
+    np.exp(weights, out=weights)  # [B, V], the likeliest has 1
+    n_ids = weights.shape[1]
+    cut_k = 0 < sampling.top_k < n_ids
+    if cut_k or sampling.top_p < 1:
+        ascending = np.sort(weights, axis=1)
+        floor = np.zeros((len(weights), 1), np.float32)
+        if cut_k:
+            floor = ascending[:, n_ids - sampling.top_k, None].copy()
+            ascending[ascending < floor] = 0
+        if sampling.top_p < 1:
+            cumulative = ascending.cumsum(axis=1)
+            # What lies in the tail of weight 1 - top_p goes; the likeliest id always stays.
+            tail = cumulative[:, -1:] * np.float32(1 - sampling.top_p)
+            n_out = np.minimum(np.count_nonzero(cumulative <= tail, axis=1), n_ids - 1)
+            floor = np.maximum(floor, ascending[np.arange(len(ascending)), n_out, None])
+        weights *= weights >= floor
+    cumulative = weights.cumsum(axis=1, dtype=np.float64)
+    # The first id whose cumulative weight exceeds the drawn one: never one of weight 0, not even if the product
+    # rounds up to the total.
+    total = cumulative[:, -1]
+    drawn = np.minimum(uniform * total, np.nextafter(total, 0))
+    return np.count_nonzero(cumulative <= drawn[:, None], axis=1)
+
+
+def _log_probability(logits: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Natural log of the probability of one id a row, float32 [B]."""
+    highest = logits.max(1)
+    total = np.exp(logits - highest[:, None]).sum(1)
+    return logits[np.arange(len(ids)), ids] - highest - np.log(total)
