@@ -35,7 +35,7 @@ from muse.attributes.extract import extract
 from muse.attributes.mapping import AttributeTarget, EmotionMapper
 from muse.checkpoint import find, load_json
 from muse.errors import InputError
-from muse.generator.sampler import Sampler, Sampling
+from muse.generator.sampler import Generated, Sampler, Sampling
 from muse.intent import Intent, instrument_name
 from muse.score import DRUMS, write_score
 from muse.tokens import GENRES, SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS, Codec, Controls, Grammar, Header
@@ -45,6 +45,7 @@ __all__ = ["Candidate", "Composer", "Composition", "Sampling", "compose"]
 
 _TICKS_PER_BEAT = 480  # what sequencers expect
 _MAX_CANDIDATES = 256
+_PREFIX_ROOM = 80  # header, song controls and the sections' controls of a training window
 _NEUTRAL_TEMPO_BPM = 100.0  # where neither tempo nor emotion is asked for
 _MAJOR_SHARE = 0.6  # of the corpus' windows; where neither key nor emotion is asked for
 # The piano writing of the corpus that has real dynamics and modern harmony; other ensembles leave the genre open.
@@ -64,7 +65,7 @@ class Candidate:
     adherence: float
     """0..1, see the module's conventions."""
     log_likelihood: float
-    """Mean over tokens, nats, of the model without guidance."""
+    """Mean over the tokens that were free to choose, nats, of the model without guidance."""
 
     @property
     def n_notes(self) -> int:
@@ -209,7 +210,9 @@ class Composer:
         folder = find(name_or_path)
         settings = load_json(folder / "training.json")
         codec = Codec.load(folder, key_relative=bool(settings["key_relative"]))
-        sampler = Sampler.from_pretrained(folder, device=device)
+        # Positions that training never reached are no context.
+        longest = int(settings["max_tokens"]) + _PREFIX_ROOM
+        sampler = Sampler(Sampler.from_pretrained(folder, device=device).engine, context=longest)
         versions = {"muse": muse.__version__, "checkpoint": folder.name}
         return cls(sampler, codec, EmotionMapper.load(), versions, time.perf_counter() - started)
 
@@ -259,6 +262,7 @@ class Composer:
             rng,
             unconditional_prefix=unconditional,
             max_tokens=grammar.max_tokens,
+            cut_ids=range(*self.codec.vocabulary.section),
             progress=None if progress is None else lambda _n: progress(grammar.share_done),
         )
         generated = time.perf_counter()
@@ -361,14 +365,13 @@ class Composer:
             values["Mean Pitch"] -= fold_shift(plan.tonic)
         return self.codec.controls.encode(values, scope)
 
-    def _candidate(self, row: Any, plan: _Plan, intent: Intent) -> Candidate:
+    def _candidate(self, row: Generated, plan: _Plan, intent: Intent) -> Candidate:
         shift = fold_shift(plan.tonic) if self.codec.key_relative else 0
         score = _finish(self.codec.decode(row.ids, shift=shift), plan, intent)
         measured = extract(score, names=SONG_CONTROLS).to_dict()
         parts = extract(score, names=SECTION_CONTROLS, bars=SECTION_BARS)
         adherence = _adherence(plan, measured, parts.values, self.codec.controls)
-        n_tokens = max(len(row.ids), 1)
-        return Candidate(score, row.ids, measured, adherence, float(row.log_likelihood) / n_tokens)
+        return Candidate(score, row.ids, measured, adherence, row.log_likelihood / max(row.n_sampled, 1))
 
 
 def compose(emotion: Any = None, *, checkpoint: str | Path = "small", seed: int | None = None, **fields: Any) -> Composition:

@@ -805,7 +805,7 @@ def clean(score: Score) -> Score:
         _keep(track.controls, end, ("number", "value"), 127)
         _keep(track.pitch_bends, end)
         _keep(track.pedals, end)
-        _keep(track.lyrics, end)
+        track.lyrics.filter(lambda line: 0 <= line.time <= end, inplace=True)
     for tick, mspq in _clean_tempos(score.tempos.numpy()):
         if tick == 0 or tick < end:
             result.tempos.append(symusic.Tempo(tick, mspq=mspq))
@@ -871,11 +871,13 @@ def _clean_tempos(column: dict[str, Any]) -> list[tuple[int, int]]:
 
 def _keep(events: Any, end: int, fields: Sequence[str] = (), largest: int = 0) -> None:
     """Remove from a list what lies outside of 0..end or has a field outside 0..largest."""
-    if any(not 0 <= event.time <= end or any(getattr(event, field) > largest for field in fields) for event in events):
-        events.filter(
-            lambda event: 0 <= event.time <= end and all(getattr(event, field) <= largest for field in fields),
-            inplace=True,
-        )
+    column = events.numpy()
+    good = (column["time"] >= 0) & (column["time"] <= end)
+    for field in fields:
+        good &= column[field] <= largest
+    if not good.all():
+        marks = iter(good.tolist())
+        events.filter(lambda _: next(marks), inplace=True)
 
 
 def write_score(score: Score, path: str | Path, *, text: str | None = None) -> None:

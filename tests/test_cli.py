@@ -95,17 +95,15 @@ def test_usage_errors_are_one_line(run: Callable[..., Result], arguments: list[s
     assert_refused(result, *[word for word in words if word != "many"])
 
 
-def test_an_internal_error_is_one_line_too(
-    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, song_path: Path
-) -> None:
+def test_an_internal_error_is_one_line_too(run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr(cli, "_analysis", broken)
-    assert_refused(run("analyze", song_path), "internal error", "RuntimeError: two lines", "MUSE_DEBUG")
+    monkeypatch.setattr(cli, "_requests", broken)
+    assert_refused(run("compose", "-o", "x.mid"), "internal error", "RuntimeError: two lines", "MUSE_DEBUG")
     monkeypatch.setenv("MUSE_DEBUG", "1")
     with pytest.raises(RuntimeError, match="two"):
-        cli.main(["analyze", str(song_path)])
+        cli.main(["compose", "-o", "x.mid"])
 
 
 def test_the_reference_page_is_current() -> None:

@@ -18,10 +18,8 @@ Conventions
 from __future__ import annotations
 
 import difflib
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
@@ -1795,15 +1793,15 @@ def as_markdown() -> str:
     lines = [
         "# Attribute catalogue",
         "",
-        "<!-- Written by `python -m muse.attributes.catalogue docs/attributes.md`. -->",
+        "<!-- Written by `python docs/attribute_catalogue.py`. -->",
         "",
         f"{len(ATTRIBUTES)} attributes with {len(COLUMNS)} columns, {n_jsymbolic} of them under the names and "
-        "definitions of jSymbolic 2.2. `muse.attributes.extract(score, names=[...], bars=16)` measures them; columns of "
-        "a histogram are called `Name_0`, `Name_1` and so on. A beat is a quarter note. Undefined values are NaN.",
+        "definitions of jSymbolic 2.2. `muse.attributes.extract(score, names=[...], bars=16)` measures them; columns "
+        "of a histogram are called `Name_0`, `Name_1` and so on. A beat is a quarter note. Undefined values are NaN.",
         "",
-        "*Needs* says what must be right in a file for the value to mean something: *notes* nothing else, *beats* that "
-        "the file's quarter notes are beats, *bars* that its bar lines are bars. Song and section controls, which steer "
-        "the generator, are marked **S** and **s**.",
+        "*Needs* says what must be right in a file for the value to mean something: *notes* nothing else, *beats* "
+        "that the file's quarter notes are beats, *bars* that its bar lines are bars. Song and section controls, which "
+        "steer the generator, are marked **S** and **s**.",
         "",
     ]
     for group in dict.fromkeys(row.group for row in ATTRIBUTES):
@@ -1824,6 +1822,3 @@ def as_markdown() -> str:
         lines.append("")
     return "\n".join(lines)
 
-
-if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(as_markdown(), encoding="utf-8")

@@ -27,11 +27,9 @@ WORDS = {"Q1": "happy", "Q2": "angry", "Q3": "sad", "Q4": "calm"}
 def write(mapper: EmotionMapper, data: Labelled, music: Floats, report: Mapping[str, Any], folder: Path) -> None:
     """Write ``README.md``, ``distributions.png``, ``plane.png`` and ``importance.png`` into `folder`."""
     (folder / "README.md").write_text(_text(mapper, report), encoding="utf-8")
-    import matplotlib
+    import matplotlib as mpl
 
-    with matplotlib.rc_context(
-        {"backend": "agg", "font.size": 8, "axes.spines.top": False, "axes.spines.right": False}
-    ):
+    with mpl.rc_context({"backend": "agg", "font.size": 8, "axes.spines.top": False, "axes.spines.right": False}):
         _plot_distributions(mapper, data, music, folder / "distributions.png")
         _plot_plane(mapper, folder / "plane.png")
         _plot_importance(mapper, folder / "importance.png")
@@ -137,7 +135,7 @@ def _text(mapper: EmotionMapper, report: Mapping[str, Any]) -> str:
     names = _names(mapper)
     by_importance = sorted(np.flatnonzero(mapper.chosen_), key=lambda j: -mapper.importances_[j])
     targets = {quadrant: mapper.target(quadrant) for quadrant in QUADRANTS}
-    plain = {quadrant: mapper.target(quadrant, intensity=1.0) for quadrant in QUADRANTS}
+    plain = {quadrant: mapper.target(quadrant, intensity=(1.0, 1.0)) for quadrant in QUADRANTS}
     prototypes = {
         str(k): [float(np.interp(z, _grid(), q)) for z, q in zip(mapper.prototypes_[i], mapper.quantiles_, strict=True)]
         for i, k in enumerate(mapper.classes_)
@@ -170,14 +168,10 @@ def _text(mapper: EmotionMapper, report: Mapping[str, Any]) -> str:
         ([name, *(f"{row[f]:.3f}" for f in ("linear", "bilinear", "kernel"))] for name, row in report["forms"].items()),
     )
     intensity = _table(
-        ["intensity", "judged as asked", *(f"{q} {WORDS[q]}" for q in QUADRANTS), "spread"],
+        ["valence, arousal", "asked", "real", *(f"real {q} {WORDS[q]}" for q in QUADRANTS), "variety"],
         (
-            [
-                row["intensity"],
-                f"{row['hit']:.2f}",
-                *(f"{row[f'hit {q}']:.2f}" for q in QUADRANTS),
-                f"{row['spread']:.2f}",
-            ]
+            [f"{row['valence']:g}, {row['arousal']:g}"]
+            + [f"{row[c]:.2f}" for c in ("asked", "real", *(f"real {q}" for q in QUADRANTS), "variety")]
             for row in report["intensity"]
         ),
     )
@@ -186,34 +180,55 @@ def _text(mapper: EmotionMapper, report: Mapping[str, Any]) -> str:
     transfer = "VGMIDI was not given."
     if vgmidi:
         transfer = (
-            f"Judged against rated on the {vgmidi['pieces']:.0f} pieces of VGMIDI, by a mapper that has seen EMOPIA alone: "
-            f"valence r = {vgmidi['valence pearson']:.2f} (Spearman {vgmidi['valence spearman']:.2f}), "
+            f"Judged against rated on the {vgmidi['pieces']:.0f} pieces of VGMIDI, by a mapper that has seen EMOPIA "
+            f"alone: valence r = {vgmidi['valence pearson']:.2f} (Spearman {vgmidi['valence spearman']:.2f}), "
             f"arousal r = {vgmidi['arousal pearson']:.2f} (Spearman {vgmidi['arousal spearman']:.2f})."
         )
     tempo = ", ".join(f"{quadrant} {value:g}" for quadrant, value in report["tracked_tempo_bpm"].items())
+    licences = _table(
+        ["data", "licence", "used for"],
+        [
+            ["EMOPIA 1.0, training clips", "CC BY-NC-SA 4.0", "centers, slopes, importances"],
+            ["VGMIDI, labelled pieces", "none stated", "slopes, tempo"],
+            ["MemoMusic", "none stated", "slopes, at half weight"],
+            ["POP909", "MIT", "quantiles and correlation of the corpus"],
+            ["Mutopia, files classed permissive", "public domain, CC BY", "quantiles and correlation of the corpus"],
+        ],
+    )
+    files = _table(
+        ["file", "content"],
+        [
+            ["`mapping.json`", "parameters, classes, reach"],
+            [
+                "`mapping.csv`",
+                "a row per attribute: whether chosen, importance, continuous form (neutral level and slopes), class "
+                "centers, the real vectors nearest to them, quantiles of the corpus",
+            ],
+            ["`mapping_within.csv`", "covariance of levels within classes"],
+            ["`mapping_corpus_correlation.csv`", "correlation of levels in the corpus"],
+            ["`mapping_report.json`", "the figures of this page"],
+        ],
+    )
     return f"""# The fitted emotion mapping
 
-Written by `muse train mapping`; how it works is told in `docs/mapping.md`. All figures below are of this very fit.
+Written by `muse train mapping`; how it works is told in `docs/mapping.md`. All figures are of this very fit.
 
-| file | content |
-| --- | --- |
-| `mapping.json` | parameters, classes, reach |
-| `mapping.csv` | a row per attribute: chosen, importance, continuous form (neutral level and slopes), class centers, real vectors nearest to them, quantiles of the corpus |
-| `mapping_within.csv`, `mapping_corpus_correlation.csv` | covariance within classes, correlation in the corpus |
-| `mapping_report.json` | the figures of this page |
+{files}
 
 Fitted on {", ".join(f"{count} windows of {name}" for name, count in windows.items())}.
 
 ## What is asked for
 
-Values in each attribute's unit. *asked*: the target at intensity {mapper.intensity:g}; *center*: the class center (intensity 1);
-*real*: the labelled window nearest to the center, on the corpus' scale. Levers in bold.
+Values in each attribute's unit. *asked*: the target at the default intensity, {mapper.intensity[0]:g} times the class
+center's way along valence and {mapper.intensity[1]:g} times along arousal; *center*: the class center itself; *real*: the
+labelled window nearest to the center, on the corpus' scale. Levers in bold.
 
 {_table(heads, (attribute_row(int(j)) for j in by_importance))}
 
 ![importance](importance.png)
 
-Both domains, the class centers on them (lines: what is asked of the corpus; triangles: medians of EMOPIA's classes):
+Both domains, and the class centers on them (lines: what is asked of the corpus; triangles: medians of EMOPIA's classes
+on EMOPIA's scale):
 
 ![distributions](distributions.png)
 
@@ -223,9 +238,9 @@ The levers over the plane of valence (right) and arousal (up):
 
 ## How well attributes tell emotion
 
-EMOPIA's training clips, cross-validated by song (5 folds, 3 times). EmoGen reports .676 for a forest on all 1,495 of
-jSymbolic's values with clips of one song on both sides of the split, and .624 with 39 of them. *sad or calm*: share of right answers where both the
-label and the answer are Q3 or Q4.
+EMOPIA's training clips, cross-validated by song (5 folds, 3 times). *sad or calm*: share of right answers where label
+and answer both are Q3 or Q4. For comparison, EmoGen reports .676 for a forest on all 1,495 values of jSymbolic and .624
+with 39 of them, with clips of one song on both sides of the split.
 
 {recognition}
 
@@ -233,33 +248,34 @@ label and the answer are Q3 or Q4.
 
 ## Continuous form
 
-Share of the variance of levels explained on songs that were not seen (music of one emotion varies far more than
-emotions differ, so these are small by nature). EMOPIA has four points only, where bilinear and kernel are the same thing.
+Share of the variance of levels explained on songs that were not seen. Music of one emotion varies far more than
+emotions differ, so these are small by nature. EMOPIA has four points only, where bilinear and kernel are nearly one.
 
 {forms}
 
-The bilinear form is used: it is as good as any, smooth, and monotone along both axes.
+The bilinear form is used: it is as good as the kernel everywhere, smooth, and monotone along both axes.
 
 ## Intensity
 
-What targets lead to, judged on real music: for each of 32 targets a quadrant, the window of the corpus nearest to the target is
-judged by a forest fitted on EMOPIA. *spread*: mean distance of two such windows by that of two windows of the whole corpus.
+For each of 64 targets a quadrant, a forest fitted on EMOPIA judges the target itself (*asked*) and the window of the
+corpus nearest to it (*real*). *variety*: mean distance of two such windows by that of two windows of the whole corpus.
 
 {intensity}
 
-Tempo is learnt from VGMIDI alone. Medians of EMOPIA's *tracked* tempo are the same in all quadrants ({tempo} BPM): the tracker
-cannot know which octave of the beat is meant.
+Sad against calm is the weak contrast: at the class centers nearly all sad targets are taken for calm. What tells them
+apart is mode and key clarity, then register, repeated notes, dissonance and variation of loudness; all of these move
+with valence, hence its higher intensity.
+
+## Tempo
+
+Tempo is learnt from VGMIDI alone, where it is written. Medians of EMOPIA's *tracked* tempo hardly differ between the
+quadrants ({tempo} BPM): a tracker cannot know which octave of the beat is meant.
 
 ## Licences
 
 The tables hold statistics (means, slopes, quantiles, covariances) and four vectors of measurements; no music.
 
-| data | licence | used for |
-| --- | --- | --- |
-| EMOPIA 1.0, training clips | CC BY-NC-SA 4.0 | centers, slopes, importances |
-| VGMIDI, labelled pieces | none stated | slopes, tempo |
-| MemoMusic | none stated | slopes, at half weight |
-| POP909 (MIT), Mutopia (public domain, CC BY: files classed permissive) | permissive | quantiles and correlation of the corpus |
+{licences}
 
 Who needs a mapping without non-commercial labels can fit one on other data with the same command or with
 `EmotionMapper.fit`; no network has to be trained again.

@@ -41,6 +41,7 @@ import functools
 import gzip
 import json
 import math
+import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -271,9 +272,10 @@ def _by_names(folder: Path, files: Sequence[Path]) -> Iterator[Song]:
     tables = _vgmidi_tables(folder)
     if tables or list(folder.rglob("vgmidi_raw_*.json")):
         return _vgmidi(files, folder, corpus, tables)
-    tops = {path.relative_to(folder).parts[0] for path in files if len(path.relative_to(folder).parts) > 1}
+    base = Path(os.path.commonpath([path.parent for path in files]))
+    tops = {path.relative_to(base).parts[0] for path in files if path.parent != base}
     if len(tops) > 1 and sum(bool(genre_of(_spaced(top))) for top in tops) * 2 > len(tops):
-        return _genres(files, folder, corpus)
+        return _genres(files, folder, corpus, base)
     return _bare(files, folder, corpus)
 
 
@@ -301,9 +303,9 @@ def _bare(files: Sequence[Path], folder: Path, corpus: str) -> Iterator[Song]:
         yield _song(path, folder, corpus)
 
 
-def _genres(files: Sequence[Path], folder: Path, corpus: str) -> Iterator[Song]:
+def _genres(files: Sequence[Path], folder: Path, corpus: str, base: Path) -> Iterator[Song]:
     for path in files:
-        yield _song(path, folder, corpus, genre=genre_of(_spaced(path.relative_to(folder).parts[0])))
+        yield _song(path, folder, corpus, genre=genre_of(_spaced(path.relative_to(base).parts[0])))
 
 
 def _emopia(files: Sequence[Path], folder: Path, corpus: str) -> Iterator[Song]:

@@ -33,9 +33,11 @@ from muse.evaluate.judge import (
     PhraseJudge,
     cross_validate,
     describe,
+    hits,
     rate,
     read_emopia,
     read_vgmidi,
+    share,
     valence_arousal,
 )
 from muse.evaluate.metrics import (
@@ -242,13 +244,9 @@ def _with_interval(p: Floats, clips: Clips) -> dict[str, Any]:
     card = asdict(rate(p, clips))
     lone = len(set(clips.song)) == len(clips.song)
     how: dict[str, Any] = {"strata": clips.quadrant} if lone else {"groups": clips.song}
-
-    def share(name: str) -> Callable[[Any], float]:
-        return lambda rows: float(getattr(rate(p[rows], clips.take(rows)), name))
-
-    names = ("accuracy", "valence", "arousal", "sad_calm", "happy_angry")
-    rows = np.arange(len(clips))
-    card["interval"] = {name: [round(x, 4) for x in bootstrap(rows, share(name), **how)] for name in names}
+    card["interval"] = {
+        name: [round(x, 4) for x in bootstrap(right, share, **how)] for name, right in hits(p, clips).items()
+    }
     confusion = np.array(card["confusion"])
     card["per_quadrant"] = {
         q: round(float(confusion[i, i] / max(confusion[i].sum(), 1)), 4) for i, q in enumerate(QUADRANTS)

@@ -51,9 +51,11 @@ __all__ = [
     "cross_validate",
     "describe",
     "feature_group",
+    "hits",
     "rate",
     "read_emopia",
     "read_vgmidi",
+    "share",
     "tokenize",
     "valence_arousal",
     "vary",
@@ -682,28 +684,36 @@ class Scorecard:
     rank_arousal: float | None = None
 
 
-def rate(probabilities: Floats, clips: Clips) -> Scorecard:
-    """Compare judgements [n, 4] with labels."""
+def hits(probabilities: Floats, clips: Clips) -> dict[str, Floats]:
+    """Right (1) or wrong (0) per clip [n] for each share of a :class:`Scorecard`; NaN where a clip does not count."""
     y, p = clips.quadrant, probabilities
-    judged = p.argmax(1) + 1
     va = valence_arousal(p)
     glad, excited = (y == 1) | (y == 4), y <= 2
+    return {
+        "accuracy": (p.argmax(1) + 1 == y).astype(float),
+        "valence": ((va[:, 0] > 0) == glad).astype(float),
+        "arousal": ((va[:, 1] > 0) == excited).astype(float),
+        "sad_calm": np.where(excited, np.nan, (p[:, 3] > p[:, 2]) == glad),
+        "happy_angry": np.where(excited, (p[:, 0] > p[:, 1]) == glad, np.nan),
+    }
+
+
+def rate(probabilities: Floats, clips: Clips) -> Scorecard:
+    """Compare judgements [n, 4] with labels."""
     confusion = np.zeros((4, 4), int)
-    np.add.at(confusion, (y - 1, judged - 1), 1)
+    np.add.at(confusion, (clips.quadrant - 1, probabilities.argmax(1)), 1)
     ranks: list[float | None] = [None, None]
     if np.isfinite(clips.rating).all():
+        va = valence_arousal(probabilities)
         ranks = [spearman(va[:, k], clips.rating[:, k]) for k in (0, 1)]
-    return Scorecard(
-        n=len(y),
-        accuracy=float((judged == y).mean()),
-        valence=float(((va[:, 0] > 0) == glad).mean()),
-        arousal=float(((va[:, 1] > 0) == excited).mean()),
-        sad_calm=float(((p[:, 3] > p[:, 2]) == glad)[~excited].mean()) if (~excited).any() else float("nan"),
-        happy_angry=float(((p[:, 0] > p[:, 1]) == glad)[excited].mean()) if excited.any() else float("nan"),
-        confusion=confusion.tolist(),
-        rank_valence=ranks[0],
-        rank_arousal=ranks[1],
-    )
+    shares = {name: share(right) for name, right in hits(probabilities, clips).items()}
+    return Scorecard(n=len(clips), **shares, confusion=confusion.tolist(), rank_valence=ranks[0], rank_arousal=ranks[1])
+
+
+def share(right: Floats) -> float:
+    """Mean of what is defined; NaN where nothing is."""
+    defined = right[np.isfinite(right)]
+    return float(defined.mean()) if len(defined) else float("nan")
 
 
 def cross_validate(judge: Callable[[], Judge], clips: Clips, *, n_folds: int = 5, seed: int = 0) -> Floats:

@@ -203,8 +203,8 @@ def _markdown(d: dict[str, Any]) -> str:
         "Pieces that are recognised more often than people's own are more typical than people's own. A 4-gram is four "
         f"successive pairs of pitch interval and class of time between attacks, over the first {s['n_attacks']} "
         "attacks of each piece. *Shared* is the share of a piece's 4-grams that its nearest fellow has too. The human "
-        "figures are means over draws of as many clips, each of another song, with the 95 % range of the draws. *Spread* is the "
-        "standard deviation of features within the quadrant over that of human clips, mean of "
+        "figures are means over draws of as many clips, each of another song, with the 95 % range of the draws. "
+        "*Spread* is the standard deviation of features within the quadrant over that of human clips, mean of "
         f"{len(d['cues'])} features; 1 is as varied as people.",
         "",
         *_table(

@@ -10,11 +10,10 @@ A run can be killed at any step and resumed exactly: batches are a pure function
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 
 from muse.checkpoint import save_json
@@ -305,6 +303,19 @@ class Batches:
             epoch += 1
 
 
+@dataclass(frozen=True)
+class _Fixed:
+    """The same batches every time. (Lightning would take a plain list for several loaders.)"""
+
+    batches: list[dict[str, torch.Tensor]]
+
+    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
 def collate(sequences: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, torch.Tensor]:
     """Pad on the right to one length: ids with 0, labels with -100."""
     width = max(len(ids) for ids, _ in sequences)
@@ -387,7 +398,7 @@ class _Module(L.LightningModule):
     def train_dataloader(self) -> Batches:
         return Batches(self.windows, self.global_step * self.settings.accumulate)
 
-    def val_dataloader(self) -> list[dict[str, torch.Tensor]]:
+    def val_dataloader(self) -> Iterable[dict[str, torch.Tensor]]:
         s, windows = self.settings, self.val_windows
         rng = np.random.default_rng([s.seed, 3])
         rows = np.sort(rng.permutation(windows._keep)[: s.n_validation])
@@ -398,7 +409,7 @@ class _Module(L.LightningModule):
             batch = collate([windows.sequence(int(row), rng, augment=False) for row in chunk])
             batch["notes"] = torch.from_numpy(windows.note_count[chunk])
             batches.append(batch)
-        return batches
+        return _Fixed(batches)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["muse"] = {"tokens_seen": self.tokens_seen, "history": self.history}
@@ -406,13 +417,15 @@ class _Module(L.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.tokens_seen = checkpoint["muse"]["tokens_seen"]
         self.history = list(checkpoint["muse"]["history"])
+        self._started = time.monotonic() - 60 * self.history[-1]["minutes"]
 
 
 class _Export(L.Callback):
-    """Writes the weights in Hugging Face format whenever validation improves: the best so far is always usable."""
+    """After every validation: the state to resume from and, where it improved, the weights in Hugging Face format."""
 
-    def __init__(self, folder: Path, corpus: Corpus) -> None:
+    def __init__(self, folder: Path, last: Path, corpus: Corpus) -> None:
         self.folder = folder
+        self.last = last
         self.corpus = corpus
         self.best = math.inf
 
@@ -424,10 +437,10 @@ class _Export(L.Callback):
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, _Module)
-        if trainer.sanity_checking or module.history[-1]["val_loss"] >= self.best:
-            return
-        self.best = module.history[-1]["val_loss"]
-        export(module.model, module.windows.codec, module.settings, module.history, self.corpus, self.folder)
+        if module.history[-1]["val_loss"] < self.best:
+            self.best = module.history[-1]["val_loss"]
+            export(module.model, module.windows.codec, module.settings, module.history, self.corpus, self.folder)
+        trainer.save_checkpoint(self.last)
 
 
 def export(
@@ -439,9 +452,8 @@ def export(
     folder.mkdir(parents=True, exist_ok=True)
     copy.deepcopy(model).to(torch.bfloat16).save_pretrained(folder, max_shard_size="15MB")
     codec.save(folder)
-    best = min(history, key=lambda row: row["val_loss"])
-    n_parameters = sum(p.numel() for p in model.parameters())
-    save_json({"best": best, "history": history, "n_parameters": n_parameters}, folder / "metrics.json")
+    metrics = _write_metrics(model, history, folder)
+    best, n_parameters = metrics["best"], metrics["n_parameters"]
     save_json(asdict(settings), folder / "training.json")
     licences = ", ".join(settings.licence_classes)
     corpora = ", ".join(
@@ -463,6 +475,17 @@ def export(
         "edges of the controls, `tokenizer.json` MidiTok's configuration.\n",
         encoding="utf-8",
     )
+
+
+def _write_metrics(model: Any, history: list[dict[str, float]], folder: Path) -> dict[str, Any]:
+    metrics = {
+        "best": min(history, key=lambda row: row["val_loss"]),
+        "history": history,
+        "n_parameters": sum(p.numel() for p in model.parameters()),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    save_json(metrics, folder / "metrics.json")
+    return metrics
 
 
 def train(
@@ -532,14 +555,13 @@ def train(
         log_every_n_steps=20,
         enable_progress_bar=progress,
         enable_model_summary=False,
-        logger=CSVLogger(run, name="", version="logs", flush_logs_every_n_steps=20),
+        enable_checkpointing=False,  # ours come after validation, so that the history is in them
+        logger=CSVLogger(run, name="logs", flush_logs_every_n_steps=20),
         callbacks=[
-            _Export(out, dataset),
-            ModelCheckpoint(run, save_last=True, save_top_k=0, every_n_train_steps=chosen.validate_every),
+            _Export(out, last, dataset),
             *callbacks,
         ],
     )
     # Our own checkpoint, written by Lightning: the only file that needs more than tensors.
     trainer.fit(module, ckpt_path=str(last) if resume and last.exists() else None, weights_only=False)
-    metrics: dict[str, Any] = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
-    return metrics
+    return _write_metrics(module.model, module.history, out)
