@@ -29,7 +29,19 @@ from muse.errors import InputError, require
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["data_path", "find", "load_json", "load_tensors", "save_json", "save_tensors", "sha256"]
+__all__ = [
+    "DEFAULT_CHECKPOINT",
+    "data_path",
+    "find",
+    "load_json",
+    "load_tensors",
+    "save_json",
+    "save_tensors",
+    "sha256",
+]
+
+DEFAULT_CHECKPOINT = "mini"
+"""The generator that composes where none is named: the best that comes with Muse."""
 
 KINDS = ("attributes", "checkpoints")
 """The folders of artefacts."""

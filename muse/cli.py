@@ -450,15 +450,19 @@ def _print_document(document: Mapping[str, Any], as_json: bool) -> None:
 
 
 def _lines(value: Any, indent: str = "") -> Iterator[str]:
-    for name, item in (
-        value.items() if isinstance(value, dict) else ((f"{i + 1}.", item) for i, item in enumerate(value))
-    ):
-        if isinstance(item, (dict, list)) and item:
+    items = value.items() if isinstance(value, dict) else ((f"{i}.", item) for i, item in enumerate(value, start=1))
+    for name, item in items:
+        if isinstance(item, list) and not any(isinstance(part, (dict, list)) for part in item):
+            yield f"{indent}{name}: {', '.join(_shown(part) for part in item) or '-'}"
+        elif isinstance(item, (dict, list)) and item:
             yield f"{indent}{name}"
             yield from _lines(item, indent + "  ")
         else:
-            shown = "-" if item is None or item in ({}, []) else f"{item:.4g}" if isinstance(item, float) else item
-            yield f"{indent}{name}: {shown}"
+            yield f"{indent}{name}: {_shown(item)}"
+
+
+def _shown(value: Any) -> str:
+    return "-" if value in (None, {}) else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 # -------------------------------------------------------------------------------------------------------------- train
@@ -582,7 +586,7 @@ def info(as_json: JsonOption = False) -> None:
         "muse": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: metadata.version(name) for name in ("torch", "numpy", "symusic", "miditok", "transformers")},
+        "packages": {name: metadata.version(name) for name in ("torch", "onnxruntime", "numpy", "symusic", "miditok")},
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "threads": torch.get_num_threads(),
         "checkpoints": sorted(path.parent.name for path in checkpoints.glob("*/config.json")),

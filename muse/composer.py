@@ -33,7 +33,7 @@ import symusic
 import muse
 from muse.attributes.extract import extract
 from muse.attributes.mapping import AttributeTarget, EmotionMapper
-from muse.checkpoint import find, load_json
+from muse.checkpoint import DEFAULT_CHECKPOINT, find, load_json
 from muse.errors import InputError
 from muse.generator.sampler import Generated, Sampler, Sampling
 from muse.intent import Intent, instrument_name
@@ -182,6 +182,12 @@ class _Plan:
     sections: tuple[AttributeTarget, ...]
 
     @property
+    def barred_third(self) -> int:
+        """Semitones above the tonic of the other mode's third. Networks hold the mode badly (MI-MIDI, arXiv 2608.06638)
+        and listeners hear it first (EMelodyGen), so it is ruled out: no other note decides between major and minor."""
+        return 3 if self.mode == "major" else 4
+
+    @property
     def key_name(self) -> str:
         names = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
         return f"{names[self.tonic]} {self.mode}"
@@ -198,7 +204,7 @@ class Composer:
     load_s: float = 0.0
 
     @classmethod
-    def from_pretrained(cls, name_or_path: str | Path = "small", *, device: str = "cpu") -> Composer:
+    def from_pretrained(cls, name_or_path: str | Path = DEFAULT_CHECKPOINT, *, device: str = "cpu") -> Composer:
         """Load a checkpoint folder, by the name of one that comes with Muse or by path.
 
         Raises
@@ -353,6 +359,7 @@ class Composer:
             tempo_bpm=plan.tempo_bpm,
             programs=plan.programs,
             section_ids=blocks,
+            barred_pitch_classes=[(plan.barred_third + (0 if self.codec.key_relative else plan.tonic)) % 12],
         )
 
     def _written_meter(self, plan: _Plan) -> tuple[int, int]:
@@ -374,7 +381,7 @@ class Composer:
         return Candidate(score, row.ids, measured, adherence, row.log_likelihood / max(row.n_sampled, 1))
 
 
-def compose(emotion: Any = None, *, checkpoint: str | Path = "small", seed: int | None = None, **fields: Any) -> Composition:
+def compose(emotion: Any = None, *, checkpoint: str | Path = DEFAULT_CHECKPOINT, seed: int | None = None, **fields: Any) -> Composition:
     """Compose a piece: ``muse.compose(emotion="sad", bars=16, seed=0).save("sad.mid")``.
 
     Keywords are those of :class:`muse.Intent` and :meth:`Composer.compose`. The composer is loaded once.

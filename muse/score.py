@@ -82,6 +82,9 @@ MIN_BPM, MAX_BPM = 10.0, 400.0
 STUCK_BEATS, STUCK_CUT_BEATS = 64, 16
 """A note longer than the first is taken for a stuck one and cut to the second."""
 
+MAX_BEATS_AROUND = 10_000
+"""So many beats outside of the given ones say that these belong to something else."""
+
 NOTE_DTYPE = np.dtype(
     [
         ("onset_beat", "f8"),
@@ -469,9 +472,10 @@ def align_to_beats(
     """Rebuild a performance on the bars that given beat times describe.
 
     Notes keep the moment at which they sound: time is mapped piecewise linearly so that beat time *k* becomes beat *k*,
-    and one tempo event per beat undoes the mapping. Before the first and after the last beat the neighboring tempo goes
-    on. Music before the first downbeat is a pick-up in a full bar, so every downbeat lies on a bar line. Bar lengths
-    are the counts of beats between downbeats.
+    and tempo events undo the mapping (a beat slower than 10 BPM is shortened). Before the first and after the last
+    beats their median tempo goes on. Music before the first downbeat is a pick-up in a full bar, so every downbeat lies
+    on a bar line. Bar lengths are the counts of beats between downbeats; across a gap of more than 16 beats the usual
+    length goes on.
 
     Parameters
     ----------
@@ -492,7 +496,7 @@ def align_to_beats(
     Raises
     ------
     InputError
-        Fewer than two beats, times that do not increase, or lengths that differ.
+        Fewer than two beats, times that do not increase, lengths that differ, or beats of another piece.
     """
     times = np.asarray(beat_times_sec, dtype=np.float64)
     opens = np.asarray(downbeat, dtype=bool)
@@ -505,16 +509,22 @@ def align_to_beats(
         opens = np.arange(len(times)) % 4 == 0
 
     notes = note_array(score)
-    # Extend the beats over all notes, in the tempo of the nearest interval.
+    # Extend the beats over all notes, in the tempo of the nearest ones.
     last_sec = float(np.max(notes["onset_sec"] + notes["duration_sec"], initial=times[-1]))
     first_sec = float(np.min(notes["onset_sec"], initial=times[0]))
-    n_before = max(0, math.ceil((times[0] - first_sec) / (times[1] - times[0]) - 1e-9))
-    n_after = max(0, math.ceil((last_sec - times[-1]) / (times[-1] - times[-2]) - 1e-9)) + 1
+    first_period, last_period = float(np.median(np.diff(times)[:8])), float(np.median(np.diff(times)[-8:]))
+    n_before = max(0, math.ceil((times[0] - first_sec) / first_period - 1e-9))
+    n_after = max(0, math.ceil((last_sec - times[-1]) / last_period - 1e-9)) + 1
+    if n_before + n_after > MAX_BEATS_AROUND:
+        raise InputError(
+            f"the beats ({times[0]:.3f} to {times[-1]:.3f} s) cover too little of the music ({first_sec:.3f} to "
+            f"{last_sec:.3f} s): give the beats of this very piece, in seconds"
+        )
     times = np.concatenate(
         [
-            times[0] - (times[1] - times[0]) * np.arange(n_before, 0, -1),
+            times[0] - first_period * np.arange(n_before, 0, -1),
             times,
-            times[-1] + (times[-1] - times[-2]) * np.arange(1, n_after + 1),
+            times[-1] + last_period * np.arange(1, n_after + 1),
         ]
     )
     quarters = np.concatenate([np.full(n_before, quarters[0]), quarters, np.full(n_after, quarters[-1])])
@@ -525,7 +535,6 @@ def align_to_beats(
     # Whole bars before the first downbeat; the bar before it has the usual length.
     n_pickup_bars = math.ceil(opening[0] / usual)
     n_missing = n_pickup_bars * usual - int(opening[0])
-    first_period = times[1] - times[0]
     if n_missing:
         times = np.concatenate([times[0] - first_period * np.arange(n_missing, 0, -1), times])
         quarters = np.concatenate([np.full(n_missing, quarters[0]), quarters])
@@ -537,11 +546,12 @@ def align_to_beats(
     bar_beats = np.concatenate([np.full(n_pickup_bars, usual), lengths, [usual]])
     previous = None
     for index, n_beats in zip(bar_start.tolist(), bar_beats.tolist(), strict=True):
-        signature = _signature_of(n_beats, float(quarters[index]))
+        is_gap = n_beats > 16  # downbeats are missing: go on in the usual meter, and start anew behind
+        signature = _signature_of(usual if is_gap else n_beats, float(quarters[index]))
         if signature != previous:
             tick = round(position[index] * TICKS_PER_BEAT)
             result.time_signatures.append(symusic.TimeSignature(tick, *signature))
-            previous = signature
+        previous = None if is_gap else signature
 
     # A tempo event is written where the tempo in force would miss a beat by 2 ms or more: annotations carry rounding
     # noise that is no tempo change. Each event aims at the next beat anew, so errors never add up.
@@ -552,7 +562,7 @@ def align_to_beats(
             exact = (float(times[index + 1]) - now) / n_quarters * 1e6
             current = min(max(round(exact), round(60e6 / MAX_BPM)), round(60e6 / MIN_BPM))
             result.tempos.append(symusic.Tempo(round(position[index] * TICKS_PER_BEAT), mspq=current))
-            if abs(current - exact) > 1:  # out of all tempos, as a long pause is: shorten it rather than catch up
+            if current < exact - 1:  # slower than any tempo, as a long pause is: shorten it rather than catch up
                 now = float(times[index + 1]) - current * 1e-6 * n_quarters
         now += current * 1e-6 * n_quarters
 
@@ -610,8 +620,9 @@ def track_beats(onset_sec: Floats, weight: Floats | None = None) -> tuple[Floats
     rate = 100.0  # frames a second
     origin = float(onset_sec.min()) - 0.5
     n_frames = math.ceil((float(onset_sec.max()) - origin) * rate) + 51
-    envelope = np.bincount(np.rint((onset_sec - origin) * rate).astype(np.int64), weights=weight, minlength=n_frames)
-    envelope = np.sqrt(envelope)  # a chord is one event, not as many as it has notes
+    frames = np.rint((onset_sec - origin) * rate).astype(np.int64)
+    # The root makes a chord one event, rather than as many as it has notes.
+    envelope: Floats = np.sqrt(np.bincount(frames, weights=weight, minlength=n_frames))
     kernel = np.exp(-0.5 * (np.arange(-6.0, 7.0) / 2.0) ** 2)
     envelope = np.convolve(envelope, kernel, mode="same")
     envelope /= envelope.std() + 1e-12
@@ -680,9 +691,9 @@ def read_score(source: Any, *, limits: Limits = Limits()) -> Score:
     >>> score.note_num()
     0
     """
-    name = str(source) if isinstance(source, (str, Path)) else f"the {type(source).__name__} given"
+    name = str(source) if isinstance(source, (str, os.PathLike)) else f"the {type(source).__name__} given"
     try:
-        if isinstance(source, (str, Path)):
+        if isinstance(source, (str, os.PathLike)):
             score = _parse(_read_file(Path(source), limits), limits)
         elif isinstance(source, (bytes, bytearray, memoryview)):
             score = _parse(bytes(source), limits)

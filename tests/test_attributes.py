@@ -349,14 +349,16 @@ def test_chords() -> None:
     assert measured["Average Number of Simultaneous Pitches"] == 3.0
     for size in (3, 4, 7):
         assert measured[f"Vertical Interval Histogram_{size}"] == pytest.approx(1 / 3)
-    mixed = [(4.0 * bar, 4.0, pitch) for bar in range(4) for pitch in ((57, 60, 64), (60, 64, 67), (55, 59, 62))[bar % 3]]
+    triads = ((57, 60, 64), (60, 64, 67), (55, 59, 62))
+    mixed = [(4.0 * bar, 4.0, pitch) for bar in range(4) for pitch in triads[bar % 3]]
     assert value(score_of(*mixed), "Minor Major Triad Ratio") == pytest.approx(1.0)
     assert value(score_of(*mixed), "Chord Change Rate") == pytest.approx(3 / 15)
 
 
 def test_articulation_follows_note_lengths() -> None:
     for length in (0.2, 0.5, 0.9, 1.0):
-        assert value(score_of(*[(beat, length, 60) for beat in range(9)]), "Articulation") == pytest.approx(length, rel=0.01)
+        played = score_of(*[(beat, length, 60) for beat in range(9)])
+        assert value(played, "Articulation") == pytest.approx(length, rel=0.01)
     pedal = score_of(*[(beat, 4.0, 60 + beat) for beat in range(9)])
     assert value(pedal, "Articulation") == 2.0
 
@@ -409,11 +411,13 @@ def test_pulses_of_a_steady_beat() -> None:
 
 
 def test_voice_motion_by_hand() -> None:
-    two = lambda low, high: [(float(beat), 1.0, pitch) for beat, pair in enumerate(zip(low, high, strict=True)) for pitch in pair]
-    assert value(score_of(*two([60, 62, 64], [67, 69, 71])), "Parallel Fifths") == 1.0
-    assert value(score_of(*two([60, 62, 64], [72, 71, 69])), "Contrary Motion") == 1.0
-    assert value(score_of(*two([60, 60, 60], [67, 69, 71])), "Oblique Motion") == 1.0
-    assert value(score_of(*two([60, 61, 62], [67, 69, 71])), "Similar Motion") == 1.0
+    def two(low: tuple[int, ...], high: tuple[int, ...]) -> Score:
+        return score_of(*[(beat, 1.0, pitch) for line in (low, high) for beat, pitch in enumerate(line)])
+
+    assert value(two((60, 62, 64), (67, 69, 71)), "Parallel Fifths") == 1.0
+    assert value(two((60, 62, 64), (72, 71, 69)), "Contrary Motion") == 1.0
+    assert value(two((60, 60, 60), (67, 69, 71)), "Oblique Motion") == 1.0
+    assert value(two((60, 61, 62), (67, 69, 71)), "Similar Motion") == 1.0
 
 
 def test_performances_are_grouped_into_attacks(rng: np.random.Generator) -> None:
@@ -474,7 +478,8 @@ def test_rests_equal_a_walk_through_the_ticks(rng: np.random.Generator) -> None:
     ticks = walk(score)
     last = round((array["onset_beat"] + array["duration_beat"]).max() * 4)
     ticks += [[]] * (last - len(ticks))
-    assert measured["Complete Rests Fraction"] == pytest.approx(np.mean([not tick for tick in ticks[first:last]]), abs=1e-5)
+    complete = np.mean([not tick for tick in ticks[first:last]])
+    assert measured["Complete Rests Fraction"] == pytest.approx(complete, abs=1e-5)
     silent = []
     for track in np.unique(array["track"]):
         notes = array[array["track"] == track]
@@ -512,8 +517,8 @@ def test_pitch_variety_and_embellishments_equal_a_slow_count(rng: np.random.Gene
         attacks = [set(notes["pitch"][notes["onset_beat"] == onset].tolist()) for onset in onsets]
         for index, pitches in enumerate(attacks):
             for pitch in pitches:
-                later = [step for step in range(1, 17) if index + step < len(attacks) and pitch in attacks[index + step]]
-                gaps += later[:1]
+                later = attacks[index + 1 : index + 17]
+                gaps += [step for step, others in enumerate(later, 1) if pitch in others][:1]
         for before, note, after in zip(notes, notes[1:], notes[2:], strict=False):
             limit = 3 * note["duration_beat"] - 1e-9
             short += before["duration_beat"] >= limit and after["duration_beat"] >= limit

@@ -193,6 +193,10 @@ def test_what_cannot_be_saved_is_refused(tmp_path: Path) -> None:
         save_tensors({}, tmp_path)
     with pytest.raises(InputError, match="mixed"):
         save_tensors({"a": torch.zeros(2), "b": np.zeros(2)}, tmp_path)
+    tied = torch.zeros(4)
+    with pytest.raises(InputError, match="leave tied weights out"):
+        save_tensors({"a": tied, "b": tied}, tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 # -------------------------------------------------------------------------------------------------------------- JSON

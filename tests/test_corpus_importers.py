@@ -193,9 +193,9 @@ def test_a_bad_metadata_row_is_refused_with_its_line(tmp_path: Path, row: dict[s
 
 
 def test_folders_named_after_genres(tmp_path: Path) -> None:
-    root = touch(tmp_path / "tree", "m/Hip-Hop/a.mid", "m/jazz/deep/b.mid", "m/Unsorted/c.mid")
+    root = touch(tmp_path / "tree", "m/Hip-Hop/a.mid", "m/jazz/deep/b.mid", "m/Unsorted/c.mid", "m/rock.mid")
     assert [(song.song_id, song.genre) for song in find_songs([root])] == [
-        ("m/Hip-Hop/a", "hiphop"), ("m/Unsorted/c", ""), ("m/jazz/deep/b", "jazz"),
+        ("m/Hip-Hop/a", "hiphop"), ("m/Unsorted/c", ""), ("m/jazz/deep/b", "jazz"), ("m/rock", ""),
     ]  # fmt: skip
 
 

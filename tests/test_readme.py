@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -103,3 +104,13 @@ def test_every_module_has_its_place_in_the_documentation() -> None:
         if not path.name.startswith("_") and path.name != "cli.py"  # the command line has a page of its own
     }
     assert shown == modules
+
+
+@pytest.mark.slow
+def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocs")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    quiet = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False, env=quiet)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "muse.composer.Composer.compose" in (tmp_path / "site" / "main-path" / "index.html").read_text("utf-8")

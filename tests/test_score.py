@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import miditoolkit
@@ -283,6 +285,17 @@ def test_alignment_of_dotted_quarter_beats_gives_compound_meter() -> None:
     assert bar_grid(aligned).start_beat[1] == 3
 
 
+def test_alignment_bridges_missing_downbeats() -> None:
+    score, beat_sec, downbeat, _ = performance(np.random.default_rng(3), 4, 0.0, 0)
+    downbeat = downbeat.copy()
+    downbeat[8:42] = False
+    downbeat[42:] = np.arange(42, 64) % 4 == 2
+    grid = bar_grid(align_to_beats(score, beat_sec, downbeat))
+    assert set(grid.numerator.tolist()) == {4}
+    assert {0.0, 4.0, 8.0, 36.0, 40.0, 42.0, 46.0} <= set(grid.start_beat.tolist())
+    assert 44.0 not in grid.start_beat
+
+
 def test_alignment_keeps_notes_outside_of_the_beats() -> None:
     score, beat_sec, downbeat, _ = performance(np.random.default_rng(4), 4, 2.0, 0)
     aligned = align_to_beats(score, beat_sec[12:40], downbeat[12:40])
@@ -297,11 +310,12 @@ def test_alignment_keeps_notes_outside_of_the_beats() -> None:
         ([1.0, 1.0], [True, False], "increasing"),
         ([1.0, np.nan], [True, False], "finite"),
         ([1.0, 2.0], [True], "differ in shape"),
+        ([1.0, 1.0 + 1e-9], [True, False], "of this very piece"),
     ],
 )
 def test_alignment_refuses_beats_that_are_none(times: list[float], flags: list[bool], reason: str) -> None:
     with pytest.raises(InputError, match=reason):
-        align_to_beats(make_score([(0, 480, 60, 90)]), np.array(times), np.array(flags))
+        align_to_beats(make_score([(480 * 20, 480, 60, 90)]), np.array(times), np.array(flags))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -415,6 +429,16 @@ def test_music21_streams_are_read() -> None:
     np.testing.assert_allclose(notes["duration_beat"], [1, 2, 2, 0.5], atol=1e-2)
     assert mean_tempo_bpm(score) == pytest.approx(90, rel=1e-4)
     assert bar_grid(score).numerator.tolist() == [3, 3]
+
+
+def test_reading_a_file_loads_no_other_library(tmp_path: Path) -> None:
+    write_score(make_score([(0, 480, 60, 90)]), tmp_path / "a.mid")
+    code = (
+        f"import sys; from muse.score import read_score; read_score({str(tmp_path / 'a.mid')!r}); "
+        "loaded = {'music21', 'pretty_midi', 'miditoolkit', 'torch', 'scipy', 'sklearn'} & set(sys.modules); "
+        "assert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).resolve().parents[1])
 
 
 def test_other_objects_are_refused_with_the_legal_ones() -> None:

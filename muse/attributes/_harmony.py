@@ -262,37 +262,32 @@ def key_ambiguity(w: Window) -> float:
     return 1.0 - float(best - second)
 
 
+SCALE_DEGREES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10, 11)}
+"""Semitones above the tonic; natural and harmonic minor together."""
+
+
 def major_or_minor(w: Window) -> float:
-    strengths = w.key_strengths
-    return float(strengths.argmax() >= 12) if strengths[0] == strengths[0] else math.nan
+    return float(w.key.mode == "minor") if w.key else math.nan
 
 
-def tonic_mode_clarity(w: Window) -> float:
-    """Parallel comparison: major minus minor strength on the tonic of the best key."""
-    strengths = w.key_strengths
-    if strengths[0] != strengths[0]:
+def parallel_mode_clarity(w: Window) -> float:
+    if w.key is None:
         return math.nan
-    tonic = int(strengths.argmax()) % 12
-    return float(strengths[tonic] - strengths[tonic + 12])
+    return float(w.key_strengths[w.key.tonic] - w.key_strengths[w.key.tonic + 12])
 
 
 def chromaticism(w: Window) -> float:
-    strengths = w.key_strengths
-    if strengths[0] != strengths[0]:
+    if w.key is None:
         return math.nan
-    best = int(strengths.argmax())
-    degrees = [0, 2, 3, 5, 7, 8, 10, 11] if best >= 12 else [0, 2, 4, 5, 7, 9, 11]
-    weight = np.roll(w.class_weight, -(best % 12))
-    return 1.0 - share(float(weight[degrees].sum()), float(weight.sum()))
+    degrees = (np.array(SCALE_DEGREES[w.key.mode]) + w.key.tonic) % 12
+    return max(1.0 - share(float(w.class_weight[degrees].sum()), float(w.class_weight.sum())), 0.0)
 
 
 def _degree_share(degree: int) -> Callable[[Window], float]:
     def of_window(w: Window) -> float:
-        strengths = w.key_strengths
-        if strengths[0] != strengths[0]:
+        if w.key is None:
             return math.nan
-        tonic = int(strengths.argmax()) % 12
-        return share(float(w.class_weight[(tonic + degree) % 12]), float(w.class_weight.sum()))
+        return share(float(w.class_weight[(w.key.tonic + degree) % 12]), float(w.class_weight.sum()))
 
     return of_window
 

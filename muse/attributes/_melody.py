@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from muse.attributes._harmony import SCALE_DEGREES
 from muse.attributes._pitch import ranked
 from muse.attributes._stats import correlation, entropy_bits, mean, normalized, ratio, share, slope, std
 from muse.attributes._window import Window
@@ -212,10 +213,7 @@ def skyline_interval_entropy(w: Window) -> float:
 
 
 def skyline_chromaticism(w: Window) -> float:
-    """Line notes outside the scale (major, or natural and harmonic minor) of the window's key."""
-    strengths = w.key_strengths
-    if not len(w.skyline.pitch) or strengths[0] != strengths[0]:
+    if w.key is None:
         return math.nan
-    best = int(strengths.argmax())
-    degrees = (0, 2, 3, 5, 7, 8, 10, 11) if best >= 12 else (0, 2, 4, 5, 7, 9, 11)
-    return share(np.count_nonzero(~np.isin((w.skyline.pitch - best) % 12, degrees)), len(w.skyline.pitch))
+    degrees = SCALE_DEGREES[w.key.mode]
+    return share(np.count_nonzero(~np.isin((w.skyline.pitch - w.key.tonic) % 12, degrees)), len(w.skyline.pitch))

@@ -30,6 +30,8 @@ RHYTHMIC_VALUES_BEAT: Final = np.array([0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3
 """The 12 values of jSymbolic's Rhythmic Value Histogram, thirty-second to dotted double whole note."""
 ON_POSITION_BEAT: Final = 0.07
 """Beats by which an onset may miss a metrical position and still stand on it."""
+MOST_ATTACKS_APART: Final = 400
+"""Pairs of attacks with more attacks between them make no pulse that anyone hears; bounds the work on odd files."""
 BLOCK_ROWS: Final = 8192
 """Stretches of time that are held as a matrix at once."""
 _CLASS_BITS: Final = 1 << np.arange(12)
@@ -590,6 +592,15 @@ class Window:
         return harmony.key_strengths(self.class_weight)
 
     @cached_property
+    def key(self) -> harmony.Key | None:
+        """The key that the notes tell; None without pitched notes."""
+        strengths = harmony.key_strengths(self.class_weight, profile=harmony.KEY_FINDER)
+        if np.isnan(strengths[0]):
+            return None
+        best = int(strengths.argmax())
+        return harmony.Key(best % 12, "minor" if best >= 12 else "major", float(strengths[best]))
+
+    @cached_property
     def beat_classes(self) -> FloatArray:
         """[ceil(n_beats), 12] beats that each pitch class sounds in each beat."""
         notes = self.pitched
@@ -645,7 +656,7 @@ class Window:
         loud = np.add.reduceat(self.notes.velocity, self.attack_first) if len(time) else time
         longest = unit / 39.0
         histogram = np.zeros(161)
-        for back in range(1, len(time)):
+        for back in range(1, min(len(time), MOST_ATTACKS_APART)):
             lag = time[back:] - time[:-back]
             near = lag < longest - 1e-9
             if not near.any():
@@ -671,18 +682,20 @@ class Window:
     def meter_points(self) -> tuple[FloatArray, IntArray]:
         """Beat [k] and metrical level [k] of bar lines (0), half bars (-1) and beats of the window's bars."""
         piece = self.piece
-        beats: list[FloatArray] = []
-        levels: list[IntArray] = []
-        for bar in range(self.first_bar, self.stop_bar):
-            start, stop = piece.bar_start_beat[bar], piece.bar_start_beat[bar + 1]
-            step, level = _bar_levels(int(piece.bar_numerator[bar]), int(piece.bar_denominator[bar]))
-            points = start + step * np.arange(len(level))
-            keep = points < stop - 1e-6
-            beats.append(points[keep])
-            levels.append(level[keep])
-        beats.append(np.array([piece.bar_start_beat[self.stop_bar] if len(piece.bar_start_beat) else 0.0]))
-        levels.append(np.zeros(1, dtype=np.int64))
-        return np.concatenate(beats), np.concatenate(levels)
+        bars = slice(self.first_bar, self.stop_bar)
+        numerator, denominator = piece.bar_numerator[bars], piece.bar_denominator[bars]
+        start, stop = piece.bar_start_beat[bars], piece.bar_start_beat[self.first_bar + 1 : self.stop_bar + 1]
+        beats, levels = [piece.bar_start_beat[self.stop_bar : self.stop_bar + 1]], [np.zeros(1, dtype=np.int64)]
+        for signature in sorted(set(zip(numerator.tolist(), denominator.tolist(), strict=True))):
+            step, level = _bar_levels(*signature)
+            rows = np.flatnonzero((numerator == signature[0]) & (denominator == signature[1]))
+            points = start[rows, None] + step * np.arange(len(level))
+            inside = points < stop[rows, None] - 1e-6
+            beats.append(points[inside])
+            levels.append(np.broadcast_to(level, points.shape)[inside])
+        points = np.concatenate(beats)
+        order = np.argsort(points, kind="stable")
+        return points[order], np.concatenate(levels)[order]
 
     @cached_property
     def syncopations(self) -> FloatArray:

@@ -235,7 +235,8 @@ ATTRIBUTES: Final[tuple[Attribute, ...]] = (
     Attribute(
         "Major or Minor", "pitch", "0 or 1", 0, 1,
         "0 in a major, 1 in a minor key. jSymbolic reads the key signature, which files often lack or get "
-        "wrong; this is the key that the notes tell (see Key Strength).",
+        "wrong; this is the key that the notes tell: durations of pitch classes correlated with the profiles "
+        "of Albrecht & Shanahan 2013.",
         "jSymbolic 2.2, P-33", _harmony.major_or_minor,
     ),
     Attribute(
@@ -719,32 +720,32 @@ ATTRIBUTES: Final[tuple[Attribute, ...]] = (
     ),
     Attribute(
         "Parallel Mode Clarity", "harmony", "correlation", -1, 1,
-        "Major minus minor correlation on the tonic of the best key.",
-        "after Saari, Eerola & Lartillot 2011", _harmony.tonic_mode_clarity,
+        "Major minus minor correlation on the tonic of the key (see Major or Minor, here and below).",
+        "after Saari, Eerola & Lartillot 2011", _harmony.parallel_mode_clarity,
     ),
     Attribute(
         "Key Ambiguity", "harmony", "correlation", 0, 1,
-        "1 minus the lead of the best key over the second best.",
+        "1 minus the lead of the highest correlation over the second highest.",
         "Temperley 2007, chapter 4 (idea)", _harmony.key_ambiguity,
     ),
     Attribute(
         "Chromaticism", "harmony", "fraction", 0, 1,
-        "Fraction of the sounding time outside the scale of the best key (minor: natural and harmonic).",
+        "Fraction of the sounding time outside the scale of the key (minor: natural and harmonic).",
         "after Krumhansl 1990", _harmony.chromaticism,
     ),
     Attribute(
         "Tonic Share", "harmony", "fraction", 0, 1,
-        "Fraction of the sounding time on the tonic of the best key.",
+        "Fraction of the sounding time on the tonic of the key.",
         "after Krumhansl 1990", _harmony.tonic_share,
     ),
     Attribute(
         "Dominant Share", "harmony", "fraction", 0, 1,
-        "Fraction of the sounding time on the fifth degree of the best key.",
+        "Fraction of the sounding time on the fifth degree of the key.",
         "after Krumhansl 1990", _harmony.dominant_share,
     ),
     Attribute(
         "Leading Tone Share", "harmony", "fraction", 0, 1,
-        "Fraction of the sounding time on the major seventh degree of the best key.",
+        "Fraction of the sounding time on the major seventh degree of the key.",
         "after Krumhansl 1990", _harmony.leading_tone_share,
     ),
     Attribute(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from muse.score import Score
 if TYPE_CHECKING:
     from muse.attributes._transformer import AttributeExtractor
 
-__all__ = ["AttributeExtractor", "Attributes", "column_names", "extract"]  # noqa: F822, the first on first use
+__all__ = ["AttributeExtractor", "Attributes", "column_names", "extract"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,14 +44,16 @@ class Attributes:
 
     def __getitem__(self, name: str) -> NDArray[np.float32]:
         """One attribute over the windows: float32 ``[n_windows]``, or ``[n_windows, size]`` of a whole histogram."""
-        if name in self.names:
-            column: NDArray[np.float32] = self.values[:, self.names.index(name)]
-            return column
+        if name in self._column_of:
+            return np.asarray(self.values[:, self._column_of[name]])
         columns = attribute(name).columns
-        missing = [column for column in columns if column not in self.names]
-        if missing:
+        if not self._column_of.keys() >= set(columns):
             raise InputError(f"{name!r} was not extracted here: ask for it in names=")
-        return np.asarray(self.values[:, [self.names.index(column) for column in columns]])
+        return np.asarray(self.values[:, [self._column_of[column] for column in columns]])
+
+    @cached_property
+    def _column_of(self) -> dict[str, int]:
+        return {name: column for column, name in enumerate(self.names)}
 
     def __iter__(self) -> Iterator[str]:
         """Column names."""

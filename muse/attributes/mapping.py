@@ -193,6 +193,8 @@ class EmotionMapper:
         Correlation of levels in the corpus (shrunk).
     reach_ : float
         Mahalanobis distance that 95 % of the corpus' windows do not pass.
+    told_ : bool [n_attributes]
+        Whether the first domain has the attribute at all.
     importances_ : float [n_attributes]
         Random-forest importance, sum 1.
     chosen_ : bool [n_attributes]
@@ -359,9 +361,9 @@ class EmotionMapper:
         Of the first domain alone, whose labels are classes, except for attributes that it cannot tell.
         """
         first = domains == 0
+        self.told_ = np.isfinite(levels[first]).any(axis=0)
         if len(np.unique(codes[first])) == len(self.classes_):
-            told = np.isfinite(levels[first]).any(axis=0)
-            levels = np.where(~first[:, None] & told, np.nan, levels)
+            levels = np.where(~first[:, None] & self.told_, np.nan, levels)
         rows = [codes == k for k in range(len(self.classes_))]
         self.centers_ = np.array([_mean(levels[row], weight[row]) for row in rows])
         defined = ~np.isnan(levels)
@@ -593,8 +595,10 @@ class EmotionMapper:
         self._check_plane()
         point = Emotion.parse(emotion)
         valence, arousal = self.intensity if intensity is None else intensity
-        terms = np.array([valence * point.valence, arousal * point.arousal, valence * point.valence * point.arousal])
-        way = self.slopes_ @ terms
+        # Nothing is exaggerated along valence on the evidence of other domains than the first.
+        along = np.where(self.told_, valence, min(valence, 1.0))
+        way = self.slopes_ @ np.array([point.valence, 0.0, point.valence * point.arousal]) * along
+        way += self.slopes_[:, 1] * point.arousal * arousal
         inverse = np.linalg.inv(self.corpus_correlation_)
         for share in np.arange(1.0, 0.2, -0.05):
             levels = np.clip(self.neutral_ + share * way, -REACH_LEVEL, REACH_LEVEL)
@@ -621,8 +625,8 @@ class EmotionMapper:
         parameters.pop("attribute_names")
         document = {"parameters": parameters, "classes": self.classes_.tolist(), "reach": round(self.reach_, 6)}
         (folder / "mapping.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        columns: dict[str, Floats] = {"chosen": self.chosen_.astype(float), "importance": self.importances_}
-        columns |= {"neutral": self.neutral_}
+        columns: dict[str, Floats] = {"chosen": self.chosen_.astype(float), "told": self.told_.astype(float)}
+        columns |= {"importance": self.importances_, "neutral": self.neutral_}
         columns |= {f"slope_{n}": self.slopes_[:, i] for i, n in enumerate(("valence", "arousal", "product"))}
         columns |= {f"center_{k}": self.centers_[i] for i, k in enumerate(self.classes_)}
         columns |= {f"prototype_{k}": self.prototypes_[i] for i, k in enumerate(self.classes_)}
@@ -653,7 +657,7 @@ class EmotionMapper:
             mapper.classes_ = np.array(document["classes"])
             mapper.n_features_in_ = len(names)
             mapper.reach_ = float(document["reach"])
-            mapper.chosen_ = columns["chosen"] > 0
+            mapper.chosen_, mapper.told_ = columns["chosen"] > 0, columns["told"] > 0
             mapper.importances_, mapper.neutral_ = columns["importance"], columns["neutral"]
             mapper.slopes_ = np.column_stack([columns[f"slope_{n}"] for n in ("valence", "arousal", "product")])
             mapper.centers_ = np.array([columns[f"center_{k}"] for k in document["classes"]])

@@ -305,7 +305,8 @@ def _bare(files: Sequence[Path], folder: Path, corpus: str) -> Iterator[Song]:
 
 def _genres(files: Sequence[Path], folder: Path, corpus: str, base: Path) -> Iterator[Song]:
     for path in files:
-        yield _song(path, folder, corpus, genre=genre_of(_spaced(path.relative_to(base).parts[0])))
+        genre = "" if path.parent == base else genre_of(_spaced(path.relative_to(base).parts[0]))
+        yield _song(path, folder, corpus, genre=genre)
 
 
 def _emopia(files: Sequence[Path], folder: Path, corpus: str) -> Iterator[Song]:

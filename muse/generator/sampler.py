@@ -179,8 +179,9 @@ class Sampler:
     ) -> list[Generated]:
         """Draw rows until the grammar calls each finished.
 
-        A row depends on the seed, its number and the model, and on no other row: the first four rows of eight are
-        the four rows of four.
+        A row depends on the seed, its number and the model, and on no other row, so the first four rows of eight
+        are the four rows of four; but with int8 only up to rounding, since a batch of one has a kernel of its own.
+        The same call gives the same rows, whatever the number of threads.
 
         Parameters
         ----------
@@ -292,7 +293,6 @@ class _Rows:
         self._guidance = sampling.guidance
         self._cut_ids = np.array(sorted(cut_ids), np.int64)
         vocab_size = sampler.engine.shape.vocab_size
-        # Half of what the prefix leaves is kept when a history is cut, so there must be something to halve.
         given = [("prefix", prefix)]
         if sampling.guidance != 1:
             if unconditional_prefix is None:
@@ -302,6 +302,8 @@ class _Rows:
         if len({len(ids) for ids in self._prefixes}) > 1:
             sizes = " and ".join(str(len(ids)) for ids in self._prefixes)
             raise InputError(f"prefix and unconditional prefix must be equally long, not {sizes} ids")
+        # Of a history that is cut, at most half of what the prefix leaves stays, so that cuts are rare.
+        self._kept = (self._context - len(self._prefixes[0])) // 2
         self._texts = [np.zeros((256, n_rows), np.int64) for _ in given]  # grown as needed
         self.lengths = np.zeros(n_rows, np.int64)
         """Ids written, [B]."""
@@ -334,10 +336,14 @@ class _Rows:
                 self._engine.keep(np.flatnonzero(np.isin(np.tile(self._held, len(self._texts)), rows)))
                 self._held = rows
             new = self.n_written - self._n_fed
-            for place in np.flatnonzero(self._engine.lengths + new > self._context):
-                self._load(int(place), self._n_fed)
-            fresh = [text[self._n_fed : self.n_written, rows].T for text in self._texts]
-            logits = self._engine.extend(fresh[0] if len(fresh) == 1 else np.concatenate(fresh))
+            too_long = np.flatnonzero(self._engine.lengths + new > self._context)
+            if len(too_long) and new > self._kept:  # so much was forced that the cut history has no room for it
+                logits = np.stack([self._load(place, self.n_written) for place in range(len(self._engine.lengths))])
+            else:
+                for place in too_long:
+                    self._load(int(place), self._n_fed)
+                fresh = [text[self._n_fed : self.n_written, rows].T for text in self._texts]
+                logits = self._engine.extend(np.concatenate(fresh))
         self._n_fed = self.n_written
         if len(self._texts) == 1:
             return logits, logits
@@ -349,31 +355,28 @@ class _Rows:
         self._held = rows
         self._engine.start(len(rows) * len(self._texts))
         logits = []
-        for half, (prefix, text) in enumerate(zip(self._prefixes, self._texts, strict=True)):
+        for half, text in enumerate(self._texts):
             first = half * len(rows)
             written = text[: self.n_written, rows]
-            if len(prefix) + self.n_written < self._context and (written == written[:, :1]).all():
-                last = self._engine.load(first, np.concatenate([prefix, written[:, 0]]))[-1].copy()
+            if (written == written[:, :1]).all():
+                logits += [self._load(first, self.n_written)] * len(rows)
                 self._engine.share(first, range(first + 1, first + len(rows)))
-                logits += [last] * len(rows)
             else:
-                logits += [self._load(first + i, self.n_written)[-1].copy() for i in range(len(rows))]
+                logits += [self._load(first + index, self.n_written) for index in range(len(rows))]
         return np.stack(logits)
 
     def _load(self, place: int, stop: int) -> NDArray[np.float32]:
-        """Fill a place of the engine with the prefix and the newest of its row's first `stop` ids."""
+        """Fill a place of the engine with its row's prefix and first `stop` ids, cut if need be; logits [V]."""
         if self._held is None:  # for the type checker; rows are held before any is loaded
             raise RuntimeError("no rows are held")
         half, index = divmod(place, len(self._held))
         row, prefix = self._held[index], self._prefixes[half]
-        room = self._context - len(prefix)
-        first = stop
-        if stop:
-            # Ids that stay: at most half of the room, from the oldest place in it where a history may begin.
-            oldest = max(stop - max(room // 2, 1), 0)
-            cuts = np.flatnonzero(np.isin(self.text[oldest:stop, row], self._cut_ids))
-            first = oldest + (int(cuts[0]) if len(cuts) else 0)
-        return self._engine.load(place, np.concatenate([prefix, self._texts[half][first:stop, row]]))
+        first = 0
+        if stop > self._context - len(prefix) or self._n_fed:
+            first = max(stop - self._kept, 0)
+            cuts = np.flatnonzero(np.isin(self.text[first:stop, row], self._cut_ids))
+            first += int(cuts[0]) if len(cuts) else 0
+        return self._engine.load(place, np.concatenate([prefix, self._texts[half][first:stop, row]]))[-1].copy()
 
 
 def _checked(name: str, ids: Sequence[int] | NDArray[Any], vocab_size: int, longest: int) -> NDArray[np.int64]:

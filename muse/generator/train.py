@@ -214,9 +214,7 @@ class Windows:
     ) -> tuple[np.ndarray, np.ndarray]:
         codec, v = self.codec, self.codec.vocabulary
         starts = codec.bar_starts(ids)[::SECTION_BARS]
-        kinds = codec.sections(
-            int(self.n_bars[row]), at_start=bool(self.at_start[row]), at_end=bool(self.at_end[row])
-        )
+        kinds = codec.sections(int(self.n_bars[row]), at_start=bool(self.at_start[row]), at_end=bool(self.at_end[row]))
         prefix = np.concatenate([header, codec.song_control_ids(song)])
         parts, given = [prefix], [np.ones(len(prefix), bool)]
         for kind, buckets, music in zip(kinds, section, np.split(ids, starts[1:]), strict=False):
@@ -273,9 +271,7 @@ class Windows:
         total = np.bincount(section_of[counts], measured[counts], minlength=len(values))[: len(values)]
         values[:, column] = np.where(n > 0, total / np.maximum(n, 1), np.nan)
 
-    def _drop(
-        self, song: np.ndarray, section: np.ndarray, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _drop(self, song: np.ndarray, section: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Leave controls open: all of them now and then, else a random share, in both scopes apart."""
         everything = rng.random() < self.settings.drop_all
         song_share = 1.0 if everything else 0.6 * rng.random()

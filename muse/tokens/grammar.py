@@ -9,12 +9,13 @@ endings are masks with one entry, so nothing needs a second path through the sam
 * only the instruments asked for;
 * no note beyond the end;
 * at most one bar in ten without an onset, never the first or the last;
+* no pitch class that was ruled out (drums excepted);
 * no note struck again within :data:`MIN_RESTRIKE_STEPS` (no machine-gun repeats; drums excepted).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +66,8 @@ class Grammar:
         General MIDI programs that may sound, 128 = drums.
     section_ids
         The control block that opens each section, ``ceil(n_bars / 4)`` lists of ids of one length.
+    barred_pitch_classes
+        Pitch classes 0..11, as written, that no pitched note may have.
 
     Raises
     ------
@@ -81,6 +84,7 @@ class Grammar:
         tempo_bpm: float,
         programs: Sequence[int],
         section_ids: Sequence[Sequence[int]],
+        barred_pitch_classes: Collection[int] = (),
     ) -> None:
         meter = "TimeSig_{}/{}".format(*time_signature)
         if meter not in vocabulary.ids:
@@ -100,6 +104,8 @@ class Grammar:
         self._programs = sorted(set(programs))
         self._program_ids = [vocabulary.program_id(p) for p in self._programs]
         self._drums_rank = self._programs.index(DRUMS) if DRUMS in self._programs else -1
+        first, stop = vocabulary.pitch
+        self._in_scale = ~np.isin(vocabulary.pitch_values[first:stop] % 12, list(barred_pitch_classes))
         self._duration_steps = vocabulary.duration_steps
         self._kind = np.array([token.rpartition("_")[0] for token in vocabulary.tokens])
         self._rows: list[_Row] = []
@@ -198,7 +204,7 @@ class Grammar:
             return
         first, stop = v.pitch
         now = row.bar * self.bar_steps + row.position
-        free = now - self._struck[index, row.program] >= MIN_RESTRIKE_STEPS
+        free = self._in_scale & (now - self._struck[index, row.program] >= MIN_RESTRIKE_STEPS)
         if same_chord:
             free = free & (np.arange(first, stop) > row.pitch)
         mask[first:stop] = free

@@ -1,0 +1,149 @@
+"""The main path through the real door: the checkpoint that comes with Muse."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import muse
+from muse.composer import Composer, Composition, Sampling
+from muse.errors import InputError
+from muse.intent import Intent
+from muse.score import bar_grid, mean_tempo_bpm, note_array, read_score, read_text
+from muse.tokens import SONG_CONTROLS
+
+
+@pytest.fixture(scope="module")
+def composer() -> Composer:
+    return Composer.from_pretrained()
+
+
+@pytest.fixture(scope="module")
+def sad(composer: Composer) -> Composition:
+    return composer.compose(Intent(emotion="sad", bars=8), n_candidates=3, seed=5)
+
+
+def test_a_piece_has_what_was_asked_for(composer: Composer) -> None:
+    intent = Intent(
+        emotion="happy", key="F#m", tempo_bpm=91, time_signature="3/4", instruments="piano, cello", bars=6, genre="classical"
+    )
+    score = composer.compose(intent, n_candidates=1, seed=0).best.score
+    notes = note_array(score)
+    assert set(notes["program"].tolist()) <= {0, 42}
+    assert (notes["onset_beat"] + notes["duration_beat"]).max() == pytest.approx(18.0, abs=1e-6)  # rings to the end
+    assert mean_tempo_bpm(score) == pytest.approx(91, abs=0.01)
+    assert set(zip(bar_grid(score).numerator.tolist(), bar_grid(score).denominator.tolist(), strict=True)) == {(3, 4)}
+    assert (score.key_signatures[0].key, score.key_signatures[0].tonality) == (3, 1)
+    assert {track.name for track in score.tracks} <= {"Acoustic Grand Piano", "Cello"}
+
+
+def test_the_same_seed_gives_the_same_file(composer: Composer, sad: Composition, tmp_path: Path) -> None:
+    again = composer.compose(Intent(emotion="sad", bars=8), n_candidates=3, seed=5)
+    other = composer.compose(Intent(emotion="sad", bars=8), n_candidates=3, seed=6)
+    for name, piece in (("a", sad), ("b", again), ("c", other)):
+        piece.save(tmp_path / f"{name}.mid")
+    a, b, c = ((tmp_path / f"{name}.mid").read_bytes() for name in "abc")
+    assert a == b != c
+
+
+def test_candidates_are_ranked_by_adherence(sad: Composition) -> None:
+    values = [candidate.adherence for candidate in sad.candidates]
+    assert values == sorted(values, reverse=True)
+    assert len(set(values)) == 3 and 0 < values[-1] < values[0] <= 1
+    assert sad.best is sad.candidates[0]
+
+
+def test_the_file_tells_where_it_came_from(sad: Composition, composer: Composer, tmp_path: Path) -> None:
+    sad.save(tmp_path / "sad.mid")
+    origin = json.loads(read_text(tmp_path / "sad.mid")[0])
+    again = composer.compose(
+        Intent.from_dict(origin["intent"]),
+        seed=origin["seed"],
+        n_candidates=origin["candidates"],
+        sampling=Sampling(**origin["sampling"]),
+    )
+    again.save(tmp_path / "again.mid")
+    assert (tmp_path / "again.mid").read_bytes() == (tmp_path / "sad.mid").read_bytes()
+    assert len(note_array(read_score(tmp_path / "sad.mid"))) == sad.best.n_notes
+
+
+def test_asking_for_an_attribute_moves_it(composer: Composer) -> None:
+    pitch = {}
+    for value in (54, 74):
+        piece = composer.compose(Intent(bars=8, attributes={"Mean Pitch": value}, key="C"), n_candidates=4, seed=1)
+        pitch[value] = np.mean([candidate.measured["Mean Pitch"] for candidate in piece.candidates])
+    assert pitch[74] > pitch[54] + 3
+
+
+def test_tempo_beats_the_emotion(composer: Composer) -> None:
+    piece = composer.compose(Intent(emotion="angry", tempo_bpm=66, bars=4), n_candidates=1, seed=0)
+    assert piece.best.measured["Mean Tempo"] == pytest.approx(66, abs=0.01)
+
+
+def test_an_arc_gives_each_section_its_own_target(composer: Composer) -> None:
+    plan = composer.compose(Intent(emotion="calm>angry", bars=16), n_candidates=1, seed=0).plan
+    density = [section["Note Density"] for section in plan.sections]
+    assert len(density) == 4 and density == sorted(density) and density[-1] > 1.5 * density[0]
+
+
+def test_pieces_longer_than_the_context_are_written(composer: Composer) -> None:
+    piece = composer.compose(Intent(emotion="happy", bars=40), n_candidates=1, seed=2)
+    assert len(piece.best.ids) > 1500
+    bars = np.unique(note_array(piece.best.score)["onset_beat"] // 4)
+    assert bars.max() == 39 and len(bars) >= 36
+
+
+def test_report_json_and_notebook_view(sad: Composition) -> None:
+    document = sad.to_json()
+    json.dumps(document, allow_nan=False)
+    wanted = "seed intent target measured adherence scores candidates n_notes bars duration_s timing versions"
+    assert set(wanted.split()) <= set(document)
+    assert set("load_s generate_s total_s tokens tokens_per_s".split()) <= set(document["timing"])
+    assert document["n_notes"] == sad.best.n_notes and document["bars"] == 8
+    assert set(document["measured"]) == set(SONG_CONTROLS)
+    assert "Mode Clarity" in sad.report() and "seed 5" in sad.report()
+    page = sad._repr_html_()
+    assert "<svg" in page and "Mode Clarity" in page
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"genre": "pup"}, "unknown genre 'pup'.*did you mean 'pop'"),
+        ({"attributes": {"Mean Pich": 60}}, "'Mean Pich' cannot be asked for; did you mean Mean Pitch"),
+        ({"time_signature": "7/16"}, "7/16 is not in the vocabulary"),
+    ],
+)
+def test_what_does_not_exist_is_refused(composer: Composer, fields: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        composer.compose(Intent(**fields), n_candidates=1, seed=0)  # type: ignore[arg-type]
+
+
+def test_too_many_candidates_are_refused(composer: Composer) -> None:
+    with pytest.raises(InputError, match="n_candidates is 0"):
+        composer.compose(Intent(), n_candidates=0)
+
+
+def test_one_call_composes() -> None:
+    piece = muse.compose("tender", bars=4, n_candidates=1, seed=0)
+    assert piece.best.n_notes > 4
+
+
+def test_progress_rises_to_the_end(composer: Composer) -> None:
+    shares: list[float] = []
+    composer.compose(Intent(bars=4), n_candidates=2, seed=0, progress=shares.append)
+    assert shares == sorted(shares) and shares[-1] == 1.0
+
+
+def test_composing_is_repeatable_across_processes(sad: Composition, tmp_path: Path) -> None:
+    code = (
+        "import muse, sys; muse.compose('sad', bars=8, n_candidates=3, seed=5).save(sys.argv[1])"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "b.mid")], check=True)
+    sad.save(tmp_path / "a.mid")
+    assert (tmp_path / "a.mid").read_bytes() == (tmp_path / "b.mid").read_bytes()
