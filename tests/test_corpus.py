@@ -212,6 +212,14 @@ def test_annotated_beats_beat_the_files_own_grid(tmp_path: Path, rng: np.random.
     assert result.rows[0]["labelled_chords"][8:10] == ["N", "N"]
 
 
+def test_bars_of_players_who_heard_a_click_are_real(tmp_path: Path, rng: np.random.Generator) -> None:
+    notes = tune(rng, 16, drums=True)
+    notes["onset_beat"] = np.maximum(notes["onset_beat"] + rng.normal(0, 0.09, len(notes)), 0)
+    path = save(tmp_path / "x/a.mid", notes)
+    assert process_song(song_of(path), Settings()).rows[0]["grid"] != "own"
+    assert process_song(song_of(path, to_click=True), Settings()).rows[0]["grid"] == "own"
+
+
 def test_broken_annotations_are_reported_and_the_song_goes_on(tmp_path: Path, rng: np.random.Generator) -> None:
     path = save(tmp_path / "x/a.mid", tune(rng, 16))
     (tmp_path / "beats.txt").write_text("one two three\n")

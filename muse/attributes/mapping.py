@@ -538,7 +538,8 @@ class EmotionMapper:
     ) -> list[AttributeTarget]:
         """One target per section of `section_bars` bars, each for the emotion in the section's middle.
 
-        All sections share one variation, so that a piece stays the same piece while its emotion moves. Pass the edges
+        All sections share one variation and the tempo of the whole, so that a piece stays the same piece while its
+        emotion moves. Pass the edges
         of the section controls as `edges`. Called with a generator in the state in which :meth:`target` found it, the
         variation is the same as the song's.
         """
@@ -546,8 +547,9 @@ class EmotionMapper:
             raise InputError(f"{n_bars} bars in sections of {section_bars} cannot be planned, both must be at least 1")
         path = EmotionPath.parse(emotion)
         noise = self._draw(spread, rng)
+        tempo = self._values(self._varied(path.mean, intensity, noise)).get("Mean Tempo")
         middles = [min(first + section_bars / 2, n_bars) / n_bars for first in range(0, n_bars, section_bars)]
-        return [self._target(noise, path.at(middle), edges, intensity) for middle in middles]
+        return [self._target(noise, path.at(middle), edges, intensity, tempo) for middle in middles]
 
     def _draw(self, spread: float | None, rng: np.random.Generator | None) -> Floats:
         """Variation of levels [n_attributes] along the covariance within classes, each at most 1.5 spreads."""
@@ -560,35 +562,50 @@ class EmotionMapper:
         limit = 1.5 * np.sqrt(np.diag(self.within_))
         return size * np.clip(noise, -limit, limit)
 
+    def _varied(self, emotion: Emotion, intensity: tuple[float, float] | None, noise: Floats) -> Floats:
+        return np.clip(self.levels_at(emotion, intensity) + noise, -REACH_LEVEL, REACH_LEVEL)
+
+    def _values(self, levels: Floats, tempo_bpm: float | None = None) -> dict[str, float]:
+        """Values at levels, by name, with `tempo_bpm` for the tempo where given.
+
+        Notes a beat are notes a second times seconds a beat. Tempo and notes a second are what listeners hear, so
+        where all three are asked for, notes a beat follow from them, within the corpus' range.
+        """
+        values = {
+            name: float(np.interp(level, LEVEL_GRID, quantiles))
+            for name, level, quantiles in zip(self._names, levels, self.quantiles_, strict=True)
+        }
+        tempo = values.get("Mean Tempo", 0.0) if tempo_bpm is None else tempo_bpm
+        if "Note Density" in values and "Note Density per Quarter Note" in values and tempo > 0:
+            quantiles = self.quantiles_[self._names.index("Note Density per Quarter Note")]
+            low, high = np.interp((-REACH_LEVEL, REACH_LEVEL), LEVEL_GRID, quantiles)
+            per_beat = values["Note Density"] * 60.0 / tempo
+            values["Note Density per Quarter Note"] = float(np.clip(per_beat, low, high))
+        return values
+
     def _target(
         self,
         noise: Floats,
         emotion: Emotion,
         edges: Mapping[str, Sequence[float]] | None,
         intensity: tuple[float, float] | None,
+        tempo_bpm: float | None = None,
     ) -> AttributeTarget:
-        levels = self.levels_at(emotion, intensity) + noise
-        levels = np.clip(levels, -REACH_LEVEL, REACH_LEVEL)
-        names, value, low, high, bucket, weight = [], [], [], [], [], []
+        values = self._values(self._varied(emotion, intensity, noise), tempo_bpm)
+        rows: list[tuple[str, float, float, float, int, float]] = []
         top = max(float(self.importances_[self.chosen_].max()), 1e-12)
+        shares = np.arange(1, N_BUCKETS) / N_BUCKETS
         for j in np.flatnonzero(self.chosen_):
             name, quantiles = self._names[j], self.quantiles_[j]
             if edges is not None and name not in edges:
                 continue
-            shares = np.arange(1, N_BUCKETS) / N_BUCKETS
             cuts = np.interp(shares, _GRID_SHARES, quantiles) if edges is None else np.asarray(edges[name], float)
-            wanted = float(np.interp(levels[j], LEVEL_GRID, quantiles))
-            index = int(np.searchsorted(cuts, wanted, side="right"))
+            bucket = int(np.searchsorted(cuts, values[name], side="right"))
             bounds = np.concatenate([[min(quantiles[0], cuts[0])], cuts, [max(quantiles[-1], cuts[-1])]])
-            names.append(name)
-            value.append(wanted)
-            low.append(float(bounds[index]))
-            high.append(float(bounds[index + 1]))
-            bucket.append(index)
             # Forests see how attributes tell the labelled music apart; what listeners hear counts at least half.
-            least = 0.5 if name in LEVERS else 0.0
-            weight.append(max(least, float(self.importances_[j]) / top))
-        return AttributeTarget(tuple(names), tuple(value), tuple(low), tuple(high), tuple(bucket), tuple(weight))
+            weight = max(0.5 if name in LEVERS else 0.0, float(self.importances_[j]) / top)
+            rows.append((name, values[name], float(bounds[bucket]), float(bounds[bucket + 1]), bucket, weight))
+        return AttributeTarget(*zip(*rows, strict=True)) if rows else AttributeTarget((), (), (), (), (), ())
 
     def levels_at(self, emotion: EmotionLike, intensity: tuple[float, float] | None = None) -> Floats:
         """Levels [n_attributes] of an emotion without variation, held inside the corpus."""

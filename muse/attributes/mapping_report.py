@@ -123,7 +123,7 @@ def _plot_importance(mapper: EmotionMapper, path: Path) -> None:
     _save(figure, path)
 
 
-# ------------------------------------------------------------------------------------------------------------------ text
+# ---------------------------------------------------------------------------------------------------------- text
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -185,6 +185,7 @@ def _text(mapper: EmotionMapper, report: Mapping[str, Any]) -> str:
             f"arousal r = {vgmidi['arousal pearson']:.2f} (Spearman {vgmidi['arousal spearman']:.2f})."
         )
     tempo = ", ".join(f"{quadrant} {value:g}" for quadrant, value in report["tracked_tempo_bpm"].items())
+    important = ", ".join(f"{name} ({value:.4f})" for name, value in report["important"].items())
     licences = _table(
         ["data", "licence", "used for"],
         [
@@ -202,7 +203,8 @@ def _text(mapper: EmotionMapper, report: Mapping[str, Any]) -> str:
             [
                 "`mapping.csv`",
                 "a row per attribute: whether chosen, importance, continuous form (neutral level and slopes), class "
-                "centers, the real vectors nearest to them, quantiles of the corpus",
+                "centers, the real vectors nearest to them, quantiles of the corpus; all "
+                "in levels but the quantiles",
             ],
             ["`mapping_within.csv`", "covariance of levels within classes"],
             ["`mapping_corpus_correlation.csv`", "correlation of levels in the corpus"],
@@ -220,8 +222,8 @@ Fitted on {", ".join(f"{count} windows of {name}" for name, count in windows.ite
 ## What is asked for
 
 Values in each attribute's unit. *asked*: the target at the default intensity, {mapper.intensity[0]:g} times the class
-center's way along valence and {mapper.intensity[1]:g} times along arousal; *center*: the class center itself; *real*: the
-labelled window nearest to the center, on the corpus' scale. Levers in bold.
+center's way along valence and {mapper.intensity[1]:g} times along arousal; *center*: the class center itself; *real*:
+the labelled window nearest to the center, on the corpus' scale. Levers in bold.
 
 {_table(heads, (attribute_row(int(j)) for j in by_importance))}
 
@@ -243,6 +245,9 @@ and answer both are Q3 or Q4. For comparison, EmoGen reports .676 for a forest o
 with 39 of them, with clips of one song on both sides of the split.
 
 {recognition}
+
+The columns of the whole catalogue with the highest importance: {important}. The controls that carry the same
+information stand for them.
 
 {transfer}
 

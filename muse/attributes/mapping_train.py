@@ -35,7 +35,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.attributes.catalogue import SONG_CONTROLS, attribute
+from muse.attributes.catalogue import COLUMNS, SONG_CONTROLS, attribute
 from muse.attributes.extract import extract
 from muse.attributes.mapping import LEVERS, REACH_LEVEL, EmotionMapper
 from muse.emotion import QUADRANTS, Emotion
@@ -102,9 +102,12 @@ class Labelled:
     domain: NDArray[np.str_]
     group: NDArray[np.str_]
     """Song; never split."""
+    catalogue: NDArray[np.float32]
+    """float32 [n, n_columns]: everything that can be measured, for EMOPIA; NaN elsewhere."""
 
     def __getitem__(self, rows: Any) -> Labelled:
-        return Labelled(*(column[rows] for column in (self.X, self.raw, self.plane, self.domain, self.group)))
+        columns = (self.X, self.raw, self.plane, self.domain, self.group, self.catalogue)
+        return Labelled(*(column[rows] for column in columns))
 
     @property
     def quadrant(self) -> NDArray[np.str_]:
@@ -119,6 +122,7 @@ def fit_mapping(
     n_attributes: int = 20,
     intensity: tuple[float, float] = (5.0, 2.0),
     spread: float = 0.5,
+    n_trees: int = 300,
     max_files: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
@@ -132,6 +136,8 @@ def fit_mapping(
         Folder of the tables (``mapping*.csv``, ``mapping.json``), ``mapping_report.json``, ``README.md`` and plots.
     n_attributes, intensity, spread
         As in :class:`~muse.attributes.mapping.EmotionMapper`.
+    n_trees
+        Trees of every random forest.
     max_files
         At most this many files per corpus, for a quick look.
     progress
@@ -166,13 +172,14 @@ def fit_mapping(
         n_attributes=n_attributes,
         intensity=(float(intensity[0]), float(intensity[1])),
         spread=spread,
-        n_trees=500,
+        n_trees=n_trees,
     )
     mapper.fit(labelled.X, labelled.plane, _weights(labelled), domain=labelled.domain.tolist(), corpus=music)
     report = {
         "windows": {name: int((labelled.domain == name).sum()) for name in dict.fromkeys(labelled.domain.tolist())}
         | {"corpus": len(music)},
         "recognition": _recognition(mapper, labelled, music),
+        "important": _important(labelled, n_trees),
         "vgmidi": _transfer(mapper, labelled, music),
         "forms": _forms(mapper, labelled),
         "intensity": _intensities(mapper, labelled, music),
@@ -232,15 +239,16 @@ def _plan(folders: dict[str, Path], max_files: int | None) -> dict[str, list[dic
 
 
 def _labelled(files: dict[str, list[dict[str, str]]], folders: dict[str, Path], step: Callable[[], None]) -> Labelled:
-    X, raw, plane, domain, group = [], [], [], [], []
+    X, raw, plane, domain, group, catalogue = [], [], [], [], [], []
     for kind, rows in files.items():
         for row in rows:
             step()
             try:
-                values, confidence = _measure(kind, read_score(folders[kind] / row["file"]))
+                values, confidence, everything = _measure(kind, read_score(folders[kind] / row["file"]))
             except MuseError:
                 continue
             raw.append(values)
+            catalogue.append(everything)
             X.append(_trusted(kind, values, confidence))
             domain.append(kind)
             # EMOPIA names the song; a piece of the others is in one file only, but games recur in VGMIDI.
@@ -258,20 +266,22 @@ def _labelled(files: dict[str, list[dict[str, str]]], folders: dict[str, Path], 
         if kind != "emopia" and rows_of_kind.any():
             stretch = size / np.abs(points[rows_of_kind]).mean(axis=0)
             points[rows_of_kind] = np.clip(points[rows_of_kind] * stretch, -1, 1)
-    return Labelled(np.array(X), np.array(raw), points, domains, np.array(group))
+    return Labelled(np.array(X), np.array(raw), points, domains, np.array(group), np.array(catalogue))
 
 
-def _measure(kind: str, score: Score) -> tuple[Floats, float]:
-    """Attributes [n_attributes] of a clip or piece, and how far its beats are to be trusted (0..1)."""
+def _measure(kind: str, score: Score) -> tuple[Floats, float, NDArray[np.float32]]:
+    """Controls [n_attributes] of a clip or piece, how far its beats are to be trusted (0..1), the whole catalogue."""
     if kind == "emopia":
         score, confidence = _align(score)
-        return extract(score, names=SONG_CONTROLS).values[0].astype(np.float64), confidence
+        everything = extract(score).values[0]
+        values = everything[[COLUMNS.index(name) for name in SONG_CONTROLS]]
+        return values.astype(np.float64), confidence, everything
     windows = _windows(score)
     if not len(windows):
         raise InputError("has no window with enough music")
     defined = np.isfinite(windows)
     mean = np.where(defined, windows, 0).sum(axis=0) / np.maximum(defined.sum(axis=0), 1)
-    return np.where(defined.any(axis=0), mean, np.nan), 1.0
+    return np.where(defined.any(axis=0), mean, np.nan), 1.0, np.full(len(COLUMNS), np.nan, dtype=np.float32)
 
 
 def _windows(score: Score) -> Floats:
@@ -358,6 +368,25 @@ def _accuracies(truth: NDArray[np.str_], guess: NDArray[np.str_]) -> dict[str, f
     }
 
 
+def _filled(values: Floats) -> Floats:
+    """The median where a value is undefined; columns without any defined value are left out."""
+    values = values[:, np.isfinite(values).any(axis=0)]
+    return np.where(np.isfinite(values), values, np.nanmedian(np.where(np.isfinite(values), values, np.nan), axis=0))
+
+
+def _important(data: Labelled, n_trees: int, n: int = 15) -> dict[str, float]:
+    """The columns of the whole catalogue that tell EMOPIA's quadrants best, by a forest's importance."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    clips = data[data.domain == "emopia"]
+    defined = np.atleast_1d(np.isfinite(clips.catalogue).any(axis=0))
+    forest = RandomForestClassifier(n_trees, min_samples_leaf=2, random_state=0)
+    forest.fit(_filled(clips.catalogue.astype(np.float64)), clips.quadrant)
+    names = [name for name, some in zip(COLUMNS, defined.tolist(), strict=True) if some]
+    order = np.argsort(-forest.feature_importances_, kind="stable")[:n]
+    return {names[i]: round(float(forest.feature_importances_[i]), 5) for i in order}
+
+
 def _recognition(mapper: EmotionMapper, data: Labelled, music: Floats) -> dict[str, dict[str, float]]:
     """Accuracy on EMOPIA's training clips, cross-validated by song (5 folds, 3 times)."""
     from sklearn.base import clone
@@ -366,24 +395,22 @@ def _recognition(mapper: EmotionMapper, data: Labelled, music: Floats) -> dict[s
     clips = data[data.domain == "emopia"]
     others = data[data.domain != "emopia"]
     truth = clips.quadrant
-    forest = partial(RandomForestClassifier, 300, min_samples_leaf=2)
-    median = np.nanmedian(clips.raw, axis=0)
-    filled = np.where(np.isnan(clips.raw), median, clips.raw)
+    forest = partial(RandomForestClassifier, mapper.n_trees, min_samples_leaf=2)
+    controls, catalogue = _filled(clips.raw), _filled(clips.catalogue.astype(np.float64))
     levers = [SONG_CONTROLS.index(name) for name in LEVERS]
-    chosen = np.flatnonzero(mapper.chosen_)
-    columns: dict[str, Any] = {
-        f"forest, all {len(SONG_CONTROLS)} controls": slice(None),
-        f"forest, the {len(chosen)} chosen": chosen,
-        f"forest, the {len(levers)} levers": levers,
+    tables = {
+        f"forest, all {len(COLUMNS):,} columns of the catalogue": catalogue,
+        f"forest, all {len(SONG_CONTROLS)} controls": controls,
+        f"forest, the {mapper.chosen_.sum()} chosen": controls[:, mapper.chosen_],
+        f"forest, the {len(levers)} levers": controls[:, levers],
     }
-    results: dict[str, list[dict[str, float]]] = {name: [] for name in columns}
+    results: dict[str, list[dict[str, float]]] = {name: [] for name in tables}
     results["mapper (linear discriminant of levels)"] = []
     for seed in range(3):
         guesses = {name: np.empty(len(truth), dtype=truth.dtype) for name in results}
         for train, test in _folds(clips, seed):
-            for name, which in columns.items():
-                model = forest(random_state=seed).fit(filled[train][:, which], truth[train])
-                guesses[name][test] = model.predict(filled[test][:, which])
+            for name, table in tables.items():
+                guesses[name][test] = forest(random_state=seed).fit(table[train], truth[train]).predict(table[test])
             part = clips[train]
             model = clone(mapper).set_params(n_trees=5)
             model.fit(
@@ -473,7 +500,7 @@ def _intensities(mapper: EmotionMapper, data: Labelled, music: Floats) -> list[d
 
     clips = data[data.domain == "emopia"]
     usable = np.array([name != "Mean Tempo" for name in SONG_CONTROLS])
-    forest = RandomForestClassifier(300, min_samples_leaf=2, random_state=0)
+    forest = RandomForestClassifier(mapper.n_trees, min_samples_leaf=2, random_state=0)
     forest.fit(_levels(mapper, clips)[:, usable], clips.quadrant)
     windows = mapper.levels(music)
     judged = forest.predict(windows[:, usable])

@@ -145,6 +145,9 @@ class Song:
     key_path: Path | None = None
     curve_path: Path | None = None
     """Where the emotion over time is written; :func:`read_curve` reads it."""
+    to_click: bool = False
+    """The source gives the tempo that the players heard (Groove's ``bpm``): the file's bars are real, however freely
+    its notes lie about them."""
     beats_in_bar: int = 0
     """Beats a bar of the annotated beats where the source says so (POP909), else 0."""
 
@@ -422,6 +425,7 @@ def _metadata(folder: Path) -> Iterator[Song]:
             "beats_path": _existing(notes / f"{number}_beat_midi.txt") or _existing(notes / f"{song_id}.txt"),
             "chords_path": _existing(notes / f"{number}_chord_midi.txt"),
             "key_path": _existing(notes / f"{number}_key_audio.txt"),
+            "to_click": bool(row.get("bpm")),
             "beats_in_bar": int(row.get("num_beats_per_measure") or 0),
         }
         if fields["split"] not in SPLITS:  # VGMIDI's "labelled" is a split of another kind

@@ -216,7 +216,7 @@ def _find_grid(
                 return aligned, "annotated", quality
         except MuseError as error:
             rejects.append(("annotation", str(error), 0))
-    if own >= settings.min_grid_quality:
+    if song.to_click or own >= settings.min_grid_quality:
         if np.median(bar_grid(score).numerator) > 1:
             return score, "own", own
         # Bars of one beat say that the beats are right and the meter is unknown.
