@@ -56,7 +56,10 @@ app.add_typer(train_app, name="train")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 CheckpointOption = Annotated[
-    str, typer.Option("--checkpoint", metavar="NAME|DIR", help="Generator: a name such as small, or a folder.")
+    str | None,
+    typer.Option(
+        "--checkpoint", metavar="NAME|DIR", help="Generator: the name of one that comes with Muse, or a folder."
+    ),
 ]
 ConfigOption = Annotated[
     str | None,
@@ -210,7 +213,7 @@ def compose(
             "--set", metavar="ATTRIBUTE=VALUE", help="Ask for an attribute, for example 'Mean Pitch=72'; repeatable."
         ),
     ] = None,
-    checkpoint: CheckpointOption = "small",
+    checkpoint: CheckpointOption = None,
     sheet: Annotated[str | None, typer.Option(metavar="F.musicxml", help="Write notation as well.")] = None,
     plot: Annotated[str | None, typer.Option(metavar="F.png", help="Draw the piano roll as well (PNG or SVG).")] = None,
     as_json: JsonOption = False,
@@ -230,7 +233,7 @@ def compose(
     from muse.composer import Composer, Sampling
 
     sampling = Sampling(**_given(temperature=temperature, top_p=top_p, guidance=guidance))
-    composer = Composer.from_pretrained(checkpoint)
+    composer = Composer.from_pretrained(**_given(name_or_path=checkpoint))
     documents = []
     for (name, _), intent, files in zip(requests, intents, outputs, strict=True):
         with _progress(f"composing {name}") as progress:
@@ -493,7 +496,7 @@ def train_generator(
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint; an old run is resumed.")
     ],
-    size: Annotated[str | None, typer.Option(metavar="NAME", help="tiny, small or base.")] = None,
+    size: Annotated[str | None, typer.Option(metavar="NAME", help="tiny, mini, small or base.")] = None,
     steps: Annotated[int | None, typer.Option(metavar="N", help="Optimizer steps.")] = None,
     minutes: Annotated[float | None, typer.Option(metavar="M", help="Stop after M minutes; resumable.")] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of data order and dropout of controls.")] = None,
@@ -542,7 +545,7 @@ def evaluate(
     composer: Annotated[
         bool, typer.Option("--composer", help="Judge pieces that are composed now; the default.")
     ] = True,
-    checkpoint: CheckpointOption = "small",
+    checkpoint: CheckpointOption = None,
     pieces: Annotated[int | None, typer.Option(metavar="N", help="Pieces per quadrant.")] = None,
     grid: Annotated[int | None, typer.Option(metavar="N", help="Points on each axis of the plane; 0 for none.")] = None,
     checked: Annotated[int | None, typer.Option(metavar="N", help="Further pieces that are checked for form.")] = None,
@@ -553,7 +556,7 @@ def evaluate(
     from muse.evaluate import emotion_control_report
 
     options = _given(n_pieces=pieces, n_grid=grid, n_checked=checked)
-    subject = Composer.from_pretrained(checkpoint)
+    subject = Composer.from_pretrained(**_given(name_or_path=checkpoint))
     with _progress("evaluating") as progress:
         report = emotion_control_report(subject, corpora, output, progress=progress, **options)
     _print_document(report, as_json)
@@ -561,14 +564,16 @@ def evaluate(
 
 @app.command()
 def bench(
-    checkpoint: CheckpointOption = "small",
+    checkpoint: CheckpointOption = None,
+    threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="CPU threads of both sides.")] = None,
+    repetitions: Annotated[int | None, typer.Option(metavar="N", help="Of every measurement; medians count.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure speed: our sampler beside transformers' generate, attribute extraction, the whole command."""
     from muse.bench import run_bench
 
     with _progress("measuring") as progress:
-        result = run_bench(checkpoint, progress=progress)
+        result = run_bench(progress=progress, **_given(checkpoint=checkpoint, threads=threads, repetitions=repetitions))
     _print_document(result, as_json)
 
 
@@ -578,7 +583,7 @@ def info(as_json: JsonOption = False) -> None:
     import torch
 
     from muse.attributes import ATTRIBUTES
-    from muse.checkpoint import data_path
+    from muse.checkpoint import DEFAULT_CHECKPOINT, data_path
     from muse.emotion import emotion_words
 
     checkpoints = data_path("checkpoints")
@@ -590,6 +595,7 @@ def info(as_json: JsonOption = False) -> None:
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "threads": torch.get_num_threads(),
         "checkpoints": sorted(path.parent.name for path in checkpoints.glob("*/config.json")),
+        "default_checkpoint": DEFAULT_CHECKPOINT,
         "data": str(checkpoints.parent),
         "attributes": len(ATTRIBUTES),
         "emotion_words": len(emotion_words()),

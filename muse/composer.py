@@ -381,7 +381,9 @@ class Composer:
         return Candidate(score, row.ids, measured, adherence, row.log_likelihood / max(row.n_sampled, 1))
 
 
-def compose(emotion: Any = None, *, checkpoint: str | Path = DEFAULT_CHECKPOINT, seed: int | None = None, **fields: Any) -> Composition:
+def compose(
+    emotion: Any = None, *, checkpoint: str | Path = DEFAULT_CHECKPOINT, seed: int | None = None, **fields: Any
+) -> Composition:
     """Compose a piece: ``muse.compose(emotion="sad", bars=16, seed=0).save("sad.mid")``.
 
     Keywords are those of :class:`muse.Intent` and :meth:`Composer.compose`. The composer is loaded once.
@@ -405,9 +407,7 @@ def _edges(controls: Controls, scope: str) -> dict[str, list[float]]:
     return dict(zip(names, edges.tolist(), strict=True))
 
 
-def _overrule(
-    target: AttributeTarget, values: Mapping[str, float], controls: Controls, scope: str
-) -> AttributeTarget:
+def _overrule(target: AttributeTarget, values: Mapping[str, float], controls: Controls, scope: str) -> AttributeTarget:
     """The target with attributes that the user asked for outright, at full weight."""
     edges = _edges(controls, scope)
     values = {name: value for name, value in values.items() if name in edges}
@@ -487,4 +487,3 @@ def _finish(score: symusic.Score, plan: _Plan, intent: Intent) -> symusic.Score:
 
 def _finite(value: float) -> float | None:
     return None if math.isnan(value) else round(float(value), 5)
-

@@ -44,7 +44,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias
 
 from muse.errors import InputError
 
@@ -217,8 +217,10 @@ class EmotionPath:
         if isinstance(value, EmotionPath):
             return value
         if isinstance(value, Mapping) and set(value) == {"positions", "emotions"}:
-            stored = cast("Mapping[str, Sequence[Any]]", value)
-            return cls(tuple(stored["positions"]), tuple(stored["emotions"]))
+            positions, emotions = (value[name] for name in ("positions", "emotions"))
+            if not isinstance(positions, (list, tuple)) or not isinstance(emotions, (list, tuple)):
+                raise InputError(f"positions {positions!r} and emotions {emotions!r} of a path must be lists")
+            return cls(tuple(positions), tuple(emotions))
         stops: list[object]
         if isinstance(value, str):
             stops = list(re.split(r"\s*(?:>|→|->)\s*", value.strip()))
@@ -339,7 +341,7 @@ def _number(value: object, name: str) -> float:
         if isinstance(value, bool):
             raise TypeError
         number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{name} {value!r} is not a number") from None
     if not math.isfinite(number):
         raise InputError(f"{name} {value!r} is not a finite number")

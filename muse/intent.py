@@ -471,11 +471,9 @@ def _check_motif(value: Any) -> Any:
             value = base64.b64decode(value, validate=True)
         except binascii.Error as error:
             raise InputError(f"not base64 of a MIDI file: {error}") from None
-        score = read_score(value)
-    elif hasattr(value, "tracks"):
-        score = value
-    else:
+    elif not hasattr(value, "tracks"):
         raise InputError(f"{type(value).__name__} is not a score, read it with muse.read_score")
+    score = read_score(value)  # cleaned once here, so that it is the same after a trip through JSON
     if not len(note_array(score)):
         raise InputError("has no notes to follow")
     return score
@@ -486,7 +484,7 @@ def _finite(value: object, what: str) -> float:
         if isinstance(value, bool):
             raise TypeError
         number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{what} {value!r} is not a number") from None
     if not math.isfinite(number):
         raise InputError(f"{what} {value!r} is not a finite number")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from sklearn.base import clone
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import estimator_checks
 
 from muse.attributes import AttributeExtractor, extract
 from muse.attributes.catalogue import COLUMNS
@@ -48,6 +50,25 @@ def test_parameters_follow_the_conventions(song: Score) -> None:
     assert not hasattr(copy, "n_features_out_")
     assert extractor.fit([song]) is extractor
     assert extractor.set_output(transform="default").transform([song]).shape == (1, 13)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        estimator_checks.check_no_attributes_set_in_init,
+        estimator_checks.check_get_params_invariance,
+        estimator_checks.check_set_params,
+        estimator_checks.check_parameters_default_constructible,
+        estimator_checks.check_estimator_repr,
+        estimator_checks.check_estimator_cloneable,
+        estimator_checks.check_estimator_tags_renamed,
+        estimator_checks.check_valid_tag_types,
+    ],
+    ids=lambda check: check.__name__,
+)
+def test_scikit_learns_own_checks(check: Callable[[str, AttributeExtractor], None]) -> None:
+    """Those of ``check_estimator`` that do not feed a matrix of numbers."""
+    check("AttributeExtractor", AttributeExtractor())
 
 
 def test_in_a_pipeline(song: Score) -> None:

@@ -307,5 +307,5 @@ def test_a_wrong_config_is_explained(run: Callable[..., Result], tmp_path: Path,
 def test_info(run: Callable[..., Result]) -> None:
     document = run("info", "--json").json
     assert document["muse"] == muse.__version__
-    assert "small" in document["checkpoints"]
+    assert document["default_checkpoint"] in document["checkpoints"]
     assert document["attributes"] >= 150

@@ -30,7 +30,13 @@ def sad(composer: Composer) -> Composition:
 
 def test_a_piece_has_what_was_asked_for(composer: Composer) -> None:
     intent = Intent(
-        emotion="happy", key="F#m", tempo_bpm=91, time_signature="3/4", instruments="piano, cello", bars=6, genre="classical"
+        emotion="happy",
+        key="F#m",
+        tempo_bpm=91,
+        time_signature="3/4",
+        instruments="piano, cello",
+        bars=6,
+        genre="classical",
     )
     score = composer.compose(intent, n_candidates=1, seed=0).best.score
     notes = note_array(score)
@@ -141,9 +147,7 @@ def test_progress_rises_to_the_end(composer: Composer) -> None:
 
 
 def test_composing_is_repeatable_across_processes(sad: Composition, tmp_path: Path) -> None:
-    code = (
-        "import muse, sys; muse.compose('sad', bars=8, n_candidates=3, seed=5).save(sys.argv[1])"
-    )
+    code = "import muse, sys; muse.compose('sad', bars=8, n_candidates=3, seed=5).save(sys.argv[1])"
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "b.mid")], check=True)
     sad.save(tmp_path / "a.mid")
     assert (tmp_path / "a.mid").read_bytes() == (tmp_path / "b.mid").read_bytes()

@@ -179,6 +179,9 @@ def test_path_round_trip_through_json() -> None:
         ("calm@0.5>sad@0.5", "must rise"),
         ("calm@0>sad@16", "not bars"),
         ([], "cannot be read"),
+        ({"positions": 3, "emotions": ["sad"]}, "must be lists"),
+        ({"positions": [0, 1], "emotions": ["sad"]}, "one position per emotion"),
+        ((10**400, 0), "not a number"),
         (None, "cannot be read"),
     ],
 )

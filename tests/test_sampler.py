@@ -67,6 +67,7 @@ class Uniform:
     """An engine whose logits are given, and which writes down what it is asked for."""
 
     def __init__(self, logits: np.ndarray | None = None, context: int = 10_000) -> None:
+        self.dtype = "float32"
         self.shape = Shape(1, 2, 2, 8, 16, VOCAB, context, 1e-5, 1e4)
         self.row_logits = np.zeros(VOCAB, np.float32) if logits is None else logits.astype(np.float32)
         self.lengths = np.zeros(1, np.int64)

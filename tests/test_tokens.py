@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import symusic
@@ -33,13 +35,17 @@ def random_score(
         grid = np.unique(np.concatenate([np.arange(0, n_bars * bar, 120), np.arange(0, n_bars * bar, 160)]))
         for onset in np.sort(rng.choice(grid, size=min(40, len(grid)), replace=False)):
             track.notes.append(
-                symusic.Note(int(onset), int(rng.integers(40, 2000)), int(rng.integers(30, 85)), int(rng.integers(1, 128)))
+                symusic.Note(
+                    int(onset), int(rng.integers(40, 2000)), int(rng.integers(30, 85)), int(rng.integers(1, 128))
+                )
             )
         score.tracks.append(track)
     return score
 
 
-def a_grammar(codec: Codec, n_bars: int = 8, meter: tuple[int, int] = (4, 4), programs: tuple[int, ...] = (0,)) -> Grammar:
+def a_grammar(
+    codec: Codec, n_bars: int = 8, meter: tuple[int, int] = (4, 4), programs: tuple[int, ...] = (0,)
+) -> Grammar:
     open_ = np.full(len(SECTION_CONTROLS), -1)
     sections = [codec.section_ids(kind, open_) for kind in codec.sections(n_bars)]
     return Grammar(
@@ -47,7 +53,9 @@ def a_grammar(codec: Codec, n_bars: int = 8, meter: tuple[int, int] = (4, 4), pr
     )
 
 
-def babble(grammar: Grammar, rng: np.random.Generator, n_rows: int, weights: np.ndarray | None = None) -> list[np.ndarray]:
+def babble(
+    grammar: Grammar, rng: np.random.Generator, n_rows: int, weights: np.ndarray | None = None
+) -> list[np.ndarray]:
     """Rows drawn from the masks alone."""
     grammar.begin(n_rows)
     rows: list[list[int]] = [[] for _ in range(n_rows)]
@@ -68,7 +76,7 @@ def test_vocabulary_is_small_and_every_type_is_one_block(codec: Codec) -> None:
     v = codec.vocabulary
     assert len(v) < 1000
     types = [token.rpartition("_")[0] for token in v.tokens]
-    changes = 1 + sum(a != b for a, b in zip(types, types[1:], strict=False))
+    changes = 1 + sum(a != b for a, b in itertools.pairwise(types))
     assert changes == len(set(types))
     assert v.pad == 0
 
@@ -151,18 +159,14 @@ def test_controls_bucket_by_rank_and_leave_nan_open() -> None:
 
 def test_controls_come_back_from_json(tmp_path) -> None:
     rng = np.random.default_rng(0)
-    controls = Controls.fit(
-        rng.normal(size=(100, len(SONG_CONTROLS))), rng.normal(size=(100, len(SECTION_CONTROLS)))
-    )
+    controls = Controls.fit(rng.normal(size=(100, len(SONG_CONTROLS))), rng.normal(size=(100, len(SECTION_CONTROLS))))
     controls.save(tmp_path / "controls.json")
     np.testing.assert_allclose(Controls.load(tmp_path / "controls.json").song, controls.song, atol=1e-6)
 
 
 def test_saved_codec_has_the_same_vocabulary(codec: Codec, tmp_path) -> None:
     rng = np.random.default_rng(0)
-    controls = Controls.fit(
-        rng.normal(size=(100, len(SONG_CONTROLS))), rng.normal(size=(100, len(SECTION_CONTROLS)))
-    )
+    controls = Controls.fit(rng.normal(size=(100, len(SONG_CONTROLS))), rng.normal(size=(100, len(SECTION_CONTROLS))))
     Codec(codec.tokenizer, controls).save(tmp_path)
     assert Codec.load(tmp_path).vocabulary == codec.vocabulary
 

@@ -126,28 +126,25 @@ def mean_vertical_range(w: Window) -> float:
 
 @lru_cache(maxsize=1)
 def _roughness_table() -> FloatArray:
-    """Sensory dissonance of two tones of six harmonics (Sethares 1993, equations 2 and 3), float64 [128, 128].
+    """Sensory dissonance of two tones of six harmonics (Sethares 1993, equations 2 and 3).
 
-    Amplitudes fall by 0.88 from harmonic to harmonic; scaled so that the roughest pair of tones around middle C is
-    about 1.
+    float64 [128, 128], by lower pitch and interval; amplitudes fall by 0.88 from harmonic to harmonic.
     """
-    harmonics = np.arange(1, 7)
-    frequency = 440.0 * 2.0 ** ((np.arange(128) - 69) / 12.0)
+    pitch, interval = np.arange(128)[:, None], np.arange(128)[None, :]
+    lower = 440.0 * 2.0 ** ((pitch - 69) / 12.0)
+    upper = lower * 2.0 ** (interval / 12.0)
     table = np.zeros((128, 128))
-    for i in harmonics:
-        for j in harmonics:
-            low = np.minimum(frequency[:, None] * i, frequency[None, :] * j)
-            gap = np.abs(frequency[:, None] * i - frequency[None, :] * j)
-            scaled = 0.24 / (0.0207 * low + 18.96) * gap
-            table += 0.88 ** (i - 1) * 0.88 ** (j - 1) * (np.exp(-3.51 * scaled) - np.exp(-5.75 * scaled))
+    for i in range(1, 7):
+        for j in range(1, 7):
+            scale = 0.24 / (0.0207 * np.minimum(lower * i, upper * j) + 18.96)
+            gap = scale * np.abs(lower * i - upper * j)
+            table += 0.88 ** (i + j - 2) * (np.exp(-3.51 * gap) - np.exp(-5.75 * gap))
     table.setflags(write=False)
     return table
 
 
 def roughness(w: Window) -> float:
-    pairs, _ = w.pair_weight
-    pitch = w.pitches_used
-    return share(float((pairs * _roughness_table()[np.ix_(pitch, pitch)]).sum()), float(pairs.sum()))
+    return share(float((w.pair_weight * _roughness_table()).sum()), float(w.pair_weight.sum()))
 
 
 # ------------------------------------------------------------------------------------------------ simultaneous notes

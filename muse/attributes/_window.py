@@ -32,6 +32,8 @@ ON_POSITION_BEAT: Final = 0.07
 """Beats by which an onset may miss a metrical position and still stand on it."""
 MOST_ATTACKS_APART: Final = 400
 """Pairs of attacks with more attacks between them make no pulse that anyone hears; bounds the work on odd files."""
+SMALL_PRODUCT: Final = 65536 * 4
+"""Multiplications up to which OpenBLAS multiplies matrices on one thread."""
 BLOCK_ROWS: Final = 8192
 """Stretches of time that are held as a matrix at once."""
 _CLASS_BITS: Final = 1 << np.arange(12)
@@ -364,39 +366,39 @@ class Window:
         change, row = np.unique(np.rint(times * 1e4).astype(np.int64), return_inverse=True)
         return change / 1e4, pitch, row, np.tile(column, 2)
 
-    @property
-    def pitches_used(self) -> IntArray:
-        """[p] distinct pitches, ascending."""
-        return self._changes[1]
-
     def _sounding(self) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
         """Length [s] of each stretch, number [s, p] and summed velocity [s, p] of the notes on each pitch.
 
-        Comes in blocks, so that the longest piece needs no more memory than its notes.
+        Comes in blocks, so that the longest piece needs little more memory than its notes.
         """
+        if 0 < len(self._changes[0]) <= BLOCK_ROWS:
+            yield self._sounding_whole
+        elif len(self._changes[0]):
+            yield from self._sounding_blocks(BLOCK_ROWS)
+
+    @cached_property
+    def _sounding_whole(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """The single block of a piece of usual length, kept for all who need it."""
         change, pitch, row, column = self._changes
-        width, n_rows = len(pitch), len(change) - 1
-        if n_rows < 1:
-            return
-        length = np.diff(change)
-        n_notes = len(row) // 2
+        n_notes, shape = len(row) // 2, (len(change), len(pitch))
+        cell = row * shape[1] + column
         sign = np.repeat([1.0, -1.0], n_notes)
-        loud = sign * np.tile(self.pitched.velocity, 2)
-        if n_rows <= BLOCK_ROWS:
-            shape = (n_rows + 1, width)
-            cell = row * width + column
-            size = shape[0] * width
-            yield (
-                length,
-                np.bincount(cell, sign, size).reshape(shape).cumsum(axis=0)[:-1],
-                np.bincount(cell, loud, size).reshape(shape).cumsum(axis=0)[:-1],
-            )
-            return
+        # What starts minus what ends, summed up row by row; the last row is the silence after everything.
+        count = np.bincount(cell, sign, shape[0] * shape[1]).reshape(shape).cumsum(axis=0)[:-1]
+        loud = np.bincount(cell, sign * np.tile(self.pitched.velocity, 2), shape[0] * shape[1])
+        return np.diff(change), count, loud.reshape(shape).cumsum(axis=0)[:-1]
+
+    def _sounding_blocks(self, n_rows: int) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
+        """The same in blocks of so many stretches."""
+        change, pitch, row, column = self._changes
+        width, length = len(pitch), np.diff(change)
         order = np.argsort(row, kind="stable")
-        row, column, sign, loud = row[order], column[order], sign[order], loud[order]
+        sign = np.repeat([1.0, -1.0], len(row) // 2)[order]
+        loud = sign * np.tile(self.pitched.velocity, 2)[order]
+        row, column = row[order], column[order]
         count_before, loud_before = np.zeros(width), np.zeros(width)
-        for start in range(0, n_rows, BLOCK_ROWS):
-            stop = min(start + BLOCK_ROWS, n_rows)
+        for start in range(0, len(length), n_rows):
+            stop = min(start + n_rows, len(length))
             part = slice(*np.searchsorted(row, [start, stop]))
             cell = (row[part] - start) * width + column[part]
             shape, size = (stop - start, width), (stop - start) * width
@@ -436,30 +438,33 @@ class Window:
         return np.bincount(kind[kind >= 0], self.verticals.duration_beat[kind >= 0], minlength=11)
 
     @cached_property
-    def pair_weight(self) -> tuple[FloatArray, float]:
-        """Weight [p, p] of each pair of pitches (upper triangle), and of all unisons of two notes on one pitch.
+    def pair_weight(self) -> FloatArray:
+        """[128, 128] weight of each pair of notes that sound together, by lower pitch and interval.
 
         The weight is the number of beats that the two sound together times the mean of their velocities.
         """
-        width = len(self._changes[1])
-        pairs = np.zeros((width, width))
-        unison = 0.0
+        pitch = self._changes[1]
+        n_pitches = len(pitch)
+        pairs, unisons = np.zeros((n_pitches, n_pitches)), np.zeros(n_pitches)
+        # Products this small stay on one thread; more threads cost more than they bring here.
+        n_rows = max(SMALL_PRODUCT // max(n_pitches**2, 1), 1)
         for length, count, velocity in self._sounding():
             timed = count * length[:, None]
-            pairs += timed.T @ velocity
-            # count * (count - 1) / 2 pairs, each as loud as the mean of the notes there.
-            unison += float((np.maximum(count - 1.0, 0.0) * velocity * length[:, None]).sum()) / 2.0
-        return np.triu((pairs + pairs.T) / 2.0, 1), unison
+            for start in range(0, len(length), n_rows):
+                part = slice(start, start + n_rows)
+                pairs += timed[part].T @ velocity[part]
+            # Two notes on one pitch: n (n - 1) / 2 pairs, each as loud as the mean of the notes there.
+            unisons += (np.maximum(count - 1.0, 0.0) * velocity * length[:, None]).sum(axis=0) / 2.0
+        weight = np.zeros((128, 128))
+        weight[pitch, 0] = unisons
+        low, high = np.triu_indices(n_pitches, 1)
+        weight[pitch[low], pitch[high] - pitch[low]] = (pairs[low, high] + pairs[high, low]) / 2.0
+        return np.maximum(weight, 0.0)
 
     @cached_property
     def vertical_weight(self) -> FloatArray:
         """[128] weight of each vertical interval, see :attr:`pair_weight`."""
-        pitch = self._changes[1]
-        pairs, unison = self.pair_weight
-        size = np.abs(pitch[None, :] - pitch[:, None])
-        weight = np.bincount(size.ravel(), pairs.ravel(), minlength=128)
-        weight[0] = unison
-        return weight
+        return np.asarray(self.pair_weight.sum(axis=0))
 
     @cached_property
     def wrapped_vertical_weight(self) -> FloatArray:

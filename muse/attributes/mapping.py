@@ -670,7 +670,9 @@ class EmotionMapper:
             document = json.loads((folder / "mapping.json").read_text(encoding="utf-8"))
             names, columns = _read_table(folder / "mapping.csv")
             mapper = cls(attribute_names=tuple(names), **document["parameters"])
-            mapper.rank_matched, mapper.intensity = tuple(mapper.rank_matched), tuple(mapper.intensity)
+            mapper.rank_matched = tuple(mapper.rank_matched)
+            valence, arousal = mapper.intensity
+            mapper.intensity = (float(valence), float(arousal))
             mapper.classes_ = np.array(document["classes"])
             mapper.n_features_in_ = len(names)
             mapper.reach_ = float(document["reach"])

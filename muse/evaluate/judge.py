@@ -604,7 +604,7 @@ class Clips:
     song: NDArray[np.str_]
     """Which song (or game series) a clip is from [n]; never split a song between training and testing."""
     rating: Floats
-    """Listeners' valence and arousal in [-1, 1] [n, 2]; NaN where a corpus has only quadrants."""
+    """Listeners' valence and arousal in -1..1, ``[n, 2]``; NaN where a corpus has only quadrants."""
 
     @classmethod
     def of(cls, music: Sequence[Music], quadrant: Sequence[int]) -> Clips:
@@ -678,7 +678,7 @@ class Scorecard:
     happy_angry: float
     """The same for Q1 and Q2."""
     confusion: list[list[int]]
-    """Counts [labelled][judged]."""
+    """Counts, ``[labelled][judged]``."""
     rank_valence: float | None = None
     """Spearman correlation with listeners' ratings, where there are any; likewise ``rank_arousal``."""
     rank_arousal: float | None = None

@@ -116,6 +116,8 @@ class Engine(Protocol):
     """A model with a cache of rows."""
 
     shape: Shape
+    dtype: str
+    """Type of the weights: ``"int8"``, ``"float32"``, ``"bfloat16"``, ``"float16"``."""
     lengths: NDArray[np.int64]
     """int64 [B]: tokens that each row holds."""
 
@@ -170,7 +172,7 @@ class OnnxEngine:
     def __init__(self, folder: str | Path, *, quantized: bool = True, threads: int = 1) -> None:
         import onnxruntime
 
-        self.shape = Shape.read(folder)
+        self.shape, self.dtype = Shape.read(folder), "int8" if quantized else "float32"
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -431,7 +433,7 @@ class TorchEngine:
     def __init__(self, folder: str | Path, *, device: str = "cpu", dtype: str = "float32") -> None:
         import torch
 
-        self.shape = Shape.read(folder)
+        self.shape, self.dtype = Shape.read(folder), dtype
         self._device, self._dtype = torch.device(device), getattr(torch, dtype)
         tensors = load_tensors(folder, "pt")
         w = {name: tensor.to(self._device, self._dtype) for name, tensor in tensors.items()}

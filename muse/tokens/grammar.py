@@ -98,9 +98,7 @@ class Grammar:
         self.section_ids = [[int(i) for i in block] for block in section_ids]
         self.max_silent_bars = n_bars // SILENT_BARS_SHARE
         self._meter = vocabulary[meter]
-        self._tempo = vocabulary.tempo[0] + int(
-            np.abs(np.log(vocabulary.tempo_values) - np.log(tempo_bpm)).argmin()
-        )
+        self._tempo = vocabulary.tempo[0] + int(np.abs(np.log(vocabulary.tempo_values) - np.log(tempo_bpm)).argmin())
         self._programs = sorted(set(programs))
         self._program_ids = [vocabulary.program_id(p) for p in self._programs]
         self._drums_rank = self._programs.index(DRUMS) if DRUMS in self._programs else -1
