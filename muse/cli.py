@@ -21,7 +21,7 @@ import platform
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol
@@ -230,9 +230,9 @@ def compose(
     intents = [Intent(emotion=wanted, attributes=attributes, **fields) for _, wanted in requests]
     outputs = [_Outputs.of(name, output, sheet, plot, several=len(requests) > 1) for name, _ in requests]
 
-    from muse.composer import Composer, Sampling
+    from muse.composer import DEFAULT_SAMPLING, Composer
 
-    sampling = Sampling(**_given(temperature=temperature, top_p=top_p, guidance=guidance))
+    sampling = replace(DEFAULT_SAMPLING, **_given(temperature=temperature, top_p=top_p, guidance=guidance))
     composer = Composer.from_pretrained(**_given(name_or_path=checkpoint))
     documents = []
     for (name, _), intent, files in zip(requests, intents, outputs, strict=True):

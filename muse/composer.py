@@ -41,7 +41,10 @@ from muse.score import DRUMS, write_score
 from muse.tokens import GENRES, SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS, Codec, Controls, Grammar, Header
 from muse.tokens.codec import fold_shift
 
-__all__ = ["Candidate", "Composer", "Composition", "Sampling", "compose"]
+__all__ = ["DEFAULT_SAMPLING", "Candidate", "Composer", "Composition", "Sampling", "compose"]
+
+DEFAULT_SAMPLING = Sampling(temperature=1.0, top_p=0.95, guidance=1.7)
+"""Guidance by measurement: it raised the judged agreement of generated pieces more than any temperature did."""
 
 _TICKS_PER_BEAT = 480  # what sequencers expect
 _MAX_CANDIDATES = 256
@@ -227,7 +230,7 @@ class Composer:
         intent: Intent | None = None,
         *,
         n_candidates: int = 4,
-        sampling: Sampling = Sampling(),
+        sampling: Sampling = DEFAULT_SAMPLING,
         seed: int | None = None,
         progress: Callable[[float], None] | None = None,
         **fields: Any,
@@ -434,8 +437,9 @@ def _adherence(plan: _Plan, measured: Mapping[str, float], parts: np.ndarray, co
         _closeness(target, dict(zip(SECTION_CONTROLS, row.tolist(), strict=True)), edges)
         for target, row in zip(plan.sections, parts, strict=False)
     ]
-    scored = [value for value in (song, float(np.nanmean(sections)) if sections else math.nan) if not math.isnan(value)]
-    return float(np.mean(scored)) if scored else 1.0
+    defined = [value for value in sections if not math.isnan(value)]
+    scopes = [*([] if math.isnan(song) else [song]), *([float(np.mean(defined))] if defined else [])]
+    return float(np.mean(scopes)) if scopes else 1.0
 
 
 def _closeness(target: AttributeTarget, measured: Mapping[str, float], edges: Mapping[str, Sequence[float]]) -> float:

@@ -279,7 +279,7 @@ def _markdown(d: dict[str, Any]) -> str:
         "timing, note length, transposition and cut: without that a judge takes EMOPIA's recording conditions for "
         "emotion. VGMIDI (game music arranged for piano, on a grid, rated by about 30 listeners a piece) checks what "
         "is left of that; its ratings served to choose how strongly clips are varied and to hear half of valence from "
-        "harmony alone, which cost 0.02 of cross-validated accuracy; so its figures are a little optimistic.",
+        "harmony alone, which cost 0.03 of cross-validated accuracy; so its figures are a little optimistic.",
         "- Published accuracy for the four quadrants of EMOPIA, other split: 0.68 (LSTM with attention), 0.68 "
         "(MidiBERT-Piano), 0.75 (MoFi).",
         "",
