@@ -363,6 +363,7 @@ class Composer:
             programs=plan.programs,
             section_ids=blocks,
             barred_pitch_classes=[(plan.barred_third + (0 if self.codec.key_relative else plan.tonic)) % 12],
+            sustained_end=True,
         )
 
     def _written_meter(self, plan: _Plan) -> tuple[int, int]:
@@ -466,7 +467,7 @@ def _share(value: float, edges: Sequence[float]) -> float:
 
 
 def _finish(score: symusic.Score, plan: _Plan, intent: Intent) -> symusic.Score:
-    """Tempo, meter, key and names as asked; the last chord rings to the end of the last bar."""
+    """Tempo, meter, key and names as asked; what sounds with the last onset rings to the end."""
     written = score.resample(_TICKS_PER_BEAT, min_dur=1)
     written.tempos = symusic.core.TempoTickList([symusic.Tempo(0, qpm=plan.tempo_bpm)])
     numerator, denominator = plan.time_signature
@@ -481,11 +482,16 @@ def _finish(score: symusic.Score, plan: _Plan, intent: Intent) -> symusic.Score:
         program = DRUMS if track.is_drum else int(track.program)
         track.name = instrument_name(program).title()
         note = track.notes.numpy()
-        time, length = note["time"], note["duration"].copy()
+        onset, length = note["time"], note["duration"]
         if program != DRUMS:
-            length = np.where(time == last, end - time, length)
-        length = np.minimum(length, end - time)
-        track.notes = symusic.Note.from_numpy(time, length.astype(np.int32), note["pitch"], note["velocity"])
+            length = np.where(onset + length > last, end - onset, length)
+        # A key that is struck again ends the note before: two notes of one pitch cannot sound together in MIDI.
+        order = np.lexsort((onset, note["pitch"]))
+        again = note["pitch"][order][1:] == note["pitch"][order][:-1]
+        until = np.full(len(onset), end)
+        until[order[:-1][again]] = onset[order[1:][again]]
+        length = np.minimum(length, until - onset)
+        track.notes = symusic.Note.from_numpy(onset, length.astype(np.int32), note["pitch"], note["velocity"])
     return written
 
 

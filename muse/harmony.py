@@ -300,9 +300,7 @@ def _centroid_matrix() -> FloatArray:
     """Harte's transformation: fifths, minor thirds (radius 1) and major thirds (radius 0.5), float64 ``[12, 6]``."""
     pitch_class = np.arange(12)
     circles = ((1.0, 7.0 / 6.0), (1.0, 3.0 / 2.0), (0.5, 2.0 / 3.0))
-    columns = [
-        radius * turn(pitch_class * step * np.pi) for radius, step in circles for turn in (np.sin, np.cos)
-    ]
+    columns = [radius * turn(pitch_class * step * np.pi) for radius, step in circles for turn in (np.sin, np.cos)]
     matrix: FloatArray = np.stack(columns, axis=1)
     matrix.setflags(write=False)
     return matrix

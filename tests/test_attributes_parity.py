@@ -46,7 +46,7 @@ def test_real_pieces_lie_in_the_stated_ranges(parity: ModuleType, name: str, bar
     high = np.array([attribute(column).high for column in measured.names])
     wrong = (measured.values < low - 1e-5) | (measured.values > high * (1 + 1e-5) + 1e-5)
     assert [measured.names[column] for column in np.flatnonzero(wrong.any(axis=0))] == []
-    assert np.isnan(measured.values[0]).mean() < 0.05
+    assert np.isnan(measured.values[0]).mean() < 0.15  # a single line has no vertical intervals
 
 
 def test_tolerances_above_rounding_are_explained(parity: ModuleType) -> None:

@@ -42,10 +42,20 @@ def test_a_piece_has_what_was_asked_for(composer: Composer) -> None:
     notes = note_array(score)
     assert set(notes["program"].tolist()) <= {0, 42}
     assert (notes["onset_beat"] + notes["duration_beat"]).max() == pytest.approx(18.0, abs=1e-6)  # rings to the end
+    assert notes["onset_beat"].max() <= 16.5 + 1e-6  # the last chord has half a bar or more
     assert mean_tempo_bpm(score) == pytest.approx(91, abs=0.01)
     assert set(zip(bar_grid(score).numerator.tolist(), bar_grid(score).denominator.tolist(), strict=True)) == {(3, 4)}
     assert (score.key_signatures[0].key, score.key_signatures[0].tonality) == (3, 1)
     assert {track.name for track in score.tracks} <= {"Acoustic Grand Piano", "Cello"}
+
+
+def test_no_two_notes_of_one_key_overlap(sad: Composition) -> None:
+    for candidate in sad.candidates:
+        notes = note_array(candidate.score)
+        for pitch in np.unique(notes["pitch"]):
+            same = notes[notes["pitch"] == pitch]
+            ends = same["onset_beat"] + same["duration_beat"]
+            assert (ends[:-1] <= same["onset_beat"][1:] + 1e-9).all()
 
 
 def test_the_same_seed_gives_the_same_file(composer: Composer, sad: Composition, tmp_path: Path) -> None:

@@ -102,5 +102,3 @@ def instrument_balance(w: Window) -> float:
         return math.nan
     p = counts / counts.sum()
     return float(-(p * np.log(p)).sum() / math.log(len(p))) if len(p) > 1 else 0.0
-
-

@@ -58,9 +58,7 @@ def loudest_importance(w: Window) -> float:
 
 def _range_share(w: Window, voice: int) -> float:
     voices = w.voices
-    return share(
-        float(voices.highest[voice] - voices.lowest[voice]), float(voices.highest.max() - voices.lowest.min())
-    )
+    return share(float(voices.highest[voice] - voices.lowest[voice]), float(voices.highest.max() - voices.lowest.min()))
 
 
 def loudest_range(w: Window) -> float:

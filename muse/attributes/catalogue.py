@@ -1822,4 +1822,3 @@ def as_markdown() -> str:
             lines.append(f"| {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines)
-

@@ -68,6 +68,8 @@ class Grammar:
         The control block that opens each section, ``ceil(n_bars / 4)`` lists of ids of one length.
     barred_pitch_classes
         Pitch classes 0..11, as written, that no pitched note may have.
+    sustained_end
+        Let the last bar begin its notes in its first half, so that an ending can ring.
 
     Raises
     ------
@@ -85,6 +87,7 @@ class Grammar:
         programs: Sequence[int],
         section_ids: Sequence[Sequence[int]],
         barred_pitch_classes: Collection[int] = (),
+        sustained_end: bool = False,
     ) -> None:
         meter = "TimeSig_{}/{}".format(*time_signature)
         if meter not in vocabulary.ids:
@@ -95,6 +98,7 @@ class Grammar:
         self.n_bars = n_bars
         # One step is a twelfth of the notated beat, so a bar has 12 x numerator steps in any meter.
         self.bar_steps = STEPS_PER_BEAT * time_signature[0]
+        self._last_onset = self.bar_steps // 2 if sustained_end else self.bar_steps - 1
         self.section_ids = [[int(i) for i in block] for block in section_ids]
         self.max_silent_bars = n_bars // SILENT_BARS_SHARE
         self._meter = vocabulary[meter]
@@ -179,7 +183,8 @@ class Grammar:
             if row.last != "Position":
                 if room:
                     first = v.position[0] + (row.position + 1 if at_position else 0)
-                    mask[first : v.position[0] + self.bar_steps] = True
+                    stop = self.bar_steps if row.bar < self.n_bars - 1 else self._last_onset + 1
+                    mask[first : v.position[0] + stop] = True
                 if self._may_end_bar(row):
                     mask[self._bar_end(row)] = True
             if not mask.any():  # nothing fits here any more: leave the bar, silent or not
