@@ -13,11 +13,19 @@ import pytest
 from test_judge import clip, corpus
 
 from muse.errors import InputError
-from muse.evaluate import check_generations, check_piece, control_correlations, emotion_control_report, write_report
+from muse.evaluate import (
+    check_generations,
+    check_piece,
+    control,
+    control_correlations,
+    emotion_control_report,
+    write_report,
+)
 from muse.evaluate.control import default_intents
 from muse.evaluate.metrics import bootstrap, distinct_phrases, phrases, shared_phrases, spearman, spread_ratio
 from muse.intent import Intent
 from muse.score import DRUMS, NOTE_DTYPE, Score, from_notes, write_score
+from muse.tokens import SONG_CONTROLS
 
 
 def score(rows: list[tuple[float, float]], *, program: int = 0, meter: tuple[int, int] = (4, 4)) -> Score:
@@ -208,12 +216,13 @@ def test_the_report_tells_obedience_from_chance(corpora: Path, tmp_path: Path) -
     seen = []
     musician: Any = Musician()
     good = emotion_control_report(
-        musician, corpora, tmp_path / "good", n_pieces=4, bars=8, n_grid=4, n_checked=0, n_folds=2,
+        musician, corpora, tmp_path / "good", n_pieces=4, bars=8, n_grid=4, n_checked=0, n_folds=2, alone=False,
         progress=lambda done, total: seen.append((done, total)),
     )  # fmt: skip
     bad = emotion_control_report(
-        Musician(obeys=False), corpora, tmp_path / "bad", n_pieces=4, bars=8, n_grid=0, n_checked=0, n_folds=0
-    )  # type: ignore[arg-type]
+        Musician(obeys=False), corpora, tmp_path / "bad", n_pieces=4, bars=8, n_grid=0, n_checked=0, n_folds=0,
+        alone=False,
+    )  # type: ignore[arg-type]  # fmt: skip
     assert good["quadrants"]["primary"]["accuracy"] >= 0.8
     assert bad["quadrants"]["primary"]["accuracy"] <= 0.5
     assert good["grid"]["primary"]["arousal"]["rho"] > 0.6
@@ -234,6 +243,29 @@ def test_the_report_tells_obedience_from_chance(corpora: Path, tmp_path: Path) -
         assert (folder / "emotion-control" / f"{chart}.png").read_bytes().startswith(b"\x89PNG")
     write_report(good, tmp_path / "again")
     assert (tmp_path / "again" / "emotion-control.md").read_text(encoding="utf-8") == text
+
+
+def test_controls_are_also_asked_for_one_by_one() -> None:
+    """A composer that obeys one control and ignores the others is found out."""
+
+    class OneTrick:
+        codec = SimpleNamespace(
+            controls=SimpleNamespace(song=np.tile(np.arange(1.0, 8.0), (len(SONG_CONTROLS), 1)) * 10)
+        )
+
+        def compose(self, intent: Intent, *, seed: int) -> Any:
+            rng = np.random.default_rng(seed)
+            measured = [
+                {name: value if name == "Mean Pitch" else rng.normal() for name, value in intent.attributes.items()}
+                for _ in range(4)
+            ]
+            return SimpleNamespace(candidates=[SimpleNamespace(measured=row) for row in measured])
+
+    steps = control._Steps(None, 0)
+    rows = control._controls_alone(OneTrick(), steps)  # type: ignore[arg-type]
+    assert rows[0]["name"] == "Mean Pitch" and rows[0]["rho"] == 1.0 and rows[0]["n"] == 20
+    assert len(rows) == len(SONG_CONTROLS) and steps.done == 5 * len(SONG_CONTROLS)
+    assert abs(rows[1]["rho"]) < 0.9
 
 
 def test_impossible_reports_are_refused_before_any_work(tmp_path: Path) -> None:

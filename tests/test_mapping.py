@@ -383,3 +383,24 @@ def test_missing_corpora_are_named(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="needs emopia"):
         fit_mapping(tmp_path, tmp_path / "out")
+
+
+# --------------------------------------------------------------------------------------------------------------- report
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_shipped_report_is_of_the_shipped_table(shipped: EmotionMapper) -> None:
+    report = json.loads((ROOT / "attributes" / "mapping_report.json").read_text())
+    for quadrant in QUADRANTS:
+        asked = {name: row["value"] for name, row in report["targets"][quadrant].items()}
+        assert asked == pytest.approx(shipped.target(quadrant).values(), rel=1e-3, abs=1e-4)
+
+
+def test_the_page_quotes_the_report() -> None:
+    report = json.loads((ROOT / "attributes" / "mapping_report.json").read_text())
+    page = (ROOT / "docs" / "mapping.md").read_text(encoding="utf-8")
+    for name, row in report["recognition"].items():
+        cells = " | ".join(f"{row[axis]:.3f}" for axis in ("quadrant", "arousal", "valence", "sad_or_calm"))
+        assert f"| {name} | {cells} |" in page
+    assert report["recognition"]["forest, all 28 controls"]["quadrant"] > 0.676  # EmoGen's forest

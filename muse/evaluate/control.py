@@ -53,6 +53,7 @@ from muse.evaluate.metrics import (
 from muse.evaluate.report import QUADRANTS, write_report
 from muse.intent import Intent
 from muse.score import note_array, read_score
+from muse.tokens import SONG_CONTROLS
 
 if TYPE_CHECKING:
     from muse.composer import Composer, Composition
@@ -65,6 +66,8 @@ Progress: TypeAlias = Callable[[int, int], None]
 GOAL_SHARE, GOAL_RANK = 0.80, 0.70
 N_ATTACKS = 100
 """Attacks of each piece that count for variety; human clips have at least about as many."""
+ALONE_BARS = 8
+"""Of the pieces in which one control is asked for by itself."""
 GRID_EDGE = 0.9
 """Outermost valence and arousal of the grid; the very corners of the plane are nobody's emotion."""
 
@@ -118,6 +121,7 @@ def emotion_control_report(
     n_grid: int = 7,
     n_checked: int = 200,
     n_folds: int = 5,
+    alone: bool = True,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Measure how well a composer follows the emotion asked for, and write the report.
@@ -140,6 +144,8 @@ def emotion_control_report(
         Further pieces for :func:`check_generations`; 0 leaves that part out.
     n_folds
         Of the judges' cross-validation on their training clips; 0 leaves it out.
+    alone
+        Also ask for each control by itself, five values each.
     progress
         Called with (done, total).
 
@@ -159,7 +165,7 @@ def emotion_control_report(
     if faults:
         raise InputError("; ".join(faults))
     train, val, games = read_emopia(corpora, "train"), read_emopia(corpora, "val"), read_vgmidi(corpora)
-    steps = _Steps(progress, 4 * n_pieces + n_grid**2 + n_checked + 10)
+    steps = _Steps(progress, 4 * n_pieces + n_grid**2 + n_checked + 10 + 5 * len(SONG_CONTROLS) * alone)
 
     # The judges first: nothing about them can depend on the music that they are to judge.
     judge = EmotionJudge().fit(train.music, train.quadrant)
@@ -222,6 +228,8 @@ def emotion_control_report(
         document["grid"] = _grid(judges, on_grid)
         steered = pieces + on_grid
     document["controls"] = _controls(steered)
+    if alone:
+        document["controls_alone"] = _controls_alone(composer, steps)
     if n_checked:
         document["generations"] = check_generations(composer, n_checked, progress=lambda *_: steps.tick())
     document["goals"] = _goals(document)
@@ -352,6 +360,23 @@ def _controls(pieces: Sequence[_Piece]) -> list[dict[str, Any]]:
     asked = np.array([[target.get(name, np.nan) for name in names] for target, _ in every])
     measured = np.array([[got.get(name, np.nan) for name in names] for _, got in every])
     return control_correlations(asked.reshape(len(every), -1), measured.reshape(len(every), -1), names)
+
+
+def _controls_alone(composer: Composer, steps: _Steps) -> list[dict[str, Any]]:
+    """The same with one control asked for at a time and everything else open: what each lever does by itself.
+
+    Asked are the values below which 1, 3, 4, 5 and 7 eighths of the generator's corpus lie.
+    """
+    rows = []
+    for name, edges in zip(SONG_CONTROLS, composer.codec.controls.song, strict=True):
+        asked, measured = [], []
+        for value in edges[[0, 2, 3, 4, 6]].tolist():
+            piece = composer.compose(Intent(attributes={name: value}, bars=ALONE_BARS), seed=0)
+            asked += [[value]] * len(piece.candidates)
+            measured += [[candidate.measured[name]] for candidate in piece.candidates]
+            steps.tick()
+        rows += control_correlations(asked, measured, [name])
+    return sorted(rows, key=lambda row: (row["rho"] is None, -(row["rho"] or 0.0)))
 
 
 def _goals(document: dict[str, Any]) -> list[dict[str, Any]]:

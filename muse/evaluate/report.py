@@ -288,19 +288,17 @@ def _markdown(d: dict[str, Any]) -> str:
         "Rank correlation of the value asked for with the value measured, over all candidates of all pieces above, "
         "before ranking.",
         "",
-        *_table(
-            ["control", "pieces", "Spearman"],
-            [
-                [
-                    row["name"],
-                    str(row["n"]),
-                    "" if row["rho"] is None else f"{row['rho']:.2f} {_interval([row['low'], row['high']])}",
-                ]
-                for row in d["controls"]
-            ],
-        ),
+        *_correlations(d["controls"]),
         "",
     ]
+    if "controls_alone" in d:
+        lines += [
+            "One control asked for by itself, everything else open: five values, from the first to the last octile of "
+            "the corpus, four candidates each.",
+            "",
+            *_correlations(d["controls_alone"]),
+            "",
+        ]
     if "generations" in d:
         g = d["generations"]
         faults = ", ".join(f"{name}: {n}" for name, n in g["faults"].items()) or "none"
@@ -316,6 +314,19 @@ def _markdown(d: dict[str, Any]) -> str:
             "",
         ]
     return "\n".join(lines)
+
+
+def _correlations(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A table of rank correlations with their intervals."""
+    cells = [
+        [
+            row["name"],
+            str(row["n"]),
+            "" if row["rho"] is None else f"{row['rho']:.2f} {_interval([row['low'], row['high']])}",
+        ]
+        for row in rows
+    ]
+    return _table(["control", "pieces", "Spearman"], cells)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

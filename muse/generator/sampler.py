@@ -19,7 +19,6 @@ Contents: :class:`Sampling`, :class:`Grammar`, :class:`Generated`, :class:`Sampl
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +35,6 @@ __all__ = ["Generated", "Grammar", "Sampler", "Sampling", "draw"]
 
 PAD_ID = 0
 DRAWN_AHEAD = 256  # uniform numbers drawn at a time: one call a row and step would cost as much as the rest
-MAX_THREADS = 4
 TORCH_TYPES = ("float32", "bfloat16", "float16")
 
 
@@ -131,7 +129,7 @@ class Sampler:
 
     @classmethod
     def from_pretrained(
-        cls, name_or_path: str | Path, device: str = "cpu", dtype: str | None = None, *, threads: int | None = None
+        cls, name_or_path: str | Path, device: str = "cpu", dtype: str | None = None, *, threads: int = 1
     ) -> Sampler:
         """The sampler of a checkpoint.
 
@@ -145,8 +143,8 @@ class Sampler:
             ``"int8"`` (CPU), ``"float32"``, ``"bfloat16"`` or ``"float16"``. By default int8 on a CPU that has ONNX
             Runtime, bfloat16 on a GPU, else float32.
         threads
-            CPU threads of a step; by default the machine's cores, at most 4: a step is too short to share out further.
-            One is better where other work keeps the cores busy.
+            CPU threads of a step. More than one pays from about four rows on, and only where cores are idle: a step
+            is so short that waiting for another core takes as long, and the waiting keeps that core busy.
 
         Raises
         ------
@@ -161,8 +159,6 @@ class Sampler:
         legal = ("int8", *TORCH_TYPES) if with_onnx else TORCH_TYPES
         if dtype not in legal:
             raise InputError(f"dtype {dtype!r} does not run here on {device!r}: choose from {', '.join(legal)}")
-        if threads is None:
-            threads = min(_n_cores(), MAX_THREADS)
         if threads < 1:
             raise InputError(f"threads is {threads}, legal is 1 or more")
         if with_onnx and dtype in ("int8", "float32"):
@@ -382,11 +378,6 @@ class _Rows:
             cuts = np.flatnonzero(np.isin(self.text[first:stop, row], self._cut_ids))
             first += int(cuts[0]) if len(cuts) else 0
         return self._engine.load(place, np.concatenate([prefix, self._texts[half][first:stop, row]]))[-1].copy()
-
-
-def _n_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _checked(name: str, ids: Sequence[int] | NDArray[Any], vocab_size: int, longest: int) -> NDArray[np.int64]:
