@@ -258,6 +258,17 @@ def test_reading_backwards_finds_what_was_written_forwards(shipped: EmotionMappe
         assert sum(told["probabilities"].values()) == pytest.approx(1, abs=1e-3)
 
 
+def test_performances_are_read_on_their_own_scale(shipped: EmotionMapper) -> None:
+    """A transcription of middling loudness and length is neutral; on the scale of scores it would be soft and long."""
+    names = shipped.attribute_names or ()
+    middle = shipped.domain_quantiles_.shape[1] // 2
+    performance = dict(zip(names, shipped.domain_quantiles_[:, middle].tolist(), strict=True))
+    score = dict(zip(names, shipped.quantiles_[:, middle].tolist(), strict=True))
+    assert shipped._is_of_first_domain(shipped._columns(performance))
+    assert not shipped._is_of_first_domain(shipped._columns(score))
+    assert abs(shipped.describe(performance)["arousal"]) < 0.4
+
+
 def test_target_selects_and_serializes(shipped: EmotionMapper) -> None:
     target = shipped.target("happy")
     part = target.select(["Mean Pitch", "Nothing"])

@@ -179,6 +179,8 @@ class EmotionMapper:
     n_features_in_ : int
     quantiles_ : float [n_attributes, 33]
         Corpus values at the levels -2.4, -2.25 .. 2.4.
+    domain_quantiles_ : float [n_attributes, 33]
+        The same of the first domain.
     neutral_ : float [n_attributes]
         Level where there is neither valence nor arousal.
     slopes_ : float [n_attributes, 3]
@@ -301,6 +303,7 @@ class EmotionMapper:
 
         music = values if corpus is None else check_array(corpus, dtype=np.float64, ensure_all_finite="allow-nan")
         self.quantiles_ = _quantiles(music, weight if corpus is None else None)
+        self.domain_quantiles_ = _quantiles(values[domains == 0], weight[domains == 0])
         levels = self._levels(values, domains, weight)
         self._fit_plane(levels, plane, codes, domains, weight)
         levels = levels - self.domain_offsets_[domains]
@@ -462,6 +465,11 @@ class EmotionMapper:
         window
             Which window; None = the mean over all.
 
+        Notes
+        -----
+        Music that looks like the first domain rather than like the corpus (a performance: pedal in its note lengths,
+        a transcriber's velocities) is measured on that domain's scale, without what needs beats.
+
         Returns
         -------
         dict
@@ -469,7 +477,12 @@ class EmotionMapper:
         """
         self._check_plane()
         X = self._columns(attributes)
-        levels = _to_levels(X if window is None else X[window : window + 1], self.quantiles_)
+        X = X if window is None else X[window : window + 1]
+        levels = _to_levels(X, self.quantiles_)
+        if self._is_of_first_domain(X):
+            by_rank = [i for i, name in enumerate(self._names) if name in set(self.rank_matched)]
+            levels[:, by_rank] = _to_levels(X, self.domain_quantiles_)[:, by_rank]
+            levels[:, [i for i in by_rank if self._needs_beats(i)]] = np.nan
         probabilities = _softmax(self._scores(levels)).mean(axis=0)
         valence, arousal = probabilities @ np.array([_point(label) for label in self.classes_])
         return {
@@ -478,6 +491,24 @@ class EmotionMapper:
             "quadrant": str(self.classes_[probabilities.argmax()]),
             "probabilities": {str(k): round(float(p), 4) for k, p in zip(self.classes_, probabilities, strict=True)},
         }
+
+    def _needs_beats(self, i: int) -> bool:
+        from muse.attributes.catalogue import COLUMNS, attribute
+
+        return self._names[i] in COLUMNS and attribute(self._names[i]).needs != "notes"
+
+    def _is_of_first_domain(self, X: Floats) -> bool:
+        """Whether rank-matched attributes are likelier in the first domain than in the corpus (as normal variables)."""
+        fits = np.zeros(2)
+        for i, name in enumerate(self._names):
+            if name in set(self.rank_matched) and not self._needs_beats(i) and self.told_[i]:
+                value = np.nanmean(X[:, i]) if np.isfinite(X[:, i]).any() else np.nan
+                for k, quantiles in enumerate((self.quantiles_[i], self.domain_quantiles_[i])):
+                    low, middle, high = np.interp((-1.0, 0.0, 1.0), LEVEL_GRID, quantiles)
+                    width = max((high - low) / 2, 1e-9)
+                    # Bounded, so that one odd attribute does not decide.
+                    fits[k] += 0.0 if np.isnan(value) else -min(abs(value - middle) / width, 3.0) - np.log(width)
+        return bool(fits[1] > fits[0])
 
     def _columns(self, attributes: Attributes | Mapping[str, float]) -> Floats:
         """X [n_windows, n_attributes] with NaN for what was not measured."""
@@ -648,6 +679,7 @@ class EmotionMapper:
         columns |= {f"center_{k}": self.centers_[i] for i, k in enumerate(self.classes_)}
         columns |= {f"prototype_{k}": self.prototypes_[i] for i, k in enumerate(self.classes_)}
         columns |= {f"corpus_at_{level:+.2f}": self.quantiles_[:, i] for i, level in enumerate(LEVEL_GRID)}
+        columns |= {f"domain_at_{level:+.2f}": self.domain_quantiles_[:, i] for i, level in enumerate(LEVEL_GRID)}
         _write_table(folder / "mapping.csv", self._names, columns)
         for name, matrix in (("within", self.within_), ("corpus_correlation", self.corpus_correlation_)):
             _write_table(folder / f"mapping_{name}.csv", self._names, dict(zip(self._names, matrix, strict=True)))
@@ -681,7 +713,10 @@ class EmotionMapper:
             mapper.slopes_ = np.column_stack([columns[f"slope_{n}"] for n in ("valence", "arousal", "product")])
             mapper.centers_ = np.array([columns[f"center_{k}"] for k in document["classes"]])
             mapper.prototypes_ = np.array([columns[f"prototype_{k}"] for k in document["classes"]])
-            mapper.quantiles_ = np.column_stack([columns[f"corpus_at_{level:+.2f}"] for level in LEVEL_GRID])
+            mapper.quantiles_, mapper.domain_quantiles_ = (
+                np.column_stack([columns[f"{source}_at_{level:+.2f}"] for level in LEVEL_GRID])
+                for source in ("corpus", "domain")
+            )
             mapper.within_, mapper.corpus_correlation_ = (
                 np.column_stack([table[name] for name in names])
                 for table in (_read_table(folder / f"mapping_{n}.csv")[1] for n in ("within", "corpus_correlation"))

@@ -203,8 +203,7 @@ def _text(mapper: EmotionMapper, report: Mapping[str, Any]) -> str:
             [
                 "`mapping.csv`",
                 "a row per attribute: whether chosen, importance, continuous form (neutral level and slopes), class "
-                "centers, the real vectors nearest to them, quantiles of the corpus; all "
-                "in levels but the quantiles",
+                "centers, the real vectors nearest to them (all in levels), quantiles of the corpus and of EMOPIA",
             ],
             ["`mapping_within.csv`", "covariance of levels within classes"],
             ["`mapping_corpus_correlation.csv`", "correlation of levels in the corpus"],
