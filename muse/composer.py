@@ -307,8 +307,10 @@ class Composer:
             )
         if intent.tempo_bpm is not None:
             overrides["Mean Tempo"] = intent.tempo_bpm
-        song = _overrule(song, overrides, controls, "song")
-        sections = [_overrule(section, overrides, controls, "section") for section in sections]
+        song, *sections = (
+            _overrule(target, _at_tempo(target, overrides), controls, scope)
+            for target, scope in [(song, "song"), *((section, "section") for section in sections)]
+        )
 
         asked = song.values()
         if intent.tonic_and_mode is not None:
@@ -409,6 +411,14 @@ _EMPTY_TARGET = AttributeTarget((), (), (), (), (), ())
 def _edges(controls: Controls, scope: str) -> dict[str, list[float]]:
     names, edges = (SONG_CONTROLS, controls.song) if scope == "song" else (SECTION_CONTROLS, controls.section)
     return dict(zip(names, edges.tolist(), strict=True))
+
+
+def _at_tempo(target: AttributeTarget, overrides: Mapping[str, float]) -> dict[str, float]:
+    """Overrides, with the notes per beat that keep the target's notes per second at the tempo asked for."""
+    tempo, density = overrides.get("Mean Tempo"), target.values().get("Note Density")
+    if tempo is None or density is None or {"Note Density", "Note Density per Quarter Note"} & set(overrides):
+        return dict(overrides)
+    return {**overrides, "Note Density per Quarter Note": density * 60.0 / tempo}
 
 
 def _overrule(target: AttributeTarget, values: Mapping[str, float], controls: Controls, scope: str) -> AttributeTarget:

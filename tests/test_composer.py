@@ -101,6 +101,14 @@ def test_tempo_beats_the_emotion(composer: Composer) -> None:
     assert piece.best.measured["Mean Tempo"] == pytest.approx(66, abs=0.01)
 
 
+def test_at_another_tempo_the_notes_a_second_stay(composer: Composer) -> None:
+    for target in (
+        plan := composer.compose(Intent(emotion="Q1", tempo_bpm=70, bars=4), n_candidates=1, seed=0).plan
+    ).sections:
+        assert target["Note Density per Quarter Note"] == pytest.approx(target["Note Density"] * 60 / 70)
+    assert plan.song["Mean Tempo"] == 70
+
+
 def test_an_arc_gives_each_section_its_own_target(composer: Composer) -> None:
     plan = composer.compose(Intent(emotion="calm>angry", bars=16), n_candidates=1, seed=0).plan
     density = [section["Note Density"] for section in plan.sections]
