@@ -7,13 +7,16 @@ TORCH_INDEX ?=
 # Corpora for `evaluate` and for training; see docs/training.md.
 CORPORA ?= ../shared/corpora
 
+# Processes that the tests are shared out to.
+WORKERS ?= auto
+
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := $(VENV)/.muse-installed
 INSTALLED_DEV := $(VENV)/.muse-installed-dev
 SETUP := pyproject.toml constraints.txt hatch_build.py
 
-.PHONY: help compose test lint types docs bench evaluate wheel clean
+.PHONY: help compose test lint docs bench evaluate wheel clean
 
 help:
 	@echo "make compose    four pieces, one per quadrant, into out/"
@@ -26,13 +29,10 @@ help:
 	@echo "make clean      remove what make made"
 
 compose: $(INSTALLED)
-	@mkdir -p out
-	@for quadrant in Q1 Q2 Q3 Q4; do \
-		$(BIN)/muse compose --emotion $$quadrant --seed 0 -o out/$$quadrant.mid || exit $$?; \
-	done
+	$(BIN)/muse compose --emotion Q1 --emotion Q2 --emotion Q3 --emotion Q4 --seed 0 -o 'out/{emotion}.mid'
 
 test: $(INSTALLED_DEV)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 lint: $(INSTALLED_DEV)
 	$(BIN)/ruff check .

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Numbers = NDArray[np.float64] | NDArray[np.int64]
+Numbers = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
 
 
 def mean(values: Numbers) -> float:
@@ -51,7 +52,7 @@ def kurtosis(values: Numbers) -> float:
     return n * (n + 1.0) / (n - 1.0) ** 2 * scale * fourth - 3.0 * (n - 1.0) * scale
 
 
-def share(part: float, whole: float) -> float:
+def share(part: float | np.integer[Any], whole: float | np.integer[Any]) -> float:
     """Part of a whole; NaN of nothing."""
     return float(part) / float(whole) if whole > 0.0 else math.nan
 

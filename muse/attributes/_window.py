@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,11 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 
+def _weigh(classes: NDArray[np.integer[Any]], weight: FloatArray, n_classes: int) -> FloatArray:
+    """[n_classes] sum of the weights of each class."""
+    return np.asarray(np.bincount(classes, weight, minlength=n_classes), dtype=np.float64)
+
+
 class Notes(NamedTuple):
     """Columns of a note array, contiguous, sorted by onset; all of length n."""
 
@@ -57,9 +62,9 @@ class Notes(NamedTuple):
     program: IntArray
     track: IntArray
 
-    def __getitem__(self, rows: object) -> Notes:  # type: ignore[override]
+    def take(self, rows: slice | BoolArray | IntArray) -> Notes:
         """Notes of a slice, mask or index array."""
-        return Notes(*(column[rows] for column in tuple(self)))  # type: ignore[call-overload]
+        return Notes._make(column[rows] for column in self)
 
     @property
     def end_beat(self) -> FloatArray:
@@ -101,12 +106,9 @@ class Piece:
     def of(cls, score: Score) -> Piece:
         """Read a score."""
         array, grid = note_array(score), bar_grid(score)
-        notes = Notes(
-            *(np.ascontiguousarray(array[field], dtype=np.float64) for field in Notes._fields[:4]),
-            array["pitch"].astype(np.int64),
-            array["velocity"].astype(np.float64),
-            array["program"].astype(np.int64),
-            array["track"].astype(np.int64),
+        notes = Notes._make(
+            np.ascontiguousarray(array[name], dtype=np.int64 if name in ("pitch", "program", "track") else np.float64)
+            for name in Notes._fields
         )
         return cls(
             notes, grid.start_beat, grid.numerator.astype(np.int64), grid.denominator.astype(np.int64), tempo_map(score)
@@ -159,7 +161,7 @@ class Spans(NamedTuple):
 class Voices(NamedTuple):
     """Statistics of the tracks that have pitched notes, all [v] but the last."""
 
-    count: IntArray
+    count: IntArray  # type: ignore[assignment]  # hides the method of tuples, which nobody needs here
     """Notes."""
     pitch: FloatArray
     """Mean pitch."""
@@ -213,7 +215,7 @@ class Window:
     @cached_property
     def notes(self) -> Notes:
         """All notes, drums included, durations cut at the window's end."""
-        notes = self.piece.notes[self._rows]
+        notes = self.piece.notes.take(self._rows)
         return notes._replace(
             duration_beat=np.minimum(notes.duration_beat, self.stop_beat - notes.onset_beat),
             duration_sec=np.minimum(notes.duration_sec, self.stop_sec - notes.onset_sec),
@@ -223,12 +225,12 @@ class Window:
     def pitched(self) -> Notes:
         """Notes that are no drums."""
         keep = self.notes.program < DRUMS
-        return self.notes if keep.all() else self.notes[keep]
+        return self.notes if keep.all() else self.notes.take(keep)
 
     @cached_property
     def drums(self) -> Notes:
         """Notes of the drum kit."""
-        return self.notes[self.notes.program >= DRUMS]
+        return self.notes.take(self.notes.program >= DRUMS)
 
     # --------------------------------------------------------------------------------------------------- pitches
 
@@ -344,7 +346,7 @@ class Window:
         of_note = np.concatenate([[0], np.cumsum(cut)])
         order = np.lexsort((-notes.pitch, of_note))
         top = order[np.concatenate([[0], np.flatnonzero(np.diff(of_note)) + 1])]
-        line = notes[top]
+        line = notes.take(top)
         # A note is covered when an earlier, higher top note still sounds beyond half of it.
         middle = line.onset_beat + 0.5 * line.duration_beat
         n = len(line.pitch)
@@ -352,7 +354,7 @@ class Window:
         end = line.end_beat
         for back in range(1, min(n, 9)):
             covered[back:] |= (line.pitch[:-back] > line.pitch[back:]) & (end[:-back] > middle[back:])
-        return line[~covered]
+        return line.take(~covered)
 
     # ------------------------------------------------------------------------------------------------- verticals
 
@@ -435,7 +437,7 @@ class Window:
     def chord_type_beat(self) -> FloatArray:
         """[11] beats during which each chord type of jSymbolic sounds."""
         kind = harmony.pitch_class_set_type()[self.verticals.classes]
-        return np.bincount(kind[kind >= 0], self.verticals.duration_beat[kind >= 0], minlength=11)
+        return _weigh(kind[kind >= 0], self.verticals.duration_beat[kind >= 0], 11)
 
     @cached_property
     def pair_weight(self) -> FloatArray:
@@ -469,7 +471,7 @@ class Window:
     @cached_property
     def wrapped_vertical_weight(self) -> FloatArray:
         """[12] the same with intervals folded into an octave."""
-        return np.bincount(np.arange(128) % 12, self.vertical_weight, minlength=12)
+        return _weigh(np.arange(128) % 12, self.vertical_weight, 12)
 
     @cached_property
     def slices(self) -> tuple[IntArray, IntArray]:
@@ -511,7 +513,7 @@ class Window:
             parallel = (one == two) & (one != 0)
             product = np.sign(one) * np.sign(two)
             interval = (before[:, high] - before[:, low])[parallel] % 12
-            total += [
+            counts = [
                 len(interval),
                 np.count_nonzero(product > 0) - len(interval),
                 np.count_nonzero(product < 0),
@@ -519,6 +521,7 @@ class Window:
                 np.count_nonzero(interval == 7),
                 np.count_nonzero(interval == 0),
             ]
+            total += np.array(counts, dtype=np.float64)
         return total
 
     def _spans(self, key: IntArray, notes: Notes, *, in_seconds: bool = False) -> Spans:
@@ -577,7 +580,7 @@ class Window:
             pitch=np.bincount(track, notes.pitch, minlength=n) / count,
             velocity=np.bincount(track, notes.velocity, minlength=n) / count,
             duration_sec=np.bincount(track, notes.duration_sec, minlength=n) / count,
-            sounding_sec=np.bincount(spans.key, spans.end - spans.start, minlength=n),
+            sounding_sec=_weigh(spans.key, spans.end - spans.start, n),
             interval=np.where(n_intervals > 0, leap / np.maximum(n_intervals, 1), np.nan),
             lowest=np.minimum.reduceat(notes.pitch[order], first) if n else ids,
             highest=np.maximum.reduceat(notes.pitch[order], first) if n else ids,
@@ -589,7 +592,7 @@ class Window:
     @cached_property
     def class_weight(self) -> FloatArray:
         """[12] beats that each pitch class sounds."""
-        return np.bincount(self.pitched.pitch % 12, self.pitched.duration_beat, minlength=12)
+        return _weigh(self.pitched.pitch % 12, self.pitched.duration_beat, 12)
 
     @cached_property
     def key_strengths(self) -> FloatArray:
@@ -618,7 +621,7 @@ class Window:
         step = np.arange(len(note)) - np.repeat(np.cumsum(n_cells) - n_cells, n_cells) + first[note]
         share = np.minimum(end[note], step + 1.0) - np.maximum(start[note], step)
         cell = step * 12 + notes.pitch[note] % 12
-        return np.bincount(cell, np.maximum(share, 0.0), minlength=n_steps * 12).reshape(n_steps, 12)
+        return _weigh(cell, np.maximum(share, 0.0), n_steps * 12).reshape(n_steps, 12)
 
     @cached_property
     def beat_centroids(self) -> FloatArray:

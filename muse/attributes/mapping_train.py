@@ -286,8 +286,24 @@ def _measure(kind: str, score: Score) -> tuple[Floats, float, NDArray[np.float32
 
 def _windows(score: Score) -> Floats:
     """Attributes of the windows of 16 bars in which something goes on, float64 [n_windows, n_attributes]."""
-    windows = extract(score, names=SONG_CONTROLS, bars=WINDOW_BARS).values.astype(np.float64)
+    windows = extract(_merged(score), names=SONG_CONTROLS, bars=WINDOW_BARS).values.astype(np.float64)
     return windows[np.isfinite(windows).mean(axis=1) > 0.7]
+
+
+def _merged(score: Score) -> Score:
+    """One track per program, as the generator reads and writes music: melodic attributes go track by track."""
+    tracks: dict[tuple[int, bool], Any] = {}
+    for track in score.tracks:
+        key = (track.program, track.is_drum)
+        if key in tracks:
+            tracks[key].notes.extend(track.notes)
+        else:
+            tracks[key] = track.copy()
+    for track in tracks.values():
+        track.notes.sort()
+    merged = score.copy()
+    merged.tracks = list(tracks.values())
+    return merged
 
 
 def _align(score: Score) -> tuple[Score, float]:

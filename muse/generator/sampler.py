@@ -129,7 +129,13 @@ class Sampler:
 
     @classmethod
     def from_pretrained(
-        cls, name_or_path: str | Path, device: str = "cpu", dtype: str | None = None, *, threads: int = 1
+        cls,
+        name_or_path: str | Path,
+        device: str = "cpu",
+        dtype: str | None = None,
+        *,
+        threads: int = 1,
+        context: int | None = None,
     ) -> Sampler:
         """The sampler of a checkpoint.
 
@@ -145,6 +151,8 @@ class Sampler:
         threads
             CPU threads of a step. More than one pays from about four rows on, and only where cores are idle: a step
             is so short that waiting for another core takes as long, and the waiting keeps that core busy.
+        context
+            Longest history in tokens, where training saw less than the model was built for.
 
         Raises
         ------
@@ -162,8 +170,8 @@ class Sampler:
         if threads < 1:
             raise InputError(f"threads is {threads}, legal is 1 or more")
         if with_onnx and dtype in ("int8", "float32"):
-            return cls(OnnxEngine(folder, quantized=dtype == "int8", threads=threads))
-        return cls(TorchEngine(folder, device=device, dtype=dtype))
+            return cls(OnnxEngine(folder, quantized=dtype == "int8", threads=threads), context=context)
+        return cls(TorchEngine(folder, device=device, dtype=dtype), context=context)
 
     def generate(
         self,

@@ -542,7 +542,7 @@ def train(
         devices="auto" if torch.cuda.is_available() else 1,
         precision="bf16-mixed",
         max_steps=chosen.max_steps,
-        max_time={"minutes": chosen.max_minutes} if chosen.max_minutes else None,  # type: ignore[arg-type]
+        max_time={"minutes": chosen.max_minutes} if chosen.max_minutes else None,
         accumulate_grad_batches=chosen.accumulate,
         gradient_clip_val=chosen.gradient_clip,
         val_check_interval=chosen.validate_every * chosen.accumulate,
