@@ -414,7 +414,7 @@ def draw(
     mask
         bool [B, V], True = allowed, at least one entry a row; None = everything.
     sampling
-        Temperature, top-k and top-p. Ids as likely as the last one kept are kept as well.
+        Temperature, top-k and top-p.
     uniform
         float64 [B] in [0, 1): where in its distribution each row is drawn.
 
@@ -431,27 +431,27 @@ def draw(
     if sampling.temperature != 1:
         weights /= np.float32(sampling.temperature)
     np.exp(weights, out=weights)  # [B, V], the likeliest has 1
-    n_ids = weights.shape[1]
-    cut_k = 0 < sampling.top_k < n_ids
-    if cut_k or sampling.top_p < 1:
-        ascending = np.sort(weights, axis=1)
-        floor = np.zeros((len(weights), 1), np.float32)
-        if cut_k:
-            floor = ascending[:, n_ids - sampling.top_k, None].copy()
-            ascending[ascending < floor] = 0
-        if sampling.top_p < 1:
-            cumulative = ascending.cumsum(axis=1)
-            # What lies in the tail of weight 1 - top_p goes; the likeliest id always stays.
-            tail = cumulative[:, -1:] * np.float32(1 - sampling.top_p)
-            n_out = np.minimum(np.count_nonzero(cumulative <= tail, axis=1), n_ids - 1)
-            floor = np.maximum(floor, ascending[np.arange(len(ascending)), n_out, None])
-        weights *= weights >= floor
-    cumulative = weights.cumsum(axis=1, dtype=np.float64)
-    # The first id whose cumulative weight exceeds the drawn one: never one of weight 0, not even if the product
-    # rounds up to the total.
-    total = cumulative[:, -1]
-    drawn = np.minimum(uniform * total, np.nextafter(total, 0))
-    return np.count_nonzero(cumulative <= drawn[:, None], axis=1)
+    # Row by row: so few ids are likely that sorting these is less work than sorting all rows at once.
+    return np.array([_invert(row, sampling, u) for row, u in zip(weights, uniform.tolist(), strict=True)])
+
+
+def _invert(weights: NDArray[np.float32], sampling: Sampling, uniform: float) -> int:
+    """Draw one id with probabilities proportional to its weight [V], of those that top-k and top-p leave."""
+    total = weights.sum(dtype=np.float64)
+    # All ids up to this weight together cannot fill the tail that top-p leaves out, so all of them lie in it.
+    negligible = 0 if sampling.top_k else total * (1 - sampling.top_p) / len(weights)
+    ids = (weights > negligible).nonzero()[0]
+    ids = ids[weights[ids].argsort()[::-1]]  # likeliest first
+    if sampling.top_k:
+        ids = ids[: sampling.top_k]
+    cumulative = weights[ids].cumsum(dtype=np.float64)
+    last = len(ids) - 1
+    if sampling.top_p < 1:
+        if sampling.top_k:
+            total = cumulative[-1]
+        last = min(int(cumulative.searchsorted(sampling.top_p * total)), last)
+    drawn = int(cumulative.searchsorted(uniform * cumulative[last], side="right"))
+    return int(ids[min(drawn, last)])  # the product may round up to the end of the range
 
 
 def _log_probability(logits: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.float32]:
