@@ -61,8 +61,8 @@ CHUNK_SONGS = 64
 """Songs per part and shard: what a killed build may have to do again, and at most some ten thousand rows."""
 
 MIN_SHARED = 0.08
-"""Share of the hashes in two sketches from which songs are versions of one work. In ASAP this finds 78 % of the pairs of
-performances and scores of one piece (0.3 finds 31 %), and joins no two different works."""
+"""Share of the hashes in two sketches from which songs are versions of one work. In ASAP this finds 78 % of the pairs
+of performances and scores of one piece (0.3 finds 31 %), and joins one pair of different works: chromatic studies."""
 
 MAX_HOLDERS = 50
 """A phrase that more songs than these share (a scale, a trill) tells nothing."""
