@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-# A package index to take torch from, for example https://download.pytorch.org/whl/cpu (a smaller download).
+# A further package index to take torch from, for example one with CPU builds alone (a smaller download).
 TORCH_INDEX ?=
 # Corpora for `evaluate` and for training; see docs/training.md.
 CORPORA ?= ../shared/corpora
