@@ -47,9 +47,7 @@ _WIDTH_PER_BAR_INCH, _MIN_WIDTH_INCH, _MAX_WIDTH_INCH = 0.75, 7.0, 40.0
 _DPI = 120
 
 
-def piano_roll(
-    score: Score, path: str | Path | None = None, *, title: str | None = None, format: str = "png"
-) -> bytes:
+def piano_roll(score: Score, path: str | Path | None = None, *, title: str | None = None, format: str = "png") -> bytes:
     """Draw a score as a piano roll: bars to the right, pitch upwards, loudness as strength of color.
 
     Parameters
