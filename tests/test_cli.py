@@ -234,7 +234,9 @@ def test_interrupted_while_composing(
         yield progress
 
     monkeypatch.setattr(cli, "_progress", interrupting)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job starts with it ignored
     result = run("compose", "--emotion", "sad", *QUICK, "-o", tmp_path / "x.mid", "--json")
+    signal.signal(signal.SIGINT, before)
     assert len(calls) == 1
     assert result == Result(130, "", "")
     assert list(tmp_path.iterdir()) == []

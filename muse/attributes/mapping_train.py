@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import symusic
 from numpy.typing import NDArray
 
 from muse.attributes.catalogue import COLUMNS, SONG_CONTROLS, attribute
@@ -302,7 +303,7 @@ def _merged(score: Score) -> Score:
     for track in tracks.values():
         track.notes.sort()
     merged = score.copy()
-    merged.tracks = list(tracks.values())
+    merged.tracks = symusic.core.TrackTickList(list(tracks.values()))
     return merged
 
 
