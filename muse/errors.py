@@ -32,7 +32,7 @@ def require(module: str, extra: str, caller: str = "This") -> ModuleType:
     module
         Dotted name to import, for example ``"gradio"``.
     extra
-        The extra of ``pip install 'muse[extra]'`` that brings it.
+        The extra of ``pip install 'muse-music[extra]'`` that brings it.
     caller
         What needs it, for the message.
 
@@ -44,4 +44,4 @@ def require(module: str, extra: str, caller: str = "This") -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise MissingExtraError(f"{caller} needs the package {module!r}: pip install 'muse[{extra}]'") from error
+        raise MissingExtraError(f"{caller} needs the package {module!r}: pip install 'muse-music[{extra}]'") from error
