@@ -257,6 +257,8 @@ class Composer:
         intent = intent if intent is not None else Intent(**fields)
         if not 1 <= n_candidates <= _MAX_CANDIDATES:
             raise InputError(f"n_candidates is {n_candidates}; legal are 1..{_MAX_CANDIDATES}")
+        if seed is not None and seed < 0:
+            raise InputError(f"seed is {seed}; legal are whole numbers from 0")
         seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else int(seed)
         rng = np.random.default_rng(seed)
 

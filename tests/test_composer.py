@@ -153,6 +153,11 @@ def test_too_many_candidates_are_refused(composer: Composer) -> None:
         composer.compose(Intent(), n_candidates=0)
 
 
+def test_a_negative_seed_is_refused(composer: Composer) -> None:
+    with pytest.raises(InputError, match="seed is -5"):
+        composer.compose(Intent(), seed=-5)
+
+
 def test_one_call_composes() -> None:
     piece = muse.compose("tender", bars=4, n_candidates=1, seed=0)
     assert piece.best.n_notes > 4
