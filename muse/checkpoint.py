@@ -8,7 +8,7 @@ Artefacts lie in the top-level folders ``attributes/`` and ``checkpoints/`` of a
 installed wheel; :func:`data_path` knows which. Every file is written whole or not at all.
 
 Contents: :func:`data_path`, :func:`find`; :func:`load_tensors`, :func:`save_tensors`; :func:`load_json`,
-:func:`save_json`; :func:`sha256`. PyTorch is imported only where tensors of it are asked for.
+:func:`save_json`, :func:`write_bytes`; :func:`sha256`. PyTorch is imported only where tensors of it are asked for.
 """
 
 from __future__ import annotations
@@ -265,7 +265,7 @@ def save_tensors(
         names = [SINGLE_NAME]
     written = []
     for name, shard in zip(names, shards, strict=True):
-        written.append(_write(folder / name, _serialize(shard, numpy=is_numpy == {True})))
+        written.append(write_bytes(folder / name, _serialize(shard, numpy=is_numpy == {True})))
     if n_shards > 1:
         weight_map = {tensor: name for name, shard in zip(names, shards, strict=True) for tensor in shard}
         index = {"metadata": {"total_size": total}, "weight_map": weight_map}
@@ -322,7 +322,7 @@ def save_json(value: Any, path: str | Path) -> Path:
         text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}: this has no JSON form ({error})") from None
-    return _write(path, (text + "\n").encode("utf-8"))
+    return write_bytes(path, (text + "\n").encode("utf-8"))
 
 
 def _plain(value: Any) -> Any:
@@ -333,7 +333,7 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__} is no JSON value")
 
 
-def _write(path: Path, data: bytes) -> Path:
+def write_bytes(path: Path, data: bytes) -> Path:
     """Write a file whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -221,7 +221,7 @@ class Composer:
         codec = Codec.load(folder, key_relative=bool(settings["key_relative"]))
         # Positions that training never reached are no context.
         longest = int(settings["max_tokens"]) + _PREFIX_ROOM
-        sampler = Sampler(Sampler.from_pretrained(folder, device=device).engine, context=longest)
+        sampler = Sampler.from_pretrained(folder, device=device, context=longest)
         versions = {"muse": muse.__version__, "checkpoint": folder.name}
         return cls(sampler, codec, EmotionMapper.load(), versions, time.perf_counter() - started)
 

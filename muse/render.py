@@ -21,13 +21,13 @@ Contents: :func:`piano_roll`, :func:`write_musicxml`.
 from __future__ import annotations
 
 import io
-import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from muse.checkpoint import write_bytes
 from muse.errors import InputError
 from muse.harmony import PITCH_CLASS_NAMES, estimate_key
 from muse.score import DRUMS, Score, bar_grid, mean_tempo_bpm, note_array, write_score
@@ -83,7 +83,7 @@ def piano_roll(score: Score, path: str | Path | None = None, *, title: str | Non
         _draw(score, title).savefig(buffer, format=suffix[1:], dpi=_DPI, metadata=metadata)
     data = buffer.getvalue()
     if path is not None:
-        _write(Path(path), data)
+        write_bytes(Path(path), data)
     return data
 
 
@@ -205,7 +205,7 @@ def write_musicxml(score: Score, path: str | Path, *, title: str | None = None) 
                 first = part.getElementsByClass("Measure").first() or part
                 first.insert(0, key.Key(_TONICS[found.mode][found.tonic], found.mode))
         written = Path(sheet.write("musicxml", fp=Path(folder) / "sheet.musicxml"))
-        _write(path, written.read_bytes())
+        write_bytes(path, written.read_bytes())
 
 
 # The spelling with the fewer accidentals, as music21 writes it ("-" is flat).
@@ -213,15 +213,3 @@ _TONICS = {
     "major": ("C", "D-", "D", "E-", "E", "F", "F#", "G", "A-", "A", "B-", "B"),
     "minor": ("c", "c#", "d", "e-", "e", "f", "f#", "g", "g#", "a", "b-", "b"),
 }
-
-
-def _write(path: Path, data: bytes) -> None:
-    """All or nothing: a reader never sees half a file."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
-    finally:
-        partial.unlink(missing_ok=True)

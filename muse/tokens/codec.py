@@ -25,9 +25,9 @@ import numpy as np
 import symusic
 
 from muse.errors import InputError
+from muse.score import DRUMS, mean_tempo_bpm
 from muse.tokens.controls import Controls
 from muse.tokens.vocabulary import (
-    DRUMS,
     GENRES,
     MODES,
     SECTION_BARS,
@@ -222,7 +222,7 @@ class Codec:
             by_program.setdefault(program, []).append(rows)
         canonical = symusic.Score(tpq)
         canonical.time_signatures.append(symusic.TimeSignature(0, *meter))
-        canonical.tempos.append(symusic.Tempo(0, qpm=_tempo(score)))
+        canonical.tempos.append(symusic.Tempo(0, qpm=mean_tempo_bpm(score)))
         for program in sorted(by_program):
             rows = np.concatenate(by_program[program])
             if len(rows) == 0:
@@ -257,13 +257,6 @@ class Codec:
             known = ", ".join(token.partition("_")[2] for token in self.vocabulary.tokens[first:stop])
             raise InputError(f"time signature {meter[0]}/{meter[1]} is not in the vocabulary ({known})")
         return meter
-
-
-def _tempo(score: symusic.Score) -> float:
-    """Time-weighted mean tempo in quarter notes per minute: the one that keeps the total length."""
-    from muse.score import mean_tempo_bpm
-
-    return float(mean_tempo_bpm(score))
 
 
 def control_values(names: Sequence[str], values: np.ndarray, wanted: Sequence[str]) -> np.ndarray:

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from muse.errors import InputError
-from muse.tokens.vocabulary import DRUMS, SECTION_BARS, STEPS_PER_BEAT, Vocabulary
+from muse.score import DRUMS
+from muse.tokens.vocabulary import SECTION_BARS, STEPS_PER_BEAT, Vocabulary
 
 __all__ = ["Grammar"]
 

@@ -31,6 +31,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from muse.attributes.catalogue import SECTION_CONTROLS, SONG_CONTROLS
+from muse.score import DRUMS
+
 if TYPE_CHECKING:
     from miditok import REMI
 
@@ -48,7 +51,6 @@ __all__ = [
 SECTION_BARS = 4
 N_BUCKETS = 8
 STEPS_PER_BEAT = 12  # the least number that holds sixteenths (4) and triplets (3)
-DRUMS = 128
 
 GENRES = (
     "pop", "classical", "folk", "game", "rock", "jazz", "hymn", "funk", "latin", "stage",
@@ -56,24 +58,6 @@ GENRES = (
 )  # fmt: skip
 SECTIONS = ("start", "middle", "end", "whole")
 MODES = ("major", "minor")
-
-SONG_CONTROLS = (
-    "Note Density", "Note Density per Quarter Note", "Mean Tempo", "Mode Clarity", "Key Strength",
-    "Mean Pitch", "Pitch Variability", "Range", "Importance of Bass Register", "Importance of High Register",
-    "Mean Dynamics", "Variation of Dynamics", "Articulation", "Average Note Duration",
-    "Average Number of Simultaneous Pitches", "Amount of Arpeggiation", "Repeated Notes", "Stepwise Motion",
-    "Mean Melodic Interval", "Syncopation", "Rhythmic Value Variability", "Prevalence of Long Rhythmic Values",
-    "Variability of Time Between Attacks", "Vertical Dissonance Ratio", "Minor Major Triad Ratio",
-    "Chord Change Rate", "Tonal Tension", "Tonal Centroid Motion",
-)  # fmt: skip
-"""Attributes that open a piece: the levers that listeners are known to hear, then importance for emotion."""
-
-SECTION_CONTROLS = (
-    "Note Density", "Note Density per Quarter Note", "Mean Pitch", "Pitch Variability", "Mean Dynamics",
-    "Mode Clarity", "Articulation", "Average Number of Simultaneous Pitches", "Importance of High Register",
-    "Syncopation",
-)  # fmt: skip
-"""Attributes restated at every section, so that emotion can move along a path."""
 
 _TIME_SIGNATURES = {4: [2, 3, 4, 5, 6], 8: [3, 6, 9, 12]}
 # Fine steps for short notes, coarser ones for long notes, where nobody hears a twelfth of a beat.
