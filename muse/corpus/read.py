@@ -45,7 +45,7 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "n_bars": ("int16", "length: a multiple of 4, at most 16 by default"),
     "at_start": ("bool", "the song begins with this window"),
     "at_end": ("bool", "the song ends with this window"),
-    "on_grid": ("bool", "bars are real; rows without have no tokens"),
+    "on_grid": ("bool", "bars are real; rows without are spelt on stand-in bars of 2 s"),
     "grid": ("string", "where bars come from: annotated, own, tracked, none"),
     "grid_fit": ("float32", "how much better than chance notes lie on the grid, up to 1"),
     "split": ("string", "train, val or test"),

@@ -9,8 +9,8 @@ row
     One window, as a dictionary. Columns: :data:`muse.corpus.read.COLUMNS`.
 grid
     Where the bars of a song come from: ``"annotated"`` beats, its ``"own"`` bar lines, ``"tracked"`` beats, or
-    ``"none"``. Songs without a grid are cut as if they had bars of :data:`OFF_GRID_BAR_SEC`; their rows have no tokens,
-    and NaN in all attributes that need beats or bars.
+    ``"none"``. Songs without a grid are cut and spelt as if they had bars of :data:`OFF_GRID_BAR_SEC`: their tokens
+    tell when notes sound (to 42 ms), not where in a bar; attributes that need beats or bars are NaN.
 none
     NaN, empty strings and -1 stand for what is unknown.
 
@@ -136,17 +136,15 @@ def process_song(song: Song, settings: Settings) -> SongResult:
     score, grid_kind, quality = _find_grid(score, notes, song, settings, rejects)
     on_grid = grid_kind != "none"
     if not on_grid:
-        rejects.append(("grid", f"no bar grid (best fit {quality:.1f}); kept without tokens", 0))
+        rejects.append(("grid", f"no bar grid (best fit {quality:.1f}); kept with stand-in bars", 0))
 
     start_sec = float(notes["onset_sec"].min()) - float(note_array(score)["onset_sec"].min())
     total_sec = float((notes["onset_sec"] + notes["duration_sec"]).max())
     rows: list[dict[str, Any]] = []
     counts: Counter[tuple[str, str]] = Counter()
+    # Before cutting, so that a note played a little early falls into the bar that it belongs to.
+    played, score = score, quantize(score, _steps_per_beat(bar_grid(score)))
     grid = bar_grid(score)
-    if on_grid:
-        # Before cutting, so that a note played a little early falls into the bar that it belongs to.
-        score = quantize(score, _steps_per_beat(grid))
-        grid = bar_grid(score)
     tempos = tempo_map(score)
     spans, n_short = _windows(score, grid, settings)
     if n_short:
@@ -157,7 +155,7 @@ def process_song(song: Song, settings: Settings) -> SongResult:
     while todo:
         first, stop = todo.pop()
         try:
-            row = _window_row(score, grid, first, stop, on_grid, settings)
+            row = _window_row(score, grid, first, stop, settings, None if on_grid else played)
         except _TooLongError as error:
             half = settings.window_bars // 2
             if stop - first <= half:
@@ -308,9 +306,9 @@ def _sounding_bars(score: Score, grid: BarGrid) -> tuple[int, int]:
 
 
 def _window_row(
-    score: Score, grid: BarGrid, first: int, stop: int, on_grid: bool, settings: Settings
+    score: Score, grid: BarGrid, first: int, stop: int, settings: Settings, played: Score | None
 ) -> dict[str, Any]:
-    """Tokens, attributes and measures of one window.
+    """Tokens, attributes and measures of one window; where bars are stand-ins, attributes are measured as *played*.
 
     Raises
     ------
@@ -327,15 +325,14 @@ def _window_row(
     if filled * 2 < n_bars:
         raise InputError("more than half of the bars are empty")
 
-    tokens = np.zeros(0, np.uint16)
-    if on_grid:
-        codec = Codec.default()
-        # The codec gives a window one tempo: the mean weighted by time.
-        tokens = codec.encode_score(piece, n_bars)
-        if len(tokens) > settings.max_tokens:
-            raise _TooLongError(f"more than {settings.max_tokens} tokens in {settings.window_bars // 2} bars or less")
-        piece = codec.decode(tokens)
-        notes = note_array(piece)
+    codec = Codec.default()
+    # The codec gives a window one tempo: the mean weighted by time.
+    tokens = codec.encode_score(piece, n_bars)
+    if len(tokens) > settings.max_tokens:
+        raise _TooLongError(f"more than {settings.max_tokens} tokens in {settings.window_bars // 2} bars or less")
+    on_grid = played is None
+    piece = codec.decode(tokens) if played is None else slice_bars(played, first, stop, grid=grid)
+    notes = note_array(piece)
     names, needy = attribute_names(settings.attributes)
     values = _measured(piece, names, 1, None)[0]
     sections = _measured(piece, SECTION_CONTROLS, n_bars // SECTION_BARS, SECTION_BARS)
