@@ -172,10 +172,10 @@ def test_a_performance_without_a_grid_keeps_what_needs_no_bars(tmp_path: Path, r
     result = process_song(song_of(save(tmp_path / "x/a.mid", notes)), Settings())
     row = result.rows[0]
     assert (row["on_grid"], row["grid"], row["time_signature"]) == (False, "none", "")
-    # The tokens tell when notes sound: stand-in bars of 2 s, 42 ms a step.
+    # The tokens tell when notes sound: stand-in bars of 2 s, 42 ms a step, at the tempo token nearest to 120 BPM.
     heard = note_array(Codec.default().decode(row["tokens"]))["onset_sec"]
     played = note_array(from_notes(notes))["onset_sec"][: len(heard)]
-    np.testing.assert_allclose(heard - heard[0], played - played[0], atol=0.05)
+    np.testing.assert_allclose(heard - heard[0], played - played[0], atol=0.05, rtol=0.025)
     assert math.isnan(row["tempo_bpm"])
     assert result.rejects[0][0] == "grid"
     values = dict(zip(SONG_CONTROLS, row["attributes"], strict=True))

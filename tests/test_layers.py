@@ -28,6 +28,7 @@ FLOORS: dict[str, int] = {
     "tokens": 3,
     "corpus": 4,
     "generator": 5,
+    "selector": 5,
     "composer": 6,
     "evaluate": 7,
     "bench": 7,

@@ -56,6 +56,8 @@ MAX_EVENTS = 512
 MIN_GRID_QUALITY = 0.4
 """As :class:`muse.corpus.windows.Settings` has it: from here on the bars of a file count as real."""
 MIN_NOTES = 4
+STAND_IN_BPM = 120.0
+"""Tempo of the bars that stand in where there are none: 4/4 of two seconds, as the corpus has them."""
 
 _SECONDS = (0.03, 8.0, 24)
 _BEATS = (1 / STEPS_PER_BEAT, 16.0, 22)
@@ -147,7 +149,8 @@ def passage(ids: NDArray[np.integer], *, on_grid: bool = True) -> Passage:
     if not len(tempos) or not len(meters) or not len(at):
         raise InputError("the ids hold no note with tempo and meter")
     numerator, denominator = (int(part) for part in v.tokens[int(meters[0])].partition("_")[2].split("/"))
-    tempo = float(v.tempo_values[int(tempos[0]) - tempo_first])
+    # Stand-in bars last two seconds, whatever tempo token was nearest.
+    tempo = float(v.tempo_values[int(tempos[0]) - tempo_first]) if on_grid else STAND_IN_BPM
     step = 4 / denominator / STEPS_PER_BEAT  # quarter notes a step
 
     first, stop = v.position
@@ -195,10 +198,10 @@ def passages(score: Score) -> list[Passage]:
         part = notes[inside].copy()
         if len(part) < MIN_NOTES and n_windows > 1:
             continue
-        part["onset_beat"] = np.maximum(onset[inside] - start, 0) * 2  # stand-in bars at 120 BPM
-        part["duration_beat"] = part["duration_sec"] * 2
+        part["onset_beat"] = np.maximum(onset[inside] - start, 0) * STAND_IN_BPM / 60
+        part["duration_beat"] = part["duration_sec"] * STAND_IN_BPM / 60
         moment = start + float(notes["onset_sec"].min())
-        found.append(Passage(part, 120.0, (4, 4), False, moment).with_notes(part))
+        found.append(Passage(part, STAND_IN_BPM, (4, 4), False, moment).with_notes(part))
     return found
 
 
