@@ -200,7 +200,7 @@ class Batches:
         weight = sizes[place].astype(float) ** -0.5
         self._real, self._real_weight = real, weight / weight.sum()
         # Beside samples stands the music that the generator learnt from, lest the corpus give the answer away.
-        self._kin = real[lib.permissive[real]]
+        self._kin = real[lib.permissive[real]] if lib.permissive[real].any() else real
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         masked = self.settings.tasks == ("masked",)
@@ -264,10 +264,9 @@ class Batches:
             n_rated = min(round(s.rating_share * s.emotion_rows), s.emotion_rows) if len(self._rated) else 0
             for pool, n in ((self._rated, n_rated), (self._labelled, s.emotion_rows - n_rated)):
                 for row in rng.choice(pool, n) if len(pool) else ():
-                    # The key of a performance's tempo says nothing; that of a score does, and is varied little.
                     add([lib.passage(int(row))], [self._labels(int(row))])
         if "genre" in s.tasks:
-            for row in rng.choice(self._named, s.genre_rows, p=self._named_weight):
+            for row in rng.choice(self._named, s.genre_rows, p=self._named_weight) if len(self._named) else ():
                 add([lib.passage(int(row))], [self._labels(int(row))])
         if "quality" in s.tasks:
             for group in range(s.spoilt_groups):
@@ -449,6 +448,8 @@ class _Module(lightning.LightningModule):
         return {name: loss for name, loss in found.items() if loss is not None and name in self.settings.tasks}
 
     def training_step(self, batch: dict[str, Any], _index: int) -> Tensor:
+        # Dropout too depends on seed and step alone, so that a resumed run goes on exactly.
+        torch.manual_seed(1_000_003 * self.settings.seed + self.global_step)
         losses = self.losses(batch)
         self.events_seen += batch["n"]
         for name, loss in losses.items():
