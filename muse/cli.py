@@ -50,7 +50,7 @@ def _group(help_text: str) -> typer.Typer:
 
 app = _group("Turn an emotion into symbolic music, and tell which emotion a piece carries.")
 corpus_app = _group("Make training data from folders of MIDI files, or describe it.")
-train_app = _group("Fit the emotion mapping or train the generator.")
+train_app = _group("Fit the emotion mapping, train the generator or the selector.")
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(train_app, name="train")
 
@@ -213,6 +213,13 @@ def compose(
             "--set", metavar="ATTRIBUTE=VALUE", help="Ask for an attribute, for example 'Mean Pitch=72'; repeatable."
         ),
     ] = None,
+    rank: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TERM=W,...",
+            help="Weights of adherence, quality, emotion and genre in choosing, for example quality=2,genre=0.",
+        ),
+    ] = None,
     checkpoint: CheckpointOption = None,
     sheet: Annotated[str | None, typer.Option(metavar="F.musicxml", help="Write notation as well.")] = None,
     plot: Annotated[str | None, typer.Option(metavar="F.png", help="Draw the piano roll as well (PNG or SVG).")] = None,
@@ -223,21 +230,27 @@ def compose(
     fields = _given(
         genre=genre, tempo_bpm=tempo, key=key, time_signature=time_signature, instruments=instruments, bars=bars
     )
-    attributes = _assignments(set_ or [])
+    attributes = _assignments("--set", set_ or [])
+    weights = _assignments("--rank", rank.split(",") if rank else [])
 
     from muse.intent import Intent
 
     intents = [Intent(emotion=wanted, attributes=attributes, **fields) for _, wanted in requests]
     outputs = [_Outputs.of(name, output, sheet, plot, several=len(requests) > 1) for name, _ in requests]
 
-    from muse.composer import DEFAULT_SAMPLING, Composer
+    from muse.composer import DEFAULT_RANKING, DEFAULT_SAMPLING, Composer
 
+    if unknown := [name for name in weights if name not in vars(DEFAULT_RANKING)]:
+        raise InputError(f"--rank: unknown {', '.join(unknown)}; legal are {', '.join(vars(DEFAULT_RANKING))}")
+    ranking = replace(DEFAULT_RANKING, **weights)
     sampling = replace(DEFAULT_SAMPLING, **_given(temperature=temperature, top_p=top_p, guidance=guidance))
     composer = Composer.from_pretrained(**_given(name_or_path=checkpoint))
     documents = []
     for (name, _), intent, files in zip(requests, intents, outputs, strict=True):
         with _progress(f"composing {name}") as progress:
-            piece = composer.compose(intent, n_candidates=candidates, sampling=sampling, seed=seed, progress=progress)
+            piece = composer.compose(
+                intent, n_candidates=candidates, sampling=sampling, ranking=ranking, seed=seed, progress=progress
+            )
         files.write(piece, title=name)
         documents.append({"output": files.midi, **piece.to_json()})
         if not as_json:
@@ -264,7 +277,7 @@ def _requests(
     return [(word, word) for word in emotions or []] or [("no emotion asked for", None)]
 
 
-def _assignments(texts: Sequence[str]) -> dict[str, float]:
+def _assignments(option: str, texts: Sequence[str]) -> dict[str, float]:
     """``["Mean Pitch=72"]`` -> ``{"Mean Pitch": 72.0}``, every fault of them reported at once."""
     values, faults = {}, []
     for text in texts:
@@ -274,9 +287,10 @@ def _assignments(texts: Sequence[str]) -> dict[str, float]:
                 raise ValueError
             values[name.strip()] = float(number)
         except ValueError:
-            faults.append(f"{text!r} is not ATTRIBUTE=NUMBER, for example 'Mean Pitch=72'")
+            example = "Mean Pitch=72" if option == "--set" else "quality=2"
+            faults.append(f"{text!r} is not NAME=NUMBER, for example {example!r}")
     if faults:
-        raise InputError(f"--set: {'; '.join(faults)}")
+        raise InputError(f"{option}: {'; '.join(faults)}")
     return values
 
 
@@ -512,6 +526,58 @@ def train_generator(
     options = _config(config, Settings) | _given(size=size, max_steps=steps, max_minutes=minutes, seed=seed)
     with contextlib.redirect_stdout(sys.stderr):  # Lightning's bar and tables
         document = train(corpus, output, resume=resume, progress=sys.stderr.isatty(), **options)
+    _print_document(document, as_json)
+
+
+@train_app.command("samples")
+def train_samples(
+    corpus: Annotated[str, typer.Argument(metavar="DIR", help="Dataset that the generator learnt from.")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the samples; an old run is resumed.")
+    ],
+    checkpoint: CheckpointOption = None,
+    split: Annotated[str | None, typer.Option(metavar="NAME", help="train, val or test.")] = None,
+    windows: Annotated[int | None, typer.Option(metavar="N", help="Real windows to compose beside.")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", min=0, help="Same seed, same samples.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compose beside real windows, for the selector to tell the two apart."""
+    from muse.corpus.read import Corpus
+    from muse.evaluate.samples import write_samples
+
+    options = _given(checkpoint=checkpoint, split=split, n_windows=windows, seed=seed)
+    with _progress("composing") as progress:
+        n = write_samples(Corpus(corpus), output, progress=progress, **options)
+    _print_document({"output": output, "samples": n}, as_json)
+
+
+@train_app.command("selector")
+def train_selector(
+    corpus: Annotated[str, typer.Argument(metavar="DIR", help="Dataset of all corpora.")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint; an old run is resumed.")
+    ],
+    samples: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Samples that `muse train samples` made, to learn quality.")
+    ] = None,
+    init: Annotated[str | None, typer.Option(metavar="NAME|DIR", help="Checkpoint to begin from.")] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Optimizer steps.")] = None,
+    minutes: Annotated[float | None, typer.Option(metavar="M", help="Stop after M minutes; resumable.")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of everything random.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--restart", help="Go on with an unfinished run, or forget it.")
+    ] = True,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train the selector: masked events first, then quality, emotion and genre from those weights."""
+    from muse.evaluate.samples import read_samples
+    from muse.selector.train import Settings, train
+
+    options = _config(config, Settings) | _given(init=init, max_steps=steps, max_minutes=minutes, seed=seed)
+    pairs = [(sample.rank, sample.ids) for sample in read_samples(samples)] if samples else []
+    with contextlib.redirect_stdout(sys.stderr):  # Lightning's bar and tables
+        document = train(corpus, output, samples=pairs, resume=resume, progress=sys.stderr.isatty(), **options)
     _print_document(document, as_json)
 
 

@@ -2,16 +2,19 @@
 
 :meth:`Composer.compose` reads like the diagram of the architecture page::
 
-    Intent -> AttributeTarget -> control prefix -> REMI ids -> Score -> measured attributes -> ranked candidates
+    Intent -> AttributeTarget -> control prefix -> REMI ids -> Score -> attributes, ratings -> ranked candidates
 
 Conventions
 -----------
 * A *candidate* is one piece written for a request; a *composition* is all of them, best first.
 * *Adherence* in 0..1 is how close measured attributes are to those asked for, each compared on its own quantile scale
   (the shares of the corpus below the two values), weighted as the target weights them; 1 is an exact match.
+* *Merit* in 0..1 is what candidates are ranked by: the mean, weighted by :class:`Ranking`, of adherence, the selector's
+  quality, the overlap of its quadrant probabilities with the quadrants asked for, and its probability of the genre
+  asked for. What was not asked for does not count.
 * The same checkpoint, intent, seed, sampling, number of candidates and device give the same file, byte for byte.
 
-Contents: :class:`Composer`, :class:`Composition`, :class:`Candidate`, :func:`compose`.
+Contents: :class:`Composer`, :class:`Composition`, :class:`Candidate`, :class:`Ranking`, :func:`compose`.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -34,14 +37,18 @@ import muse
 from muse.attributes.extract import extract
 from muse.attributes.mapping import AttributeTarget, EmotionMapper
 from muse.checkpoint import DEFAULT_CHECKPOINT, find, load_json
+from muse.emotion import EmotionPath
 from muse.errors import InputError
 from muse.generator.sampler import Generated, Sampler, Sampling
 from muse.intent import Intent, instrument_name
 from muse.score import DRUMS, write_score
+from muse.selector import Ratings, Selector
+from muse.selector.events import MIN_NOTES
+from muse.selector.model import DEFAULT_SELECTOR
 from muse.tokens import GENRES, SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS, Codec, Controls, Grammar, Header
 from muse.tokens.codec import fold_shift
 
-__all__ = ["DEFAULT_SAMPLING", "Candidate", "Composer", "Composition", "Sampling", "compose"]
+__all__ = ["DEFAULT_SAMPLING", "Candidate", "Composer", "Composition", "Ranking", "Sampling", "compose"]
 
 DEFAULT_SAMPLING = Sampling(temperature=1.0, top_p=0.95, guidance=1.7)
 """Guidance by measurement: it raised the judged agreement of generated pieces more than any temperature did."""
@@ -57,6 +64,29 @@ _SHARPS = {0: 0, 7: 1, 2: 2, 9: 3, 4: 4, 11: 5, 6: 6, 1: -5, 8: -4, 3: -3, 10: -
 
 
 @dataclass(frozen=True)
+class Ranking:
+    """Weights of what makes a candidate the better one; 0 leaves a thing out."""
+
+    adherence: float = 1.0
+    """Closeness of the measured attributes to those asked for."""
+    quality: float = 1.0
+    """The selector's probability that people wrote it."""
+    emotion: float = 1.0
+    """Overlap of the quadrants that the selector hears with those asked for; only where an emotion is asked for."""
+    genre: float = 0.5
+    """The selector's probability of the genre; only where one is asked for."""
+
+    def __post_init__(self) -> None:
+        weights = vars(self)
+        faults = [f"{name} is {w}" for name, w in weights.items() if not (math.isfinite(w) and w >= 0)]
+        if faults or not any(weights.values()):
+            raise InputError(f"ranking weights are 0 or more and not all 0; {'; '.join(faults) or 'all are 0'}")
+
+
+DEFAULT_RANKING = Ranking()
+
+
+@dataclass(frozen=True)
 class Candidate:
     """One piece that was written for a request."""
 
@@ -69,6 +99,10 @@ class Candidate:
     """0..1, see the module's conventions."""
     log_likelihood: float
     """Mean over the tokens that were free to choose, nats, of the model without guidance."""
+    ratings: Ratings | None = None
+    """What the selector thinks of it; None without a selector, or where there are too few notes to rate."""
+    merit: float = 0.0
+    """0..1, what candidates are ranked by; see the module's conventions."""
 
     @property
     def n_notes(self) -> int:
@@ -88,10 +122,11 @@ class Composition:
     sampling: Sampling
     timing: Mapping[str, float]
     versions: Mapping[str, str]
+    ranking: Ranking = Ranking()
 
     @property
     def best(self) -> Candidate:
-        """The candidate that adheres best to the request."""
+        """The candidate of the greatest merit."""
         return self.candidates[0]
 
     def save(self, path: str | Path) -> None:
@@ -105,6 +140,7 @@ class Composition:
             "intent": self.intent.to_dict(),
             "seed": self.seed,
             "sampling": vars(self.sampling),
+            "ranking": vars(self.ranking),
             "candidates": len(self.candidates),
         }
 
@@ -123,9 +159,17 @@ class Composition:
             f"{self.intent.bars} bars, {plan.time_signature[0]}/{plan.time_signature[1]}, {plan.key_name}, "
             f"{plan.tempo_bpm:.0f} bpm, {', '.join(instrument_name(p) for p in plan.programs)}; "
             f"{best.n_notes} notes; seed {self.seed}",
-            f"adherence {best.adherence:.2f} (candidates: "
-            f"{', '.join(f'{candidate.adherence:.2f}' for candidate in self.candidates)})",
+            f"merit {best.merit:.2f} (candidates: {', '.join(f'{c.merit:.2f}' for c in self.candidates)}); "
+            f"adherence {best.adherence:.2f}",
         ]
+        if best.ratings:
+            heard = best.ratings
+            lines[-1] += f", quality {heard.quality:.2f}"
+            lines.append(
+                f"heard as valence {heard.emotion.valence:+.2f}, arousal {heard.emotion.arousal:+.2f} ("
+                + ", ".join(f"Q{i + 1} {p:.2f}" for i, p in enumerate(heard.quadrants))
+                + f"), {heard.genre}"
+            )
         if self.target.names:
             lines.append(f"{'attribute':<40}{'asked':>10}{'measured':>10}")
             lines += [f"{name:<40}{asked:>10.3g}{got:>10.3g}" for name, asked, got, _ in self.asked_and_measured()]
@@ -140,11 +184,9 @@ class Composition:
             "target": self.target.to_dict(),
             "measured": {name: _finite(value) for name, value in best.measured.items()},
             "adherence": round(best.adherence, 4),
-            "scores": {"adherence": round(best.adherence, 4), "log_likelihood": round(best.log_likelihood, 4)},
-            "candidates": [
-                {"adherence": round(c.adherence, 4), "log_likelihood": round(c.log_likelihood, 4), "n_notes": c.n_notes}
-                for c in self.candidates
-            ],
+            "scores": _scores(best),
+            "ratings": best.ratings.to_json() if best.ratings else None,
+            "candidates": [{**_scores(c), "n_notes": c.n_notes} for c in self.candidates],
             "n_notes": best.n_notes,
             "bars": self.intent.bars,
             "duration_s": round(end, 3),
@@ -203,12 +245,24 @@ class Composer:
     sampler: Sampler
     codec: Codec
     mapper: EmotionMapper
+    selector: Selector | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     load_s: float = 0.0
 
     @classmethod
-    def from_pretrained(cls, name_or_path: str | Path = DEFAULT_CHECKPOINT, *, device: str = "cpu") -> Composer:
+    def from_pretrained(
+        cls,
+        name_or_path: str | Path = DEFAULT_CHECKPOINT,
+        *,
+        selector: str | Path | None = DEFAULT_SELECTOR,
+        device: str = "cpu",
+    ) -> Composer:
         """Load a checkpoint folder, by the name of one that comes with Muse or by path.
+
+        Parameters
+        ----------
+        selector
+            Checkpoint that rates candidates; None ranks by adherence alone.
 
         Raises
         ------
@@ -223,7 +277,10 @@ class Composer:
         longest = int(settings["max_tokens"]) + _PREFIX_ROOM
         sampler = Sampler.from_pretrained(folder, device=device, context=longest)
         versions = {"muse": muse.__version__, "checkpoint": folder.name}
-        return cls(sampler, codec, EmotionMapper.load(), versions, time.perf_counter() - started)
+        rater = None if selector is None else Selector.from_pretrained(selector, device=device)
+        if selector is not None:
+            versions["selector"] = find(selector).name
+        return cls(sampler, codec, EmotionMapper.load(), rater, versions, time.perf_counter() - started)
 
     def compose(
         self,
@@ -231,6 +288,7 @@ class Composer:
         *,
         n_candidates: int = 4,
         sampling: Sampling = DEFAULT_SAMPLING,
+        ranking: Ranking = DEFAULT_RANKING,
         seed: int | None = None,
         progress: Callable[[float], None] | None = None,
         **fields: Any,
@@ -243,6 +301,8 @@ class Composer:
             The request; or give its fields as keywords (``emotion="sad", bars=16``).
         n_candidates
             1..256, written in one batch.
+        ranking
+            Weights of what decides between them.
         seed
             Makes the result repeatable; drawn and reported when None.
         progress
@@ -278,7 +338,8 @@ class Composer:
         )
         generated = time.perf_counter()
         candidates = [self._candidate(row, plan, intent) for row in rows]
-        candidates.sort(key=lambda candidate: -candidate.adherence)  # stable: ties stay in the order of writing
+        candidates = self._rated(candidates, intent, ranking)
+        candidates.sort(key=lambda candidate: -candidate.merit)  # stable: ties stay in the order of writing
         finished = time.perf_counter()
         n_tokens = sum(len(row.ids) for row in rows)
         timing = {
@@ -288,7 +349,7 @@ class Composer:
             "tokens": n_tokens,
             "tokens_per_s": round(n_tokens / max(generated - started, 1e-9), 1),
         }
-        return Composition(tuple(candidates), intent, plan.song, plan, seed, sampling, timing, self.versions)
+        return Composition(tuple(candidates), intent, plan.song, plan, seed, sampling, timing, self.versions, ranking)
 
     # ------------------------------------------------------------------ steps
 
@@ -388,6 +449,18 @@ class Composer:
         adherence = _adherence(plan, measured, parts.values, self.codec.controls)
         return Candidate(score, row.ids, measured, adherence, row.log_likelihood / max(row.n_sampled, 1))
 
+    def _rated(self, candidates: list[Candidate], intent: Intent, ranking: Ranking) -> list[Candidate]:
+        """The candidates with ratings and merit."""
+        ratings: list[Ratings | None] = [None] * len(candidates)
+        if self.selector is not None:
+            told = [i for i, candidate in enumerate(candidates) if candidate.n_notes >= MIN_NOTES]
+            for i, rating in zip(told, self.selector.rate([candidates[i].score for i in told]), strict=True):
+                ratings[i] = rating
+        return [
+            replace(candidate, ratings=rating, merit=_merit(candidate.adherence, rating, intent, ranking))
+            for candidate, rating in zip(candidates, ratings, strict=True)
+        ]
+
 
 def compose(
     emotion: Any = None, *, checkpoint: str | Path = DEFAULT_CHECKPOINT, seed: int | None = None, **fields: Any
@@ -396,7 +469,7 @@ def compose(
 
     Keywords are those of :class:`muse.Intent` and :meth:`Composer.compose`. The composer is loaded once.
     """
-    options = {name: fields.pop(name) for name in ("n_candidates", "sampling", "progress") if name in fields}
+    options = {name: fields.pop(name) for name in ("n_candidates", "sampling", "ranking", "progress") if name in fields}
     return _loaded(str(checkpoint)).compose(Intent(emotion=emotion, **fields), seed=seed, **options)
 
 
@@ -505,6 +578,40 @@ def _finish(score: symusic.Score, plan: _Plan, intent: Intent) -> symusic.Score:
         length = np.minimum(length, until - onset)
         track.notes = symusic.Note.from_numpy(onset, length.astype(np.int32), note["pitch"], note["velocity"])
     return written
+
+
+def _merit(adherence: float, ratings: Ratings | None, intent: Intent, ranking: Ranking) -> float:
+    """Weighted mean of what was asked for and can be told; adherence alone without ratings."""
+    terms = [(ranking.adherence, adherence)]
+    if ratings is not None:
+        terms.append((ranking.quality, ratings.quality))
+        if intent.emotion is not None:
+            asked = _quadrants_asked(intent.emotion, intent.bars)
+            terms.append((ranking.emotion, float(np.minimum(asked, ratings.quadrants).sum())))
+        if intent.genre is not None:
+            terms.append((ranking.genre, ratings.genres.get(intent.genre, 0.0)))
+    total = sum(weight for weight, _ in terms)
+    return sum(weight * value for weight, value in terms) / total if total else adherence
+
+
+def _quadrants_asked(path: EmotionPath, bars: int) -> np.ndarray:
+    """Share of each quadrant along a path [4]; a point within 0.2 of an axis belongs to both of its sides in part."""
+    points = [path.at_bar(bar, bars) for bar in range(bars)]
+    glad = np.clip(0.5 + 2.5 * np.array([point.valence for point in points]), 0, 1)
+    excited = np.clip(0.5 + 2.5 * np.array([point.arousal for point in points]), 0, 1)
+    shares = [glad * excited, (1 - glad) * excited, (1 - glad) * (1 - excited), glad * (1 - excited)]
+    return np.array([share.mean() for share in shares])
+
+
+def _scores(candidate: Candidate) -> dict[str, float]:
+    scores = {
+        "merit": candidate.merit,
+        "adherence": candidate.adherence,
+        "log_likelihood": candidate.log_likelihood,
+    }
+    if candidate.ratings:
+        scores["quality"] = candidate.ratings.quality
+    return {name: round(value, 4) for name, value in scores.items()}
 
 
 def _finite(value: float) -> float | None:

@@ -52,7 +52,7 @@ def write_samples(
     n_windows: int = 200,
     n_each: int = 2,
     seed: int = 0,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[float, float], None] | None = None,
 ) -> int:
     """Compose beside real windows, drawn so that small corpora count, and store the ids.
 
@@ -69,7 +69,7 @@ def write_samples(
     n_each
         Pieces for each window and temperature.
     progress
-        Called with the number of windows done.
+        Called with the windows done and their number.
 
     Returns
     -------
@@ -113,7 +113,7 @@ def write_samples(
         if (at + 1) % _SAVE_EVERY == 0 or at + 1 == n_windows:
             _store(folder, at + 1, samples)
         if progress:
-            progress(at + 1)
+            progress(at + 1, n_windows)
     return len(samples)
 
 

@@ -282,7 +282,7 @@ class Selector:
             A score has fewer than four notes.
         """
         windows = [passages(score) for score in scores]
-        flat = self._outputs([window for piece in windows for window in piece])
+        flat = self.outputs([window for piece in windows for window in piece])
         ratings, first = [], 0
         for piece in windows:
             weight = np.array([len(window.notes) for window in piece], float)
@@ -294,7 +294,7 @@ class Selector:
     def curve(self, score: Score) -> list[tuple[float, Ratings]]:
         """(second at which a window begins, its ratings) of every window of a piece."""
         windows = passages(score)
-        flat = self._outputs(windows)
+        flat = self.outputs(windows)
         one = np.ones(1)
         return [
             (window.start_sec, self._ratings({name: values[i : i + 1] for name, values in flat.items()}, one))
@@ -304,12 +304,15 @@ class Selector:
     def embed(self, scores: Sequence[Score]) -> NDArray[np.float32]:
         """Mean hidden state of each piece, float32 [n, D]: a space to measure distances between sets of music in."""
         windows = [passages(score) for score in scores]
-        flat = self._outputs([window for piece in windows for window in piece])["embedding"]
+        flat = self.outputs([window for piece in windows for window in piece])["embedding"]
         stops = np.cumsum([len(piece) for piece in windows])
         return np.stack([part.mean(0) for part in np.split(flat, stops[:-1])]).astype(np.float32)
 
-    def _outputs(self, windows: Sequence[Passage]) -> dict[str, NDArray[np.float64]]:
-        """Raw outputs of windows, and ``embedding``, in order; rows of similar length are read together."""
+    def outputs(self, windows: Sequence[Passage]) -> dict[str, NDArray[np.float64]]:
+        """Raw outputs of windows in order, see :meth:`Network.heads`, and ``embedding`` [n, D].
+
+        Rows of similar length are read together.
+        """
         rows = [encode(window) for window in windows]
         order = np.argsort([len(events) for events, _ in rows], kind="stable")
         device = next(self.network.parameters()).device

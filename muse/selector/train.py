@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -34,7 +35,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from muse.checkpoint import find, load_tensors, save_json, save_tensors
+from muse.checkpoint import find, load_tensors, save_json, save_tensors, write_bytes
 from muse.corpus.read import Corpus, Ragged
 from muse.errors import InputError
 from muse.score import DRUMS
@@ -46,6 +47,11 @@ from muse.tokens import GENRES
 __all__ = ["Batches", "Library", "Settings", "train"]
 
 _log = logging.getLogger(__name__)
+
+N_FOLDS = 5
+"""Parts of the cross-validation on rated pieces."""
+N_CALIBRATION_FOLDS = 12
+"""One part in so many of the recordings with quadrants is kept for calibration."""
 
 Row = tuple[NDArray[np.int16], NDArray[np.int16]]
 
@@ -91,6 +97,8 @@ class Settings:
     seed: int = 0
     threads: int = 0
     """CPU threads, 0 = torch's choice."""
+    averaging: float = 0.99
+    """Decay of the running mean of the weights, which is what is written (Polyak & Juditsky 1992); 0 for the last."""
     max_minutes: float = 0.0
     """Stop after so many minutes of wall time, 0 = never; the run can be resumed."""
 
@@ -100,9 +108,14 @@ class Settings:
             raise InputError(f"unknown task {', '.join(unknown) or 'none'}; legal are masked, {', '.join(TASKS)}")
 
 
-def fold_of(song: str, n_folds: int = 5) -> int:
+def fold_of(song: str, n_folds: int) -> int:
     """Which part of a cross-validation a song belongs to, the same in every run."""
     return int(hashlib.sha256(song.encode()).hexdigest(), 16) % n_folds
+
+
+def recording_of(song: str) -> str:
+    """Id of the recording that a clip is from: EMOPIA's ``Q1_<recording>_2``; other songs are their own."""
+    return re.sub(r"^Q[1-4]_(.{11})_\d+$", r"\1", song)
 
 
 class Library:
@@ -144,6 +157,9 @@ class Library:
         drums_only = np.array([set(row.tolist()) == {DRUMS} for row in programs])
         usable = (self.tokens.lengths > 0) & (self.note_count >= MIN_NOTES)
         self.usable = np.flatnonzero(usable)
+        folds = [fold_of(recording_of(str(song)), N_CALIBRATION_FOLDS) for song in self.song]
+        self.calibration = (self.label_kind == "quadrant") & (np.array(folds) == 0)
+        """Labelled clips whose labels are never trained on: temperatures are fitted on them."""
         self.pitched = np.flatnonzero(usable & ~drums_only)
 
     def __len__(self) -> int:
@@ -186,10 +202,10 @@ class Batches:
         self.library, self.settings, self.first = library, settings, first
         lib = library
         self._samples = samples
-        fold = np.array([fold_of(str(song)) for song in lib.song])
+        fold = np.array([fold_of(str(song), N_FOLDS) for song in lib.song])
         rated = np.isfinite(lib.rating).all(axis=1) & (fold != settings.exclude_fold)
         self._rated = np.intersect1d(np.flatnonzero(rated), lib.usable)
-        labelled = (lib.label_kind == "quadrant") & (lib.quadrant >= 0)
+        labelled = (lib.label_kind == "quadrant") & (lib.quadrant >= 0) & ~lib.calibration
         self._labelled = np.intersect1d(np.flatnonzero(labelled), lib.usable)
         named = lib.pitched[lib.genre[lib.pitched] >= 0]
         counts = np.bincount(lib.genre[named], minlength=len(GENRES))
@@ -264,7 +280,8 @@ class Batches:
             n_rated = min(round(s.rating_share * s.emotion_rows), s.emotion_rows) if len(self._rated) else 0
             for pool, n in ((self._rated, n_rated), (self._labelled, s.emotion_rows - n_rated)):
                 for row in rng.choice(pool, n) if len(pool) else ():
-                    add([lib.passage(int(row))], [self._labels(int(row))])
+                    # Most labelled clips are performances; their bars, where tracked, are no help at the door.
+                    add([lib.passage(int(row))], [self._labels(int(row))], hide_bars=0.6)
         if "genre" in s.tasks:
             for row in rng.choice(self._named, s.genre_rows, p=self._named_weight) if len(self._named) else ():
                 add([lib.passage(int(row))], [self._labels(int(row))])
@@ -288,7 +305,8 @@ class Batches:
 
     def _labels(self, row: int, group: int = -1, rank: int = 0) -> Labels:
         lib, s = self.library, self.settings
-        held_out = fold_of(str(lib.song[row])) == s.exclude_fold and lib.label_kind[row] == "rating"
+        left_out = fold_of(str(lib.song[row]), N_FOLDS) == s.exclude_fold and lib.label_kind[row] == "rating"
+        held_out = left_out or bool(lib.calibration[row])
         quadrant, rating = int(lib.quadrant[row]), tuple(lib.rating[row].tolist())
         return Labels(
             quadrant=-1 if held_out else quadrant,
@@ -428,6 +446,7 @@ class _Module(lightning.LightningModule):
             weights = {name: value.float() for name, value in load_tensors(find(settings.init)).items()}
             missing, _ = self.network.load_state_dict(weights, strict=False)
             self.fresh = set(missing)
+        self.mean = {name: value.clone() for name, value in self.network.state_dict().items()}
         self.events_seen = 0
         self.history: list[dict[str, float]] = []
         self._sums: dict[str, list[float]] = {}
@@ -459,6 +478,14 @@ class _Module(lightning.LightningModule):
             return losses["masked"]
         weight = dict(zip(TASKS, self.log_weight, strict=True))
         return torch.stack([torch.exp(-weight[n]) * loss + 0.5 * weight[n] for n, loss in losses.items()]).sum()
+
+    def average(self) -> None:
+        """Take the weights of this step into their running mean."""
+        # Early on the mean is young: it must not remember the beginning.
+        decay = min(self.settings.averaging, self.global_step / (self.global_step + 9.0))
+        with torch.no_grad():
+            for name, value in self.network.state_dict().items():
+                self.mean[name].lerp_(value.to(self.mean[name].device), 1 - decay)
 
     def note(self) -> None:
         """Mean losses since the last time, into the history."""
@@ -502,22 +529,27 @@ class _Module(lightning.LightningModule):
         return self.batches
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["muse"] = {"events_seen": self.events_seen, "history": self.history, "sums": self._sums}
+        checkpoint["muse"] = {
+            "events_seen": self.events_seen, "history": self.history, "sums": self._sums, "mean": self.mean,
+        }  # fmt: skip
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         state = checkpoint["muse"]
         self.events_seen, self.history, self._sums = state["events_seen"], list(state["history"]), state["sums"]
+        self.mean = state["mean"]
         self._started = time.monotonic() - 60 * (self.history[-1]["minutes"] if self.history else 0)
 
 
 class _Export(lightning.Callback):
     """Now and then: the state to resume from, and the weights."""
 
-    def __init__(self, folder: Path, last: Path) -> None:
-        self.folder, self.last = folder, last
+    def __init__(self, folder: Path, last: Path, corpus: Corpus) -> None:
+        self.folder, self.last, self.corpus = folder, last, corpus
         self._noted = -1
 
     def on_train_batch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule, *_: Any) -> None:
+        assert isinstance(module, _Module)
+        module.average()  # here and not in a hook of the module, which would come after this one
         if module.global_step % module.settings.validate_every == 0:
             self.on_train_end(trainer, module)
 
@@ -527,27 +559,56 @@ class _Export(lightning.Callback):
             return
         self._noted = module.global_step
         module.note()
-        export(module.network, module.settings, module.history, self.folder)
+        export(module.mean, module.network.config, module.settings, module.history, self.corpus, self.folder)
         trainer.save_checkpoint(self.last)
 
 
-def export(network: Network, settings: Settings, history: Sequence[Mapping[str, float]], folder: Path) -> None:
-    """Write weights (bf16, shards under 16 MB), configuration and history.
+def export(
+    weights: Mapping[str, Tensor],
+    config: Config,
+    settings: Settings,
+    history: Sequence[Mapping[str, float]],
+    corpus: Corpus,
+    folder: Path,
+) -> None:
+    """Write weights (bf16, shards under 16 MB), configuration, history and card.
 
     The heads of the masked task go along only after the first stage.
     """
     folder.mkdir(parents=True, exist_ok=True)
     masked = settings.tasks == ("masked",)
-    weights = {
+    kept = {
         name: tensor.detach().to(torch.bfloat16).contiguous()
-        for name, tensor in network.state_dict().items()
+        for name, tensor in weights.items()
         if masked or not name.startswith("masked.")
     }
-    save_tensors(weights, folder)
-    save_json(network.config.to_json(), folder / "config.json")
+    save_tensors(kept, folder)
+    save_json(config.to_json(), folder / "config.json")
     save_json(asdict(settings), folder / "training.json")
-    n_weights = sum(tensor.numel() for tensor in weights.values())
+    n_weights = sum(tensor.numel() for tensor in kept.values())
     save_json({"n_parameters": n_weights, "history": list(history)}, folder / "metrics.json")
+    write_bytes(folder / "README.md", _card(folder.name, n_weights, settings, history[-1], corpus).encode())
+
+
+def _card(name: str, n_weights: int, settings: Settings, last: Mapping[str, float], corpus: Corpus) -> str:
+    """The model card; it names the data whose licences bind users."""
+    counts, classes = corpus.info["by_corpus"], {}
+    for rows in corpus.batches(["corpus", "licence_class"], split="train"):
+        for corpus_name, licence in zip(rows["corpus"], rows["licence_class"], strict=True):
+            classes.setdefault(str(corpus_name), set()).add(str(licence))
+    bound = sorted(entry for entry, found in classes.items() if found & {"nc", "unclear"})
+    data = ", ".join(f"{entry} ({counts[entry]['windows']:,} windows)" for entry in sorted(classes))
+    return (
+        "---\nlicense: other\ntags: [music, symbolic-music, emotion, music-quality]\n---\n\n"
+        f"# Muse selector, `{name}`\n\n"
+        f"A bidirectional transformer encoder of {n_weights:,} weights that rates symbolic music: quality, emotion\n"
+        "(quadrants, valence, arousal with their spread) and genre. `muse.selector.Selector.from_pretrained` loads it.\n\n"
+        "| | |\n|---|---|\n"
+        f"| tasks | {', '.join(settings.tasks)} |\n| begins from | {settings.init or 'random weights'} |\n"
+        f"| data | {data} |\n| steps | {int(last['step']):,} |\n| events | {int(last['events']):,} |\n\n"
+        f"**Data of non-commercial or unclear licence: {', '.join(bound) or 'none'}.** These weights learnt from it; who\n"
+        "may use them commercially is for their user to settle. Music that was only ranked by them is not bound.\n"
+    )
 
 
 def train(
@@ -601,7 +662,8 @@ def train(
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
     lightning.seed_everything(chosen.seed, verbose=False)
-    library = Library(Corpus(corpus), "train")
+    dataset = Corpus(corpus)
+    library = Library(dataset, "train")
     if not len(library.usable):
         raise InputError(f"{corpus} has no training window with notes")
     module = _Module(chosen, Batches(library, samples, chosen))
@@ -619,7 +681,7 @@ def train(
         enable_model_summary=False,
         enable_checkpointing=False,  # ours has the history in it
         logger=CSVLogger(run, name="logs", flush_logs_every_n_steps=20),
-        callbacks=[_Export(out, last), *callbacks],
+        callbacks=[_Export(out, last, dataset), *callbacks],
     )
     trainer.fit(module, ckpt_path=str(last) if resume and last.exists() else None, weights_only=False)
     return dict(module.history[-1])
