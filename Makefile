@@ -6,6 +6,8 @@ VENV ?= .venv
 TORCH_INDEX ?=
 # Corpora for `evaluate` and for training; see docs/training.md.
 CORPORA ?= ../shared/corpora
+# Those that the default generator learns from.
+PERMISSIVE := pop909 openscore-lieder openscore-quartets openewld mutopia freedoom cc0-midis groove
 
 # Processes that the tests are shared out to.
 WORKERS ?= auto
@@ -24,7 +26,7 @@ help:
 	@echo "make lint       ruff and mypy"
 	@echo "make docs       the documentation, into site/"
 	@echo "make bench      speed of the sampler and of attribute extraction"
-	@echo "make evaluate   emotion control, judged (CORPORA=$(CORPORA))"
+	@echo "make evaluate   the composer beside people and simpler systems (CORPORA=$(CORPORA))"
 	@echo "make wheel      the wheel, into dist/"
 	@echo "make clean      remove what make made"
 
@@ -45,8 +47,8 @@ bench: $(INSTALLED)
 	$(BIN)/muse bench
 
 evaluate: $(INSTALLED)
-	@mkdir -p out
-	$(BIN)/muse evaluate --composer --corpora $(CORPORA) -o out/evaluation
+	$(BIN)/muse corpus build $(addprefix $(CORPORA)/,$(PERMISSIVE)) -o runs/permissive --licence permissive
+	$(BIN)/muse evaluate --composer --corpora $(CORPORA) --dataset runs/permissive -o out/evaluation
 
 wheel: $(INSTALLED)
 	$(PIP) wheel --no-deps --wheel-dir dist .

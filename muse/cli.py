@@ -34,6 +34,7 @@ from muse.errors import InputError, MuseError
 if TYPE_CHECKING:
     from muse.attributes.mapping import EmotionMapper
     from muse.composer import Composition
+    from muse.selector import Selector
 
 __all__ = ["app", "main"]
 
@@ -340,17 +341,32 @@ class _Outputs:
 @app.command()
 def analyze(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="MIDI files.")],
+    plot: Annotated[
+        str | None,
+        typer.Option(
+            metavar="F.png",
+            help="Draw what speaks for and against the emotion (PNG or SVG); {file} stands for the file's name.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell emotion, key, tempo, length and attributes of MIDI files."""
-    from muse.attributes.mapping import EmotionMapper
+    """Tell emotion, key, tempo, genre, quality and attributes of MIDI files, and why they sound as they do.
 
-    mapper = EmotionMapper.load()
+    Reasons are contributions to log-odds: of the recognized quadrant against its neighbor in valence, and against its
+    neighbor in arousal. In JSON, score.valence is score.baseline.valence (the middle of the corpus) plus the sum of
+    contribution.valence over explanation[], and arousal likewise. heard, genre and quality are the selector's.
+    """
+    plots = _plots(files, plot)
+
+    from muse.attributes.mapping import EmotionMapper
+    from muse.selector import Selector
+
+    mapper, selector = EmotionMapper.load(), Selector.from_pretrained()
     rows: list[dict[str, Any]] = []
     with _progress("analyzing") as progress:
-        for i, file in enumerate(files):
+        for i, (file, picture) in enumerate(zip(files, plots, strict=True)):
             try:
-                rows.append({"file": file, **_analysis(file, mapper)})
+                rows.append({"file": file, **_analysis(file, mapper, selector, picture)})
             except MuseError as error:
                 rows.append({"file": file, "error": " ".join(str(error).split())})
             if progress:
@@ -366,11 +382,32 @@ def analyze(
         raise typer.Exit(2)
 
 
-def _analysis(file: str, mapper: EmotionMapper) -> dict[str, Any]:
+def _plots(files: Sequence[str], plot: str | None) -> list[Path | None]:
+    """Where to draw each file, checked before anything is analyzed."""
+    if plot is None:
+        return [None] * len(files)
+    from muse.render import PICTURE_SUFFIXES
+
+    paths = [Path(plot.replace("{file}", Path(file).stem)) for file in files]
+    if len(files) > 1 and "{file}" not in plot:
+        raise InputError(f"--plot {plot}: several files need {{file}} in the name, for example plots/{{file}}.png")
+    if twice := sorted({str(path) for path in paths if paths.count(path) > 1}):
+        raise InputError(f"--plot {plot}: several files of one name would be drawn into {', '.join(twice)}")
+    for path in paths:
+        if path.suffix.lower() not in PICTURE_SUFFIXES:
+            raise InputError(f"--plot {path}: the name must end in {' or '.join(PICTURE_SUFFIXES)}")
+        if path.is_dir():
+            raise InputError(f"--plot {path}: is a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return list(paths)
+
+
+def _analysis(file: str, mapper: EmotionMapper, selector: Selector, plot: Path | None = None) -> dict[str, Any]:
     """One row of the JSON of ``analyze``."""
     from muse.attributes import extract
     from muse.harmony import estimate_key
     from muse.score import bar_grid, mean_tempo_bpm, note_array, read_score
+    from muse.selector.events import MIN_NOTES
 
     score = read_score(file)
     notes = note_array(score)
@@ -378,42 +415,67 @@ def _analysis(file: str, mapper: EmotionMapper) -> dict[str, Any]:
         raise InputError(f"{file}: has no notes, so there is nothing to analyze")
     attributes = extract(score)
     key = estimate_key(notes)
+    explanation = mapper.explain(attributes)
+    ratings = selector.rate([score])[0] if len(notes) >= MIN_NOTES else None
+    if plot:
+        from muse.render import signed_bars
+
+        signed_bars(*explanation.bars(), plot, title=Path(file).name)
     return {
         "emotion": mapper.describe(attributes),
+        # The selector's own opinion, from the notes themselves; null where there are too few of them.
+        "heard": {**ratings.emotion.to_dict(), "quadrant": ratings.emotion.quadrant} if ratings else None,
         "attributes": attributes.to_dict(),
         "key": None if key is None else str(key),
         "tempo": round(mean_tempo_bpm(score), 2),
+        "genre": dict(ratings.genres) if ratings else None,
+        "quality": ratings.quality if ratings else None,
+        **explanation.to_json(),
         "bars": bar_grid(score).n_bars,
         "duration_s": round(float((notes["onset_sec"] + notes["duration_sec"]).max()), 3),
         "n_notes": len(notes),
     }
 
 
-def _print_analysis(rows: Sequence[Mapping[str, Any]]) -> None:
+def _print_analysis(rows: Sequence[Mapping[str, Any]], n_reasons: int = 6) -> None:
+    """For each file that could be read the sentence, the facts, and the weightiest attributes."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False)
-    for heading in ("file", "emotion", "valence", "arousal", "key", "tempo", "bars", "length", "notes"):
-        table.add_column(heading, justify="left" if heading in ("file", "emotion", "key") else "right")
-    for row in rows:
-        if "error" in row:
-            table.add_row(row["file"], "error")
-            continue
-        emotion, minutes = row["emotion"], divmod(round(row["duration_s"]), 60)
-        quadrant = emotion["quadrant"]
-        table.add_row(
-            row["file"],
-            f"{quadrant} ({emotion['probabilities'][quadrant]:.0%})",
-            f"{emotion['valence']:+.2f}",
-            f"{emotion['arousal']:+.2f}",
-            row["key"] or "-",
-            f"{row['tempo']:.0f}",
-            str(row["bars"]),
-            f"{minutes[0]}:{minutes[1]:02d}",
-            str(row["n_notes"]),
-        )
-    Console().print(table)
+    console = Console(highlight=False, markup=False, emoji=False)
+    for row in (row for row in rows if "error" not in row):
+        minutes, seconds = divmod(round(row["duration_s"]), 60)
+        facts = [row["key"] or "no key", f"{row['tempo']:.0f} bpm", f"{row['bars']} bars", f"{minutes}:{seconds:02d}"]
+        console.print(row["file"], soft_wrap=True)
+        console.print(row["summary"])
+        console.print(f"{', '.join(facts)}, {row['n_notes']} notes")
+        if heard := row["heard"]:
+            genres = sorted(row["genre"].items(), key=lambda item: -item[1])[:2]
+            console.print(
+                f"quality {row['quality']:.2f}, genre {', '.join(f'{name} {p:.2f}' for name, p in genres)}; selector "
+                f"hears {heard['quadrant']} (valence {heard['valence']:+.2f}, arousal {heard['arousal']:+.2f})"
+            )
+        table = Table(box=None, pad_edge=False)
+        for heading in ("attribute", "value", "typical", "percentile", "valence", "arousal"):
+            table.add_column(heading, justify="left" if heading == "attribute" else "right")
+        for reason in row["explanation"][:n_reasons]:
+            told = (reason["value"], reason["corpus_median"])
+            table.add_row(
+                f"{reason['attribute']} ({reason['unit']})",
+                *("-" if value is None else f"{value:.3g}" for value in told),
+                "-" if reason["percentile"] is None else f"{100 * reason['percentile']:.0f}",
+                *(f"{reason['contribution'][axis]:+.2f}" for axis in ("valence", "arousal")),
+            )
+        score = row["score"]
+        rest = row["explanation"][n_reasons:]
+        for name, parts in (
+            ("all others", [sum(reason["contribution"][axis] for reason in rest) for axis in ("valence", "arousal")]),
+            ("middle of the corpus", [score["baseline"][axis] for axis in ("valence", "arousal")]),
+            ("all together", [score[axis] for axis in ("valence", "arousal")]),
+        ):
+            table.add_row(name, "", "", "", *(f"{part:+.2f}" for part in parts))
+        console.print(table)
+        console.print()
 
 
 # -------------------------------------------------------------------------------------------------------------- corpus
@@ -558,7 +620,8 @@ def train_selector(
         str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint; an old run is resumed.")
     ],
     samples: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Samples that `muse train samples` made, to learn quality.")
+        list[str] | None,
+        typer.Option(metavar="DIR", help="Samples by `muse train samples`; repeatable, early stages of training last."),
     ] = None,
     init: Annotated[str | None, typer.Option(metavar="NAME|DIR", help="Checkpoint to begin from.")] = None,
     steps: Annotated[int | None, typer.Option(metavar="N", help="Optimizer steps.")] = None,
@@ -571,13 +634,18 @@ def train_selector(
     as_json: JsonOption = False,
 ) -> None:
     """Train the selector: masked events first, then quality, emotion and genre from those weights."""
+    from muse.evaluate.ratings import calibrate
     from muse.evaluate.samples import read_samples
     from muse.selector.train import Settings, train
 
     options = _config(config, Settings) | _given(init=init, max_steps=steps, max_minutes=minutes, seed=seed)
-    pairs = [(sample.rank, sample.ids) for sample in read_samples(samples)] if samples else []
+    drawn = [(stage, sample) for stage, folder in enumerate(samples or []) for sample in read_samples(folder)]
+    pairs = [((stage, sample.rank), sample.ids) for stage, sample in drawn if sample.row % 10]
+    kept = [sample for _, sample in drawn if sample.row % 10 == 0]
     with contextlib.redirect_stdout(sys.stderr):  # Lightning's bar and tables
         document = train(corpus, output, samples=pairs, resume=resume, progress=sys.stderr.isatty(), **options)
+    if "masked" not in options.get("tasks", ()):
+        calibrate(output, corpus, kept)
     _print_document(document, as_json)
 
 
@@ -608,23 +676,39 @@ def evaluate(
     corpora: Annotated[
         str, typer.Option(metavar="DIR", help="Folder with emopia-nc and vgmidi-unclear, which teach the judges.")
     ],
+    dataset: Annotated[
+        str, typer.Option(metavar="DIR", help="Dataset that the generator learnt from: copies, baseline, reference.")
+    ],
+    folder: Annotated[
+        str | None, typer.Argument(metavar="[DIR]", help="MIDI files to evaluate; Q1..Q4 in a name is what was asked.")
+    ] = None,
     composer: Annotated[
-        bool, typer.Option("--composer", help="Judge pieces that are composed now; the default.")
-    ] = True,
+        bool, typer.Option("--composer", help="Evaluate pieces that are composed now; the default without DIR.")
+    ] = False,
     checkpoint: CheckpointOption = None,
     pieces: Annotated[int | None, typer.Option(metavar="N", help="Pieces per quadrant.")] = None,
     grid: Annotated[int | None, typer.Option(metavar="N", help="Points on each axis of the plane; 0 for none.")] = None,
     checked: Annotated[int | None, typer.Option(metavar="N", help="Further pieces that are checked for form.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Judge how well the composer follows the emotion asked for, and write the report."""
-    from muse.composer import Composer
-    from muse.evaluate import emotion_control_report
+    """Evaluate the composer, or a folder of MIDI files, beside people and beside simpler systems."""
+    if folder is not None and composer:
+        raise InputError("give a folder or --composer, not both")
+    from muse.evaluate import evaluate_composer, evaluate_folder
 
-    options = _given(n_pieces=pieces, n_grid=grid, n_checked=checked)
-    subject = Composer.from_pretrained(**_given(name_or_path=checkpoint))
     with _progress("evaluating") as progress:
-        report = emotion_control_report(subject, corpora, output, progress=progress, **options)
+        if folder is not None:
+            from muse.selector import Selector
+
+            report = evaluate_folder(
+                folder, corpora, dataset, output, selector=Selector.from_pretrained(), progress=progress
+            )
+        else:
+            from muse.composer import Composer
+
+            subject = Composer.from_pretrained(**_given(name_or_path=checkpoint))
+            options = _given(n_pieces=pieces, n_grid=grid, n_checked=checked)
+            report = evaluate_composer(subject, corpora, dataset, output, progress=progress, **options)
     _print_document(report, as_json)
 
 

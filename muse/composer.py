@@ -34,6 +34,7 @@ import numpy as np
 import symusic
 
 import muse
+from muse.attributes.explain import Explanation
 from muse.attributes.extract import extract
 from muse.attributes.mapping import AttributeTarget, EmotionMapper
 from muse.checkpoint import DEFAULT_CHECKPOINT, find, load_json
@@ -123,6 +124,8 @@ class Composition:
     timing: Mapping[str, float]
     versions: Mapping[str, str]
     ranking: Ranking = Ranking()
+    explanation: Explanation | None = None
+    """Why the best candidate sounds as it does, by its measured attributes."""
 
     @property
     def best(self) -> Candidate:
@@ -170,6 +173,8 @@ class Composition:
                 + ", ".join(f"Q{i + 1} {p:.2f}" for i, p in enumerate(heard.quadrants))
                 + f"), {heard.genre}"
             )
+        if self.explanation:
+            lines.append(self.explanation.sentence())
         if self.target.names:
             lines.append(f"{'attribute':<40}{'asked':>10}{'measured':>10}")
             lines += [f"{name:<40}{asked:>10.3g}{got:>10.3g}" for name, asked, got, _ in self.asked_and_measured()]
@@ -187,6 +192,7 @@ class Composition:
             "scores": _scores(best),
             "ratings": best.ratings.to_json() if best.ratings else None,
             "candidates": [{**_scores(c), "n_notes": c.n_notes} for c in self.candidates],
+            **(self.explanation.to_json() if self.explanation else {}),
             "n_notes": best.n_notes,
             "bars": self.intent.bars,
             "duration_s": round(end, 3),
@@ -349,7 +355,10 @@ class Composer:
             "tokens": n_tokens,
             "tokens_per_s": round(n_tokens / max(generated - started, 1e-9), 1),
         }
-        return Composition(tuple(candidates), intent, plan.song, plan, seed, sampling, timing, self.versions, ranking)
+        return Composition(
+            tuple(candidates), intent, plan.song, plan, seed, sampling, timing, self.versions, ranking,
+            self.mapper.explain(candidates[0].measured),
+        )  # fmt: skip
 
     # ------------------------------------------------------------------ steps
 

@@ -1,4 +1,4 @@
-"""Music made visible: a piano roll as a picture, and MusicXML for notation programs.
+"""Music made visible: a piano roll and signed bars as pictures, and MusicXML for notation programs.
 
 Conventions
 -----------
@@ -11,17 +11,18 @@ velocity
 instrument
     One color each, in the order of first use; drums are gray.
 picture
-    PNG or SVG, the same bytes for the same score.
+    PNG or SVG, the same bytes for the same score or the same numbers.
 
 matplotlib and music21 are loaded by the functions that need them, and matplotlib's global state is left alone.
 
-Contents: :func:`piano_roll`, :func:`write_musicxml`.
+Contents: :func:`piano_roll`, :func:`signed_bars`, :func:`write_musicxml`.
 """
 
 from __future__ import annotations
 
 import io
 import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ from muse.score import DRUMS, Score, bar_grid, mean_tempo_bpm, note_array, write
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["PICTURE_SUFFIXES", "SHEET_SUFFIXES", "piano_roll", "write_musicxml"]
+__all__ = ["PICTURE_SUFFIXES", "SHEET_SUFFIXES", "piano_roll", "signed_bars", "write_musicxml"]
 
 PICTURE_SUFFIXES = (".png", ".svg")
 SHEET_SUFFIXES = (".musicxml", ".xml")
@@ -71,20 +72,89 @@ def piano_roll(score: Score, path: str | Path | None = None, *, title: str | Non
     InputError
         Another format is asked for, or the file cannot be written.
     """
+    return _picture(lambda: _draw(score, title), path, format)
+
+
+def signed_bars(
+    labels: Sequence[str],
+    columns: Mapping[str, Sequence[float]],
+    path: str | Path | None = None,
+    *,
+    title: str | None = None,
+    format: str = "png",
+) -> bytes:
+    """Draw signed numbers as bars to the left and right of zero, one row a label, one column of bars a heading.
+
+    Parameters
+    ----------
+    labels
+        Of the rows, the first on top.
+    columns
+        Heading -> number of each row. All columns share one scale.
+    path, format
+        As :func:`piano_roll` takes them.
+    title
+        Heading of the whole.
+
+    Returns
+    -------
+    bytes
+        The picture; the same numbers give the same bytes.
+
+    Raises
+    ------
+    InputError
+        Another format is asked for, or the file cannot be written.
+    """
+    return _picture(lambda: _draw_bars(labels, columns, title), path, format)
+
+
+def _picture(draw: Callable[[], Figure], path: str | Path | None, format: str) -> bytes:
+    """A figure as PNG or SVG, by the ending of the path where there is one; written if there is."""
     suffix = Path(path).suffix.lower() if path is not None else f".{format}"
     if suffix not in PICTURE_SUFFIXES:
         raise InputError(f"{path or format}: a picture is {' or '.join(PICTURE_SUFFIXES)}, not {suffix!r}")
     from matplotlib import rc_context
 
     buffer = io.BytesIO()
-    # A fixed salt and no date make the bytes a function of the score alone; text stays text in SVG.
+    # A fixed salt and no date make the bytes a function of what is drawn alone; text stays text in SVG.
     with rc_context({"svg.hashsalt": "muse", "svg.fonttype": "none"}):
         metadata = {"Date": None} if suffix == ".svg" else {"Software": None}
-        _draw(score, title).savefig(buffer, format=suffix[1:], dpi=_DPI, metadata=metadata)
+        draw().savefig(buffer, format=suffix[1:], dpi=_DPI, metadata=metadata)
     data = buffer.getvalue()
     if path is not None:
         write_bytes(Path(path), data)
     return data
+
+
+def _draw_bars(labels: Sequence[str], columns: Mapping[str, Sequence[float]], title: str | None) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.0 + 3.0 * len(columns), 1.4 + 0.28 * len(labels)), layout="constrained")
+    places = np.arange(len(labels))
+    reach = 1.3 * max((abs(value) for values in columns.values() for value in values), default=1.0) or 1.0
+    for i, (heading, values) in enumerate(columns.items()):
+        axes = figure.add_subplot(1, len(columns), i + 1)
+        colors = [_COLORS[0] if value >= 0 else _COLORS[1] for value in values]
+        axes.barh(places, values, color=colors, height=0.7)
+        for place, value in zip(places, values, strict=True):
+            axes.annotate(
+                f"{value:+.2f}", (value, place), (3 if value >= 0 else -3, 0), textcoords="offset points",
+                ha="left" if value >= 0 else "right", va="center", fontsize="x-small", parse_math=False,
+            )  # fmt: skip
+        axes.axvline(0, color="#444444", linewidth=0.8)
+        axes.set_xlim(-reach, reach)
+        axes.set_ylim(max(len(labels), 1) - 0.5, -0.5)
+        axes.set_yticks(places, labels if i == 0 else [""] * len(labels), fontsize="small", parse_math=False)
+        axes.set_title(heading, fontsize="small", parse_math=False)
+        axes.tick_params(axis="y", length=0)
+        axes.tick_params(axis="x", labelsize="small")
+        axes.grid(axis="x", color="#e0e0e0", linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+    if title:
+        figure.suptitle(title, fontsize="medium", parse_math=False)
+    return figure
 
 
 def _draw(score: Score, title: str | None) -> Figure:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
+import re
 import signal
 import subprocess
 import sys
@@ -13,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import muse
 from muse import cli
-from muse.score import bar_grid, note_array, read_score
+from muse.score import NOTE_DTYPE, bar_grid, from_notes, note_array, read_score, write_score
 
 ROOT = Path(__file__).parents[1]
 
@@ -270,12 +273,92 @@ def test_analyze_goes_on_past_a_broken_file(run: Callable[..., Result], song_pat
     assert len(song["attributes"]) >= 150
 
 
+def test_analyze_says_why(run: Callable[..., Result], song_path: Path) -> None:
+    (song,) = run("analyze", song_path, "--json").json
+    score = song["score"]
+    for axis in ("valence", "arousal"):
+        total = sum(row["contribution"][axis] for row in song["explanation"])
+        assert score["baseline"][axis] + total == pytest.approx(score[axis], abs=1e-5)
+        high, low = score["between"][axis]
+        odds = song["emotion"]["probabilities"][high] / song["emotion"]["probabilities"][low]
+        assert math.log(odds) == pytest.approx(score[axis], abs=0.05)  # probabilities have four digits
+    tempo = next(row for row in song["explanation"] if row["attribute"] == "Mean Tempo")
+    assert tempo["value"] == pytest.approx(96)
+    assert tempo["unit"] == "bpm"
+    assert 0.5 < tempo["percentile"] < 0.9
+    assert song["summary"].startswith("Sounds ")
+    assert f"(valence {song['emotion']['valence']:+.2f}, " in song["summary"]
+
+
+def test_analyze_gives_genre_and_quality_where_there_is_music_enough(
+    run: Callable[..., Result], song_path: Path, tmp_path: Path
+) -> None:
+    short = tmp_path / "short.mid"
+    notes = np.array([(beat, 1, beat / 2, 0.5, 60 + beat, 70, 0, 0) for beat in range(3)], dtype=NOTE_DTYPE)
+    write_score(from_notes(notes), short)
+    result = run("analyze", song_path, short, "--json")
+    assert result.code == 0, result.err
+    song, three_notes = result.json
+    assert sum(song["genre"].values()) == pytest.approx(1)
+    assert 0 <= song["quality"] <= 1
+    assert set(song["heard"]) == {"valence", "arousal", "quadrant"}
+    assert three_notes["genre"] is three_notes["quality"] is three_notes["heard"] is None
+    assert three_notes["explanation"]
+    assert run("analyze", short).code == 0
+
+
+def test_analyze_draws_each_file(run: Callable[..., Result], song_path: Path, tmp_path: Path) -> None:
+    broken, other = tmp_path / "broken.mid", tmp_path / "other.mid"
+    broken.write_bytes(b"MThd")
+    other.write_bytes(song_path.read_bytes())
+    result = run("analyze", song_path, broken, other, "--plot", tmp_path / "new" / "{file}.svg", "--json")
+    assert result.code == 2
+    assert [set(row) >= {"explanation"} for row in result.json] == [True, False, True]
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["other.svg", "song.svg"]
+    drawn = (tmp_path / "new" / "song.svg").read_text(encoding="utf-8")
+    assert "song.mid" in drawn
+    assert result.json[0]["explanation"][0]["attribute"] in drawn
+    assert run("analyze", song_path, "--plot", tmp_path / "one.png").code == 0
+    assert (tmp_path / "one.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize(
+    ("files", "plot", "words"),
+    [
+        (["a.mid", "b.mid"], "x.png", ["{file}", "--plot"]),
+        (["a.mid"], "x.pdf", [".png", "x.pdf"]),
+        (["a.mid", "b/a.mid"], "{file}.png", ["a.png", "one name"]),
+        (["a.mid"], "folder.png", ["folder.png", "is a folder"]),
+    ],
+)
+def test_analyze_refuses_a_wrong_plot(
+    run: Callable[..., Result],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    files: list[str],
+    plot: str,
+    words: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.png").mkdir()
+    assert_refused(run("analyze", *files, "--plot", plot), *words)
+
+
 def test_analyze_for_people(run: Callable[..., Result], song_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     result = run("analyze", song_path)
     assert result.code == 0, result.err
-    assert "Am" in result.out
-    assert "0:20" in result.out
+    assert str(song_path) in result.out
+    assert "Am, 96 bpm, 8 bars, 0:20" in result.out
+    assert "mostly because it" in result.out
+    assert "quality 0." in result.out
+    document = run("analyze", song_path, "--json").json[0]
+    rows = [line for line in result.out.splitlines() if re.search(r"[+-]\d+\.\d\d +[+-]\d+\.\d\d$", line)]
+    assert [line.partition(" (")[0] for line in rows[:6]] == [row["attribute"] for row in document["explanation"][:6]]
+    numbers = [[float(number) for number in line.split()[-2:]] for line in rows]
+    *parts, total = numbers
+    assert np.sum(parts, axis=0) == pytest.approx(total, abs=0.06)  # each is rounded to 0.01
+    assert total == pytest.approx([document["score"]["valence"], document["score"]["arousal"]], abs=0.006)
 
 
 # ------------------------------------------------------------------------------------------------------ corpus and rest

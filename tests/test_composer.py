@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import muse
-from muse.composer import Composer, Composition, Sampling
+from muse.composer import DEFAULT_RANKING, Composer, Composition, Ranking, Sampling, _quadrants_asked
+from muse.emotion import EmotionPath
 from muse.errors import InputError
 from muse.intent import Intent
 from muse.score import bar_grid, mean_tempo_bpm, note_array, read_score, read_text
@@ -67,11 +68,52 @@ def test_the_same_seed_gives_the_same_file(composer: Composer, sad: Composition,
     assert a == b != c
 
 
-def test_candidates_are_ranked_by_adherence(sad: Composition) -> None:
-    values = [candidate.adherence for candidate in sad.candidates]
+def test_candidates_are_ranked_by_merit(sad: Composition) -> None:
+    values = [candidate.merit for candidate in sad.candidates]
     assert values == sorted(values, reverse=True)
     assert len(set(values)) == 3 and 0 < values[-1] < values[0] <= 1
     assert sad.best is sad.candidates[0]
+
+
+@pytest.mark.parametrize("term", ["adherence", "quality", "emotion", "genre"])
+def test_each_term_can_decide_alone(composer: Composer, term: str) -> None:
+    alone = Ranking(**{name: float(name == term) for name in vars(DEFAULT_RANKING)})
+    piece = composer.compose(Intent(emotion="sad", genre="pop", bars=4), n_candidates=3, seed=5, ranking=alone)
+    rated = [(candidate, candidate.ratings) for candidate in piece.candidates]
+    values = {
+        "adherence": [candidate.adherence for candidate, _ in rated],
+        "quality": [rating.quality for _, rating in rated if rating],
+        "emotion": [rating.quadrants[2] for _, rating in rated if rating],
+        "genre": [rating.genres["pop"] for _, rating in rated if rating],
+    }[term]
+    assert values == sorted(values, reverse=True) and len(values) == 3
+    assert [candidate.merit for candidate in piece.candidates] == pytest.approx(values)
+
+
+def test_what_was_not_asked_for_does_not_count(composer: Composer) -> None:
+    piece = composer.compose(Intent(bars=4), n_candidates=2, seed=5, ranking=Ranking(0, 0, 1, 1))
+    assert [candidate.merit for candidate in piece.candidates] == [c.adherence for c in piece.candidates]
+
+
+def test_without_a_selector_adherence_decides() -> None:
+    piece = Composer.from_pretrained(selector=None).compose(Intent(emotion="sad", bars=4), n_candidates=3, seed=5)
+    assert piece.best.ratings is None
+    assert [candidate.merit for candidate in piece.candidates] == [c.adherence for c in piece.candidates]
+
+
+def test_an_emotion_near_an_axis_belongs_to_both_sides() -> None:
+    asked = {v: _quadrants_asked(EmotionPath.parse((v, 0.9)), 4) for v in (-0.5, -0.1, 0.0, 0.1)}
+    assert asked[-0.5].tolist() == [0, 1, 0, 0]
+    assert asked[0.0].tolist() == [0.5, 0.5, 0, 0]
+    assert asked[-0.1] == pytest.approx(asked[0.1][[1, 0, 3, 2]])
+    arc = _quadrants_asked(EmotionPath.parse("Q3>Q1"), 16)
+    assert arc.sum() == pytest.approx(1) and min(arc[0], arc[2]) > 0.2
+
+
+@pytest.mark.parametrize("weights", [(-1.0, 1, 1, 1), (0, 0, 0, 0), (float("nan"), 1, 1, 1)])
+def test_senseless_weights_are_refused(weights: tuple[float, float, float, float]) -> None:
+    with pytest.raises(InputError, match="ranking weights are 0 or more and not all 0"):
+        Ranking(*weights)
 
 
 def test_the_file_tells_where_it_came_from(sad: Composition, composer: Composer, tmp_path: Path) -> None:
@@ -82,6 +124,7 @@ def test_the_file_tells_where_it_came_from(sad: Composition, composer: Composer,
         seed=origin["seed"],
         n_candidates=origin["candidates"],
         sampling=Sampling(**origin["sampling"]),
+        ranking=Ranking(**origin["ranking"]),
     )
     again.save(tmp_path / "again.mid")
     assert (tmp_path / "again.mid").read_bytes() == (tmp_path / "sad.mid").read_bytes()
@@ -125,12 +168,17 @@ def test_pieces_longer_than_the_context_are_written(composer: Composer) -> None:
 def test_report_json_and_notebook_view(sad: Composition) -> None:
     document = sad.to_json()
     json.dumps(document, allow_nan=False)
-    wanted = "seed intent target measured adherence scores candidates n_notes bars duration_s timing versions"
+    wanted = "seed intent target measured adherence ratings scores candidates n_notes bars duration_s timing versions"
     assert set(wanted.split()) <= set(document)
     assert set("load_s generate_s total_s tokens tokens_per_s".split()) <= set(document["timing"])
     assert document["n_notes"] == sad.best.n_notes and document["bars"] == 8
     assert set(document["measured"]) == set(SONG_CONTROLS)
-    assert "Mode Clarity" in sad.report() and "seed 5" in sad.report()
+    assert set(document["scores"]) == {"merit", "adherence", "quality", "log_likelihood"}
+    assert "Mode Clarity" in sad.report() and "seed 5" in sad.report() and "quality 0." in sad.report()
+    assert sad.explanation is not None and sad.explanation.sentence() in sad.report()
+    for axis in ("valence", "arousal"):
+        total = sum(row["contribution"][axis] for row in document["explanation"])
+        assert document["score"]["baseline"][axis] + total == pytest.approx(document["score"][axis], abs=1e-5)
     page = sad._repr_html_()
     assert "<svg" in page and "Mode Clarity" in page
 

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 from muse.attributes.catalogue import SECTION_CONTROLS, SONG_CONTROLS
+from muse.attributes.explain import WORDS, Explanation, shares
+from muse.attributes.extract import Attributes, extract
 from muse.attributes.mapping import LEVERS, AttributeTarget, EmotionMapper, NotFittedError
 from muse.emotion import QUADRANTS, Emotion
 from muse.errors import InputError
-from muse.score import NOTE_DTYPE, from_notes, write_score
+from muse.score import NOTE_DTYPE, Score, from_notes, note_array, write_score
 from muse.tokens.controls import Controls
 
 POINTS = {quadrant: Emotion.parse(quadrant) for quadrant in QUADRANTS}
@@ -315,6 +317,198 @@ def test_controls_of_the_table_are_those_of_the_generator(shipped: EmotionMapper
     assert tuple(shipped.attribute_names or ()) == CONTROLS == SONG_CONTROLS
 
 
+# -------------------------------------------------------------------------------------------------------- explanations
+
+
+def _random_attributes(mapper: EmotionMapper, rng: np.random.Generator, n_windows: int, holes: float) -> Attributes:
+    """Values anywhere in the corpus or the first domain and a little beyond; a share of them undefined."""
+    quantiles = mapper.quantiles_ if rng.random() < 0.5 else mapper.domain_quantiles_
+    low, high = quantiles[:, 0], quantiles[:, -1]
+    values = low + (high - low) * rng.uniform(-0.1, 1.1, (n_windows, len(low)))
+    values[rng.random(values.shape) < holes] = np.nan
+    return Attributes(values.astype(np.float32), tuple(mapper.attribute_names or ()), np.arange(n_windows))
+
+
+def _piece(mapper: EmotionMapper, **levels: float) -> dict[str, float]:
+    """Values of a piece that is the corpus' median in everything but what is given as a level from -2 to 2."""
+    at = dict.fromkeys(mapper.attribute_names or (), 0.0) | {n.replace("_", " "): z for n, z in levels.items()}
+    grid = np.round(np.arange(-2.4, 2.401, 0.15), 2)
+    return {n: float(np.interp(at[n], grid, q)) for n, q in zip(at, mapper.quantiles_, strict=True)}
+
+
+def _assert_sums(explanation: Explanation) -> None:
+    document = json.loads(json.dumps(explanation.to_json(), allow_nan=False))
+    for axis in ("valence", "arousal"):
+        total = sum(row["contribution"][axis] for row in document["explanation"])
+        score = document["score"]
+        assert score["baseline"][axis] + total == pytest.approx(score[axis], abs=1e-9)
+
+
+@pytest.mark.parametrize("n_windows", [1, 5])
+@pytest.mark.parametrize("holes", [0.0, 0.3, 0.9, 1.0])
+def test_contributions_add_up_to_the_score(
+    shipped: EmotionMapper, rng: np.random.Generator, n_windows: int, holes: float
+) -> None:
+    for _ in range(10):
+        attributes = _random_attributes(shipped, rng, n_windows, holes)
+        explanation = shipped.explain(attributes)
+        _assert_sums(explanation)
+        assert {row.attribute for row in explanation.contributions} == set(shipped.attribute_names or ())
+        undefined = {name for name in attributes if np.isnan(attributes[name]).all()}
+        for row in explanation.contributions:
+            if row.attribute in undefined:
+                assert row.by_axis == (0, 0)
+                assert row.to_json()["value"] is row.to_json()["percentile"] is None
+        if n_windows > 1:
+            parts = [shipped.explain(attributes, window) for window in range(n_windows)]
+            if all(part.between == explanation.between for part in parts):
+                assert np.allclose(np.mean([part.score for part in parts], axis=0), explanation.score)
+
+
+def test_the_score_is_of_the_emotion_that_is_reported(shipped: EmotionMapper, rng: np.random.Generator) -> None:
+    """Log-odds of the recognized quadrant and its neighbors; the sign is the side of the axis."""
+    seen = set()
+    for _ in range(40):
+        attributes = _random_attributes(shipped, rng, 1, 0.1)
+        explanation, told = shipped.explain(attributes), shipped.describe(attributes)
+        assert explanation.quadrant == told["quadrant"]
+        assert explanation.emotion.valence == pytest.approx(told["valence"], abs=1e-4)
+        for (high, low), score in zip(explanation.between, explanation.score, strict=True):
+            odds = explanation.probabilities[high] / explanation.probabilities[low]
+            assert score == pytest.approx(np.log(odds), abs=1e-6)
+            assert told["quadrant"] == (high if score > 0 else low)
+            assert POINTS[high].valence > POINTS[low].valence + 1 or POINTS[high].arousal > POINTS[low].arousal + 1
+        seen.add(explanation.quadrant)
+    assert len(seen) >= 3
+
+
+def test_the_middle_of_the_corpus_is_the_baseline(shipped: EmotionMapper) -> None:
+    explanation = shipped.explain(_piece(shipped))
+    assert explanation.score == pytest.approx(explanation.baseline, abs=0.2)
+    assert max(abs(part) for row in explanation.contributions for part in row.by_axis) < 0.1
+    assert all(row.percentile == pytest.approx(0.5, abs=0.05) for row in explanation.contributions)
+    assert "no attribute speaks clearly for it" in explanation.sentence()
+
+
+def test_a_fast_loud_major_piece_is_explained_by_tempo_loudness_and_mode(shipped: EmotionMapper) -> None:
+    piece = _piece(shipped, Mean_Tempo=1.6, Mean_Dynamics=1.6, Mode_Clarity=1.6)
+    explanation = shipped.explain(piece)
+    assert explanation.quadrant == "Q1"
+    assert {row.attribute for row in explanation.contributions[:3]} == {"Mean Tempo", "Mean Dynamics", "Mode Clarity"}
+    rows = {row.attribute: row for row in explanation.contributions}
+    assert rows["Mode Clarity"].valence > 1
+    assert rows["Mean Tempo"].arousal > 0.5
+    assert rows["Mean Tempo"].value == piece["Mean Tempo"]
+    assert rows["Mean Tempo"].unit == "bpm"
+    assert rows["Mean Tempo"].percentile == pytest.approx(0.945, abs=0.02)
+    assert rows["Mean Tempo"].corpus_median == pytest.approx(82, abs=1)
+    sentence = explanation.sentence()
+    assert sentence.startswith("Sounds happy (valence +0.")
+    assert "happy rather than angry mostly because it is in major" in sentence
+    assert f"velocity {piece['Mean Dynamics']:.0f}, more so than 9" in sentence
+
+
+def test_a_sad_piece_is_explained_by_what_is_sad_and_not_by_what_is_not(shipped: EmotionMapper) -> None:
+    piece = _piece(shipped, Note_Density=-1.5, Mean_Dynamics=-1.5, Mode_Clarity=-1.5, Range=1.5)
+    sentence = shipped.explain(piece).sentence()
+    for_it, against_it = sentence.split("Against it speaks that")
+    assert "sad rather than calm mostly because it is in minor" in for_it
+    assert "sad rather than angry mostly because it is quiet" in for_it
+    assert "sparse" in for_it
+    assert "wide range" in against_it
+
+
+def test_nothing_typical_is_named(shipped: EmotionMapper, rng: np.random.Generator) -> None:
+    """Decorrelated, an attribute near the middle may weigh; but to call it low or high would be wrong."""
+    names = [name for name in shipped.attribute_names or () if name != "Range"]
+    for _ in range(30):
+        typical = dict(zip(names, rng.uniform(-0.2, 0.2, len(names)), strict=True))
+        wide = shipped.explain(_piece(shipped, **typical, Range=1.6))
+        named = [phrase for words in WORDS.values() for phrase in words[1:3] if phrase[3:] in wide.sentence()]
+        assert set(named) <= {"has a wide range"}
+        assert max(abs(part) for row in wide.contributions if row.attribute != "Range" for part in row.by_axis) > 0.1
+
+
+def test_every_attribute_of_the_mapping_has_its_words(shipped: EmotionMapper) -> None:
+    assert tuple(WORDS) == shipped.attribute_names
+    phrases = [phrase for wording in WORDS.values() for phrase in (wording.low, wording.high)]
+    assert len(set(phrases)) == len(phrases)
+    for wording in WORDS.values():
+        assert wording.value.format(12.5) != "12.5"  # a number without its unit says nothing
+
+
+def test_performances_are_compared_with_performances(shipped: EmotionMapper) -> None:
+    names, middle = shipped.attribute_names or (), shipped.domain_quantiles_.shape[1] // 2
+    performance = dict(zip(names, shipped.domain_quantiles_[:, middle].tolist(), strict=True)) | {"Mean Tempo": 120.0}
+    rows = {row.attribute: row for row in shipped.explain(performance).contributions}
+    assert rows["Mean Dynamics"].compared_with == "performances"
+    assert rows["Mean Dynamics"].percentile == pytest.approx(0.5, abs=0.01)
+    assert rows["Mode Clarity"].compared_with == "corpus"
+    tempo = rows["Mean Tempo"].to_json()
+    assert tempo["value"] == 120  # measured, but a performance without beats is not judged by it
+    assert tempo["percentile"] is tempo["corpus_median"] is None
+    assert tempo["contribution"] == {"valence": 0, "arousal": 0}
+
+
+def test_shares_are_plain_summands_where_nothing_is_correlated(rng: np.random.Generator) -> None:
+    levels, contrast, variance = rng.normal(size=(3, 5)), rng.normal(size=5), rng.uniform(0.5, 2, 5)
+    assert np.allclose(shares(levels, contrast, np.diag(variance)), levels * contrast / variance)
+
+
+def test_shares_keep_the_side_of_correlated_attributes() -> None:
+    """Two attributes that say nearly the same: the plain summand of the weaker one turns against its own nature."""
+    within = np.array([[1.0, 0.9], [0.9, 1.0]])
+    contrast, levels = np.array([1.0, 0.7]), np.array([[1.0, 1.0], [1.0, np.nan]])
+    plain = levels[0] * np.linalg.solve(within, contrast)
+    shared = shares(levels, contrast, within)
+    assert plain[1] < 0 < shared[0, 1] < shared[0, 0]
+    assert shared[0].sum() == pytest.approx(plain.sum())
+    assert shared[1] == pytest.approx([plain[0], 0.0])  # alone, there is nothing to share with
+
+
+def test_contributions_of_real_correlations_keep_the_side_of_their_attributes(
+    shipped: EmotionMapper, rng: np.random.Generator
+) -> None:
+    """Of levels as they come together in the corpus, the five weightiest agree with the class difference."""
+    root = np.linalg.cholesky(shipped.corpus_correlation_)
+    grid = np.round(np.arange(-2.4, 2.401, 0.15), 2)
+    agree = []
+    for _ in range(40):
+        levels = root @ rng.standard_normal(shipped.n_features_in_)
+        values = [np.interp(z, grid, q) for z, q in zip(levels, shipped.quantiles_, strict=True)]
+        rows = shipped.explain(dict(zip(shipped.attribute_names or (), values, strict=True))).contributions
+        for axis in (0, 1):
+            top = sorted(rows, key=lambda row: -abs(row.by_axis[axis]))[:5]
+            agree += [row.by_axis[axis] * row.alone[axis] > 0 for row in top]
+    assert np.mean(agree) > 0.95
+
+
+def test_a_chart_shows_all_of_the_score(shipped: EmotionMapper, rng: np.random.Generator) -> None:
+    explanation = shipped.explain(_random_attributes(shipped, rng, 1, 0.5))
+    for n in (3, 12, 99):
+        labels, columns = explanation.bars(n)
+        assert len(columns) == 2
+        for column, score in zip(columns.values(), explanation.score, strict=True):
+            assert len(column) == len(labels)
+            assert sum(column[:-1]) == pytest.approx(column[-1])
+            assert column[-1] == score
+
+
+def test_explaining_needs_all_quadrants_and_any_names_will_do(rng: np.random.Generator) -> None:
+    X, y = _clusters(rng)
+    names = ("dense", "major", "cross", "noise")
+    with pytest.raises(NotFittedError):
+        EmotionMapper().explain({})
+    half = EmotionMapper(attribute_names=names, n_trees=3).fit(X[:200], y[:200])
+    with pytest.raises(InputError, match="only Q1, Q2"):
+        half.explain({"dense": 1.0})
+    whole = EmotionMapper(attribute_names=names, n_trees=3).fit(X, y)
+    explanation = whole.explain({"dense": 14.0, "major": 5.0})
+    _assert_sums(explanation)
+    assert explanation.quadrant == "Q1"
+    assert "because it is high in major (5, more so than 9" in explanation.sentence()
+
+
 # ----------------------------------------------------------------------------------------------------- fitting, whole
 
 
@@ -415,3 +609,19 @@ def test_the_page_quotes_the_report() -> None:
         cells = " | ".join(f"{row[axis]:.3f}" for axis in ("quadrant", "arousal", "valence", "sad_or_calm"))
         assert f"| {name} | {cells} |" in page
     assert report["recognition"]["forest, all 28 controls"]["quadrant"] > 0.676  # EmoGen's forest
+
+
+def test_one_velocity_throughout_says_nothing_of_loudness(song: Score) -> None:
+    """A notation program writes 64 or 100 everywhere; the emotion may not hang on which."""
+    mapper = EmotionMapper.load()
+    found = []
+    for velocity in (40, 110):
+        notes = note_array(song)
+        notes["velocity"] = velocity
+        found.append(mapper.describe(extract(from_notes(notes, tempo_bpm=96))))
+    assert found[0] == found[1]
+    notes = note_array(song)
+    louder = notes.copy()
+    louder["velocity"] = np.minimum(notes["velocity"] + 25, 127)
+    quiet, loud = (mapper.describe(extract(from_notes(n, tempo_bpm=96))) for n in (notes, louder))
+    assert loud["arousal"] > quiet["arousal"]

@@ -12,7 +12,7 @@ import pytest
 from matplotlib.image import imread
 
 from muse.errors import InputError
-from muse.render import piano_roll, write_musicxml
+from muse.render import piano_roll, signed_bars, write_musicxml
 from muse.score import NOTE_DTYPE, Score, from_notes, note_array
 
 
@@ -85,6 +85,42 @@ def test_other_formats_are_refused(song: Score, tmp_path: Path, name: str) -> No
 def test_missing_folder_is_named(song: Score, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere.*cannot be written"):
         piano_roll(song, tmp_path / "nowhere" / "roll.png")
+
+
+BARS = (["tempo: 62 bpm", "50 % of $5", "all"], {"sad < > calm": [-1.25, 0.5, -0.75], "low < > high": [0.0, 2.0, 2.0]})
+
+
+def test_signed_bars_show_every_number_beside_its_label(tmp_path: Path) -> None:
+    path = tmp_path / "bars.svg"
+    data = signed_bars(*BARS, path, title="song.mid")
+    assert path.read_bytes() == data == signed_bars(*BARS, format="svg", title="song.mid")
+    words = svg_text(data)
+    assert {"song.mid", "sad &lt; &gt; calm", "low &lt; &gt; high", *BARS[0]} <= set(words)
+    assert [word for word in words if re.fullmatch(r"[+-]\d\.\d\d", word)] == [
+        "-1.25", "+0.50", "-0.75", "+0.00", "+2.00", "+2.00",
+    ]  # fmt: skip
+    places = [data.decode().index(label) for label in BARS[0]]
+    assert places == sorted(places)
+
+
+def test_bars_have_the_length_and_side_of_their_numbers() -> None:
+    figure = ET.fromstring(signed_bars(["a", "b"], {"x": [-1.0, 0.5]}, format="svg"))
+    boxes = {}
+    for path in figure.iter("{http://www.w3.org/2000/svg}path"):
+        color = re.search(r"fill: (#0072b2|#d55e00)", path.get("style", ""))
+        if color:
+            corners = np.array(re.findall(r"[ML] ([\d.]+) [\d.]+", path.get("d", "")), dtype=float)
+            boxes[color[1]] = (corners.min(), corners.max())
+    (left, zero), (zero_too, right) = boxes["#d55e00"], boxes["#0072b2"]
+    assert zero == pytest.approx(zero_too)
+    assert zero - left == pytest.approx(2 * (right - zero), rel=1e-3)
+
+
+def test_signed_bars_of_nothing_and_in_png(tmp_path: Path) -> None:
+    assert signed_bars([], {"x": []}, tmp_path / "none.png")[:8] == b"\x89PNG\r\n\x1a\n"
+    assert signed_bars(["a"], {"x": [0.0]})[:4] == b"\x89PNG"
+    with pytest.raises(InputError, match=r"is \.png or \.svg"):
+        signed_bars(*BARS, tmp_path / "bars.pdf")
 
 
 def test_musicxml_holds_the_same_music(song: Score, tmp_path: Path) -> None:

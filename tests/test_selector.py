@@ -189,7 +189,7 @@ def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path) -> None:
 
 
 def test_quality_loss_is_about_order_within_groups_alone() -> None:
-    group, rank = torch.tensor([0, 0, 1, -1]), torch.tensor([0, 1, 0, 0])
+    group, rank = torch.tensor([0, 0, 1, -1]), torch.tensor([[0, 0], [1, 0], [0, 0], [0, 0]])
     right = quality_loss(torch.tensor([3.0, -3.0, -9.0, 9.0]), group, rank)
     wrong = quality_loss(torch.tensor([-3.0, 3.0, -9.0, 9.0]), group, rank)
     assert right is not None and wrong is not None
@@ -222,6 +222,15 @@ def test_emotion_loss_passes_over_what_is_not_known() -> None:
 # ------------------------------------------------------------------------------------------------------------- training
 
 
+def test_only_what_is_known_to_be_better_is_learnt() -> None:
+    """Hotter samples of the trained generator and cooler ones of an early stage are in no order."""
+    group = torch.zeros(2, dtype=torch.long)
+    apart = torch.tensor([[1, 2], [2, 0]])
+    assert quality_loss(torch.tensor([1.0, -1.0]), group, apart) is None
+    loss = quality_loss(torch.tensor([1.0, -1.0]), group, torch.tensor([[1, 0], [2, 0]]))
+    assert loss is not None and float(loss) == pytest.approx(np.log1p(np.exp(-2)))
+
+
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     """Clips named as EMOPIA names them: quick and high ones of Q1, slow and low ones of Q3."""
@@ -237,22 +246,24 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 
 @pytest.fixture(scope="module")
-def samples(corpus: Corpus) -> list[tuple[int, np.ndarray]]:
+def samples(corpus: Corpus) -> list[tuple[tuple[int, int], np.ndarray]]:
     ids = corpus.column("tokens", split="train")
-    return [(i % 2, ids[i]) for i in range(4)]  # type: ignore[call-overload]
+    return [((0, i % 2), ids[i]) for i in range(4)]  # type: ignore[call-overload]
 
 
-def test_labels_reach_the_batch(corpus: Corpus, samples: list[tuple[int, np.ndarray]]) -> None:
+def test_labels_reach_the_batch(corpus: Corpus, samples: list[tuple[tuple[int, int], np.ndarray]]) -> None:
     library = Library(corpus, "train")
     assert set(library.quadrant.tolist()) == {0, 1, 2, 3}
     batch = next(iter(Batches(library, samples, Settings(**SMALL, sample_groups=1))))  # type: ignore[arg-type]
     assert len(batch["quadrant"]) == 4 + 2 * (len(library.genre[library.genre >= 0]) > 0) + 3 + 3
-    assert sorted(batch["rank"][batch["group"] == 0].tolist()) == [0, 1, 2]
-    assert (batch["quadrant"][batch["rank"] > 0] == -1).all()  # what is spoilt carries no label
+    assert sorted(batch["rank"][batch["group"] == 0].tolist()) == [[0, 0], [1, 0], [1, 1]]
+    assert (batch["quadrant"][batch["rank"].sum(-1) > 0] == -1).all()  # what is spoilt carries no label
     assert (batch["quadrant"] >= 0).sum() >= 4
 
 
-def test_batches_depend_on_seed_and_step_alone(corpus: Corpus, samples: list[tuple[int, np.ndarray]]) -> None:
+def test_batches_depend_on_seed_and_step_alone(
+    corpus: Corpus, samples: list[tuple[tuple[int, int], np.ndarray]]
+) -> None:
     from itertools import islice
 
     library = Library(corpus, "train")
@@ -266,7 +277,7 @@ def test_batches_depend_on_seed_and_step_alone(corpus: Corpus, samples: list[tup
 
 
 def test_both_stages_learn_and_a_stopped_run_goes_on_exactly(
-    corpus: Corpus, samples: list[tuple[int, np.ndarray]], tmp_path: Path
+    corpus: Corpus, samples: list[tuple[tuple[int, int], np.ndarray]], tmp_path: Path
 ) -> None:
     import lightning
 

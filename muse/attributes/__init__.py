@@ -16,9 +16,15 @@ from muse.attributes.extract import Attributes, extract
 
 if TYPE_CHECKING:
     from muse.attributes._transformer import AttributeExtractor
+    from muse.attributes.explain import Explanation
     from muse.attributes.mapping import AttributeTarget, EmotionMapper
 
-_MODULE_OF = {"AttributeExtractor": "_transformer", "AttributeTarget": "mapping", "EmotionMapper": "mapping"}
+_MODULE_OF = {
+    "AttributeExtractor": "_transformer",
+    "AttributeTarget": "mapping",
+    "EmotionMapper": "mapping",
+    "Explanation": "explain",
+}
 
 __all__ = [
     "ATTRIBUTES",
@@ -29,6 +35,7 @@ __all__ = [
     "AttributeTarget",
     "Attributes",
     "EmotionMapper",
+    "Explanation",
     "attribute",
     "extract",
 ]

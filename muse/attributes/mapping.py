@@ -2,7 +2,8 @@
 
 :class:`EmotionMapper` learns from labelled windows of music how attributes go with emotion. Read forwards
 (:meth:`~EmotionMapper.target`), it says which attributes a piece must have to be heard as sad; backwards
-(:meth:`~EmotionMapper.predict`, :meth:`~EmotionMapper.describe`), which emotion measured attributes carry.
+(:meth:`~EmotionMapper.predict`, :meth:`~EmotionMapper.describe`), which emotion measured attributes carry, and why
+(:meth:`~EmotionMapper.explain`).
 
 Conventions
 -----------
@@ -54,6 +55,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from muse.attributes.explain import Contribution, Explanation, shares
 from muse.emotion import QUADRANTS, Emotion, EmotionLike, EmotionPath, EmotionPathLike
 from muse.errors import InputError, MuseError
 
@@ -81,6 +83,8 @@ SECTION_BARS: Final = 4
 
 LEVEL_GRID: Final[Floats] = np.round(np.arange(-2.4, 2.401, 0.15), 2)
 """Levels at which the quantiles of the corpus are stored."""
+_FLAT_DYNAMICS: Final = 0.5
+"""Standard deviation of velocity below which a file was not played by anybody."""
 REACH_LEVEL: Final = 1.645
 """Targets stay within the 5..95 % range of every attribute."""
 
@@ -475,22 +479,118 @@ class EmotionMapper:
         dict
             ``valence``, ``arousal`` (-1..1), ``quadrant``, ``probabilities`` by quadrant.
         """
+        levels = self._read(attributes, window)[1]
+        probabilities, emotion, quadrant = self._emotion(levels)
+        return {
+            "valence": round(emotion.valence, 4),
+            "arousal": round(emotion.arousal, 4),
+            "quadrant": quadrant,
+            "probabilities": {name: round(p, 4) for name, p in probabilities.items()},
+        }
+
+    def explain(self, attributes: Attributes | Mapping[str, float], window: int | None = None) -> Explanation:
+        """Why measured attributes carry the emotion that :meth:`describe` reports: the evidence of each of them.
+
+        Parameters
+        ----------
+        attributes, window
+            As :meth:`describe` takes them.
+
+        Returns
+        -------
+        Explanation
+            Its scores are log-odds: for valence of the glad against the sad quadrant on that side of arousal where the
+            piece was recognized, for arousal of the excited against the calm one on its side of valence. Each is the
+            baseline plus the contributions of all attributes, up to rounding of floats (1e-9). Levels, their scale for
+            performances and undefined attributes are :meth:`describe`'s.
+
+        Raises
+        ------
+        InputError
+            The mapper was fitted on other labels, or on fewer than all four quadrants.
+
+        Notes
+        -----
+        Of one window, the scores are the logarithms of ratios of the reported probabilities, so their signs are the
+        sides of the recognized quadrant. Over several windows, `describe` averages probabilities, and here their
+        logarithms' ratios are averaged, as only these add up: the scores then explain the typical window, and where
+        windows disagree, a sign may be another than the quadrant's.
+        """
+        X, levels, own_scale = self._read(attributes, window)
+        if len(self.classes_) < len(QUADRANTS):
+            raise InputError(f"only {', '.join(self.classes_)} were fitted; an explanation compares all four quadrants")
+        probabilities, emotion, quadrant = self._emotion(levels)
+        glad, excited = quadrant in ("Q1", "Q4"), quadrant in ("Q1", "Q2")
+        between = (("Q1", "Q2") if excited else ("Q4", "Q3"), ("Q1", "Q4") if glad else ("Q2", "Q3"))
+
+        place = self.classes_.tolist().index
+        middle = self._scores(np.where(np.isnan(levels), np.nan, 0.0)).mean(axis=0)
+        reached = self._scores(levels).mean(axis=0)
+        score, baseline, parts, alone = [], [], [], []
+        level = _mean(levels, np.ones(len(levels)))
+        for high, low in between:
+            contrast = self.centers_[place(high)] - self.centers_[place(low)]
+            score.append(float(reached[place(high)] - reached[place(low)]))
+            baseline.append(float(middle[place(high)] - middle[place(low)]))
+            parts.append(shares(levels, contrast, self.within_).mean(axis=0))
+            alone.append(contrast * level / np.diag(self.within_))
+
+        defined, compared = np.isfinite(X).any(axis=0), np.isfinite(levels).any(axis=0)
+        value = np.where(defined, _mean(X, np.ones(len(X))), np.nan)
+        quantiles = np.where(own_scale[:, None], self.domain_quantiles_, self.quantiles_)
+        median = np.where(compared, quantiles[:, len(LEVEL_GRID) // 2], np.nan)
+        percentile = np.where(compared, _normal_cdf(level), np.nan)
+        order = np.argsort(-np.abs(parts).sum(axis=0), kind="stable")
+        contributions = tuple(
+            Contribution(
+                attribute=self._names[i],
+                value=float(value[i]),
+                unit=self._unit(i),
+                corpus_median=float(median[i]),
+                percentile=float(percentile[i]),
+                compared_with="performances" if own_scale[i] else "corpus",
+                valence=float(parts[0][i]),
+                arousal=float(parts[1][i]),
+                alone=(float(alone[0][i]), float(alone[1][i])),
+            )
+            for i in order
+        )
+        return Explanation(
+            emotion, quadrant, probabilities, between, (score[0], score[1]), (baseline[0], baseline[1]), contributions
+        )
+
+    def _read(
+        self, attributes: Attributes | Mapping[str, float], window: int | None
+    ) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+        """X and levels [n_windows, n_attributes] of measured attributes, and which of them are on the first domain's
+        scale [n_attributes]."""
         self._check_plane()
         X = self._columns(attributes)
         X = X if window is None else X[window : window + 1]
         levels = _to_levels(X, self.quantiles_)
+        own_scale = np.zeros(len(self._names), dtype=bool)
         if self._is_of_first_domain(X):
-            by_rank = [i for i, name in enumerate(self._names) if name in set(self.rank_matched)]
-            levels[:, by_rank] = _to_levels(X, self.domain_quantiles_)[:, by_rank]
-            levels[:, [i for i in by_rank if self._needs_beats(i)]] = np.nan
-        probabilities = _softmax(self._scores(levels)).mean(axis=0)
-        valence, arousal = probabilities @ np.array([_point(label) for label in self.classes_])
-        return {
-            "valence": round(float(valence), 4),
-            "arousal": round(float(arousal), 4),
-            "quadrant": str(self.classes_[probabilities.argmax()]),
-            "probabilities": {str(k): round(float(p), 4) for k, p in zip(self.classes_, probabilities, strict=True)},
-        }
+            own_scale = np.isin(self._names, self.rank_matched)
+            levels[:, own_scale] = _to_levels(X, self.domain_quantiles_)[:, own_scale]
+            levels[:, [i for i in np.flatnonzero(own_scale) if self._needs_beats(int(i))]] = np.nan
+        if "Variation of Dynamics" in self._names:
+            # One velocity throughout is a notation program's default and says nothing of how loud the music is.
+            flat = X[:, self._names.index("Variation of Dynamics")] < _FLAT_DYNAMICS
+            loudness = np.isin(self._names, ("Mean Dynamics", "Variation of Dynamics"))
+            levels[np.ix_(flat, loudness)] = np.nan
+        return X, levels, own_scale
+
+    def _emotion(self, levels: Floats) -> tuple[dict[str, float], Emotion, str]:
+        """Probabilities by class, their mean point, and the most probable class, over all windows."""
+        mean = _softmax(self._scores(levels)).mean(axis=0)
+        valence, arousal = mean @ np.array([_point(label) for label in self.classes_])
+        probabilities = {str(label): float(p) for label, p in zip(self.classes_, mean, strict=True)}
+        return probabilities, Emotion(float(valence), float(arousal)), str(self.classes_[mean.argmax()])
+
+    def _unit(self, i: int) -> str:
+        from muse.attributes.catalogue import COLUMNS, attribute
+
+        return attribute(self._names[i]).unit if self._names[i] in COLUMNS else ""
 
     def _needs_beats(self, i: int) -> bool:
         from muse.attributes.catalogue import COLUMNS, attribute

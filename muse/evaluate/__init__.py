@@ -1,24 +1,55 @@
-"""Evaluation: judges of emotion, metrics, and the report on how well a composer follows what it is asked for.
+"""Evaluation: judges of emotion, metrics, baselines, and the report on a composer or on a folder of music.
 
-``judge.py`` hears emotion in music, ``metrics.py`` turns scores into numbers, ``control.py`` asks a composer for
-pieces and gathers the figures, ``report.py`` writes them down.
+``judge.py`` hears emotion in music, ``metrics.py`` and ``music.py`` turn scores into numbers, ``originality.py`` finds
+what was copied, ``baselines.py`` makes simpler systems, ``control.py`` asks a composer for pieces, ``ratings.py``
+measures the selector, ``evaluation.py`` sets all of it side by side, ``report.py`` writes it down.
 """
 
 from __future__ import annotations
 
-from muse.evaluate.control import check_generations, emotion_control_report
-from muse.evaluate.judge import EmotionJudge, FeatureJudge, Judge, PhraseJudge
-from muse.evaluate.metrics import check_piece, control_correlations
-from muse.evaluate.report import write_report
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from muse.evaluate.control import check_generations
+    from muse.evaluate.evaluation import evaluate_composer, evaluate_folder
+    from muse.evaluate.judge import EmotionJudge, FeatureJudge, Judge, PhraseJudge, SelectorJudge
+    from muse.evaluate.metrics import check_piece, control_correlations
+    from muse.evaluate.report import write_report
+
+_MODULE_OF = {
+    "EmotionJudge": "judge",
+    "FeatureJudge": "judge",
+    "Judge": "judge",
+    "PhraseJudge": "judge",
+    "SelectorJudge": "judge",
+    "check_generations": "control",
+    "check_piece": "metrics",
+    "control_correlations": "metrics",
+    "evaluate_composer": "evaluation",
+    "evaluate_folder": "evaluation",
+    "write_report": "report",
+}
 
 __all__ = [
     "EmotionJudge",
     "FeatureJudge",
     "Judge",
     "PhraseJudge",
+    "SelectorJudge",
     "check_generations",
     "check_piece",
     "control_correlations",
-    "emotion_control_report",
+    "evaluate_composer",
+    "evaluate_folder",
     "write_report",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a name on first use (PEP 562): training samples need no judge, judges no composer."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,14 +1,16 @@
-"""The report on emotion control: are pieces heard as what was asked for, and is a piece what was ordered?
+"""Emotion control: are pieces heard as what was asked for, and is a piece what was ordered?
 
 Two judges (``judge.py``) are fitted on human clips and asked about generated music: pieces per quadrant, and pieces
-over a grid of valence and arousal. Beside every figure stands the same figure for human clips that the judges have
-never heard, because a judge is wrong about those too, and because music that is recognised more often than people's
-own is more stereotyped than theirs: hence the table on variety.
+over a grid of valence and arousal. The selector, which took part in choosing the pieces, is heard as a third. Beside
+every figure stands the same figure for human clips that the judges have never heard, because a judge is wrong about
+those too, and because music that is recognised more often than people's own is more stereotyped than theirs: hence the
+table on variety.
 
 Contents
 --------
-``emotion_control_report``  everything, as Markdown, JSON and charts
-``check_generations``       bars, instruments, silence, end, and the same file for the same seed
+``measure_control``    everything, as a document for the report
+``check_generations``  bars, instruments, silence, end, and the same file for the same seed
+``scorecard``          judgements against labels, with intervals
 """
 
 from __future__ import annotations
@@ -27,12 +29,13 @@ from numpy.typing import NDArray
 from muse.errors import InputError
 from muse.evaluate.judge import (
     Clips,
-    EmotionJudge,
     FeatureJudge,
+    Hearing,
     Judge,
     PhraseJudge,
     cross_validate,
     describe,
+    fit_judges,
     hits,
     rate,
     read_emopia,
@@ -50,18 +53,18 @@ from muse.evaluate.metrics import (
     spearman,
     spread_ratio,
 )
-from muse.evaluate.report import QUADRANTS, write_report
+from muse.evaluate.report import QUADRANTS
 from muse.intent import Intent
-from muse.score import note_array, read_score
+from muse.score import read_score
 from muse.tokens import SONG_CONTROLS
 
 if TYPE_CHECKING:
     from muse.composer import Composer, Composition
 
-__all__ = ["check_generations", "default_intents", "emotion_control_report"]
+__all__ = ["Steps", "check_generations", "default_intents", "measure_control", "scorecard"]
 
 Floats: TypeAlias = NDArray[np.float64]
-Progress: TypeAlias = Callable[[int, int], None]
+Progress: TypeAlias = Callable[[float, float], None]
 
 GOAL_SHARE, GOAL_RANK = 0.80, 0.70
 N_ATTACKS = 100
@@ -99,7 +102,7 @@ class _Piece:
     intent: Intent
 
 
-class _Steps:
+class Steps:
     """Counts what is done for a progress bar."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:
@@ -111,10 +114,9 @@ class _Steps:
             self.progress(self.done, self.total)
 
 
-def emotion_control_report(
+def measure_control(
     composer: Composer,
     corpora: str | Path,
-    out: str | Path,
     *,
     n_pieces: int = 16,
     bars: int = 16,
@@ -122,9 +124,11 @@ def emotion_control_report(
     n_checked: int = 200,
     n_folds: int = 5,
     alone: bool = True,
-    progress: Progress | None = None,
-) -> dict[str, Any]:
-    """Measure how well a composer follows the emotion asked for, and write the report.
+    judges: dict[str, Hearing] | None = None,
+    steps: Steps | None = None,
+    more_steps: int = 0,
+) -> tuple[dict[str, Any], list[_Piece]]:
+    """Measure how well a composer follows the emotion asked for.
 
     Parameters
     ----------
@@ -132,8 +136,6 @@ def emotion_control_report(
         Asked with its default settings.
     corpora
         Folder that holds ``emopia-nc`` and ``vgmidi-unclear``, each with its ``metadata.csv``.
-    out
-        Folder for ``emotion-control.md``, ``emotion-control.json`` and charts in ``emotion-control/``; made if absent.
     n_pieces
         Pieces per quadrant; seeds are 0, 1, ...
     bars
@@ -146,13 +148,17 @@ def emotion_control_report(
         Of the judges' cross-validation on their training clips; 0 leaves it out.
     alone
         Also ask for each control by itself, five values each.
-    progress
-        Called with (done, total).
+    judges
+        As :func:`muse.evaluate.judge.fit_judges` gives them; fitted here when None.
+    steps
+        Told what is done.
+    more_steps
+        Of others that follow, for the total.
 
     Returns
     -------
-    dict
-        What stands in the JSON file.
+    dict, list
+        A part of the report's document, and the pieces that were composed for the quadrants.
 
     Raises
     ------
@@ -165,20 +171,21 @@ def emotion_control_report(
     if faults:
         raise InputError("; ".join(faults))
     train, val, games = read_emopia(corpora, "train"), read_emopia(corpora, "val"), read_vgmidi(corpora)
-    steps = _Steps(progress, 4 * n_pieces + n_grid**2 + n_checked + 10 + 5 * len(SONG_CONTROLS) * alone)
+    steps = steps or Steps(None, 0)
+    steps.total = 4 * n_pieces + n_grid**2 + n_checked + 10 + 5 * len(SONG_CONTROLS) * alone + more_steps
 
     # The judges first: nothing about them can depend on the music that they are to judge.
-    judge = EmotionJudge().fit(train.music, train.quadrant)
-    judges: dict[str, Judge] = {"primary": judge.primary, "second": judge.second}
+    judges = judges or fit_judges(corpora, composer.selector)
     makers: dict[str, Callable[[], Judge]] = {"primary": FeatureJudge, "second": PhraseJudge}
-    heard = {name: j.predict_proba(val.music) for name, j in judges.items()}
+    heard = {name: j.predict_proba(val.source) for name, j in judges.items()}
+    # The selector learnt from both corpora: of human clips, only EMOPIA's validation clips are new to it.
     human = {
         name: {
             "name": j.name,
-            "validation": _with_interval(heard[name], val),
-            "other_corpus": _with_interval(j.predict_proba(games.music), games),
-            "cross_validation": _with_interval(cross_validate(makers[name], train, n_folds=n_folds), train)
-            if n_folds
+            "validation": scorecard(heard[name], val),
+            "other_corpus": scorecard(j.predict_proba(games.source), games) if name in makers else None,
+            "cross_validation": scorecard(cross_validate(makers[name], train, n_folds=n_folds), train)
+            if n_folds and name in makers
             else None,
         }
         for name, j in judges.items()
@@ -191,7 +198,7 @@ def emotion_control_report(
         for q in (1, 2, 3, 4)
     ]
     music = Clips.of([p.composition.best.score for p in pieces], [p.asked for p in pieces])
-    judged = {name: j.predict_proba(music.music) for name, j in judges.items()}
+    judged = {name: j.predict_proba(music.source) for name, j in judges.items()}
     document: dict[str, Any] = {
         "settings": {
             "n_pieces": n_pieces, "bars": bars, "n_grid": n_grid, "grid_edge": GRID_EDGE, "n_checked": n_checked,
@@ -203,7 +210,7 @@ def emotion_control_report(
             "quadrant": val.quadrant.tolist(),
             "judged": valence_arousal(heard["primary"]).round(4).tolist(),
         },
-        "quadrants": {name: _with_interval(p, music) for name, p in judged.items()},
+        "quadrants": {name: scorecard(p, music) for name, p in judged.items()},
         "unranked": _unranked(judges, pieces),
         "cues": _cues(train + val, music),
         "variety": _variety(train + val, music),
@@ -233,18 +240,16 @@ def emotion_control_report(
     if n_checked:
         document["generations"] = check_generations(composer, n_checked, progress=lambda *_: steps.tick())
     document["goals"] = _goals(document)
-    document = _finite(document)
-    write_report(document, out)
-    return document
+    return document, pieces
 
 
-def _compose(composer: Composer, asked: Any, intent: Intent, seed: int, steps: _Steps) -> _Piece:
+def _compose(composer: Composer, asked: Any, intent: Intent, seed: int, steps: Steps) -> _Piece:
     piece = _Piece(asked, seed, composer.compose(intent, seed=seed), intent)
     steps.tick()
     return piece
 
 
-def _with_interval(p: Floats, clips: Clips) -> dict[str, Any]:
+def scorecard(p: Floats, clips: Clips) -> dict[str, Any]:
     """A scorecard as JSON, with 95 % intervals of the shares.
 
     Human clips are drawn song by song, because clips of one song are not independent; pieces within their quadrant.
@@ -262,11 +267,11 @@ def _with_interval(p: Floats, clips: Clips) -> dict[str, Any]:
     return {k: round(v, 4) if isinstance(v, float) else v for k, v in card.items()}
 
 
-def _unranked(judges: dict[str, Judge], pieces: Sequence[_Piece]) -> dict[str, Any]:
+def _unranked(judges: dict[str, Hearing], pieces: Sequence[_Piece]) -> dict[str, Any]:
     """The same shares over all candidates, so that what ranking adds can be seen."""
     every = [(c.score, p.asked) for p in pieces for c in p.composition.candidates]
     clips = Clips.of([score for score, _ in every], [asked for _, asked in every])
-    cards = {name: asdict(rate(j.predict_proba(clips.music), clips)) for name, j in judges.items()}
+    cards = {name: asdict(rate(j.predict_proba(clips.source), clips)) for name, j in judges.items()}
     return {name: {"n": len(clips), "accuracy": round(card["accuracy"], 4)} for name, card in cards.items()}
 
 
@@ -336,9 +341,9 @@ def _other_songs(pool: NDArray[np.int64], song: NDArray[np.str_], n: int, rng: n
     return chosen
 
 
-def _grid(judges: dict[str, Judge], pieces: Sequence[_Piece]) -> dict[str, Any]:
+def _grid(judges: dict[str, Hearing], pieces: Sequence[_Piece]) -> dict[str, Any]:
     asked = np.array([p.asked for p in pieces])
-    music = [note_array(p.composition.best.score) for p in pieces]
+    music = [p.composition.best.score for p in pieces]
     result: dict[str, Any] = {}
     for name, judge in judges.items():
         va = judge.predict_va(music)
@@ -348,6 +353,7 @@ def _grid(judges: dict[str, Judge], pieces: Sequence[_Piece]) -> dict[str, Any]:
             low, high = bootstrap(pair, lambda rows: spearman(rows[:, 0], rows[:, 1]))
             rho = spearman(pair[:, 0], pair[:, 1])
             result[name][axis] = {"rho": round(rho, 4), "interval": [round(low, 4), round(high, 4)]}
+            result[name][axis]["mean_error"] = round(float(np.abs(pair[:, 0] - pair[:, 1]).mean()), 4)
             other = spearman(asked[:, 1 - k], va[:, k])
             result[name][axis]["leak"] = round(other, 4)
     return {"asked": asked.tolist(), **result}
@@ -362,7 +368,7 @@ def _controls(pieces: Sequence[_Piece]) -> list[dict[str, Any]]:
     return control_correlations(asked.reshape(len(every), -1), measured.reshape(len(every), -1), names)
 
 
-def _controls_alone(composer: Composer, steps: _Steps) -> list[dict[str, Any]]:
+def _controls_alone(composer: Composer, steps: Steps) -> list[dict[str, Any]]:
     """The same with one control asked for at a time and everything else open: what each lever does by itself.
 
     Asked are the values below which 1, 3, 4, 5 and 7 eighths of the generator's corpus lie.
@@ -392,15 +398,6 @@ def _goals(document: dict[str, Any]) -> list[dict[str, Any]]:
         if g["n_repeated"]:
             goals.append(("same seed, same file", round(g["n_same_file"] / g["n_repeated"], 4), 1.0))
     return [{"goal": text, "value": value, "needed": need, "met": bool(value >= need)} for text, value, need in goals]
-
-
-def _finite(value: Any) -> Any:
-    """The same document with None for NaN, which JSON does not have."""
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(v) for v in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 # ---------------------------------------------------------------------------------------------------- generations

@@ -23,6 +23,7 @@ Contents
 ``vary``            a clip as another recording would have it (loudness, timing, pedal, length)
 ``FeatureJudge``    trees and linear models on features;  ``PhraseJudge``  linear model on n-grams of words
 ``EmotionJudge``    both, fitted on the training clips of EMOPIA
+``SelectorJudge``   the selector, heard in the same way
 """
 
 from __future__ import annotations
@@ -32,25 +33,30 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from muse.errors import InputError
 from muse.evaluate.metrics import CHORD_GAP_SEC, spearman
-from muse.score import DRUMS, Score, note_array, read_score
+from muse.score import DRUMS, Score, from_notes, note_array, read_score
+from muse.selector import Selector
+from muse.selector.events import MIN_NOTES
 
 __all__ = [
     "Clips",
     "EmotionJudge",
     "FeatureJudge",
+    "Hearing",
     "Judge",
     "PhraseJudge",
     "Scorecard",
+    "SelectorJudge",
     "cross_validate",
     "describe",
     "feature_group",
+    "fit_judges",
     "hits",
     "rate",
     "read_emopia",
@@ -408,6 +414,18 @@ def tokenize(notes: Notes) -> list[str]:
     return words
 
 
+class Hearing(Protocol):
+    """What every judge can do, whatever it learnt from."""
+
+    name: str
+
+    def predict_proba(self, music: Sequence[Music]) -> Floats:
+        """Probability of Q1..Q4: float64 [n, 4]."""
+
+    def predict_va(self, music: Sequence[Music]) -> Floats:
+        """Valence and arousal in [-1, 1]: float64 [n, 2]."""
+
+
 class Judge(ABC):
     """What both judges share: music in, probabilities of the quadrants or valence and arousal out."""
 
@@ -563,6 +581,44 @@ class PhraseJudge(Judge):
         return np.asarray(self._model.predict_proba([tokenize(c) for c in clips]))
 
 
+class SelectorJudge:
+    """The selector heard as a judge; it reads bars where there are any, and has taken part in choosing."""
+
+    name = "selector (transformer encoder on events)"
+
+    def __init__(self, selector: Selector) -> None:
+        self.selector = selector
+
+    def predict_proba(self, music: Sequence[Music]) -> Floats:
+        """Probability of Q1..Q4: float64 [n, 4]; 0.25 each where there are fewer than four notes."""
+        return self._heard(music)[:, :4]
+
+    def predict_va(self, music: Sequence[Music]) -> Floats:
+        """Valence and arousal in [-1, 1]: float64 [n, 2], by the selector's regression."""
+        return self._heard(music)[:, 4:]
+
+    def _heard(self, music: Sequence[Music]) -> Floats:
+        scores = [_score(one) for one in music]
+        out = np.tile([0.25] * 4 + [0.0] * 2, (len(scores), 1))
+        told = [i for i, score in enumerate(scores) if len(note_array(score)) >= MIN_NOTES]
+        for i, rating in zip(told, self.selector.rate([scores[i] for i in told]), strict=True):
+            out[i] = [*rating.quadrants, rating.emotion.valence, rating.emotion.arousal]
+        return out
+
+
+def fit_judges(corpora: str | Path, selector: Selector | None = None) -> dict[str, Hearing]:
+    """Everybody who hears the pieces of a report: ``primary`` decides, ``second`` and ``selector`` stand beside it."""
+    judge = EmotionJudge.from_corpora(corpora)
+    judges: dict[str, Hearing] = {"primary": judge.primary, "second": judge.second}
+    return judges | ({"selector": SelectorJudge(selector)} if selector else {})
+
+
+def _score(music: Music) -> Score:
+    if isinstance(music, np.ndarray):
+        return from_notes(music)
+    return read_score(music) if isinstance(music, (str, Path)) else music
+
+
 def _as_is(words: list[str]) -> list[str]:
     return words
 
@@ -605,13 +661,16 @@ class Clips:
     """Which song (or game series) a clip is from [n]; never split a song between training and testing."""
     rating: Floats
     """Listeners' valence and arousal in -1..1, ``[n, 2]``; NaN where a corpus has only quadrants."""
+    source: list[Music]
+    """What the note arrays were read from [n], for judges that read bars too."""
 
     @classmethod
     def of(cls, music: Sequence[Music], quadrant: Sequence[int]) -> Clips:
         """Pieces that stand alone, without ratings."""
         n = len(music)
         song = np.array([str(i) for i in range(n)], dtype=np.str_)
-        return cls([_pitched(m) for m in music], np.asarray(quadrant, dtype=np.int64), song, np.full((n, 2), np.nan))
+        notes = [_pitched(m) for m in music]
+        return cls(notes, np.asarray(quadrant, dtype=np.int64), song, np.full((n, 2), np.nan), list(music))
 
     def __len__(self) -> int:
         """Number of clips."""
@@ -624,11 +683,13 @@ class Clips:
             np.concatenate([self.quadrant, other.quadrant]),
             np.concatenate([self.song, other.song]),
             np.concatenate([self.rating, other.rating]),
+            self.source + other.source,
         )
 
     def take(self, rows: NDArray[np.int64]) -> Clips:
         """The clips of these indices, repeats included."""
-        return Clips([self.music[i] for i in rows], self.quadrant[rows], self.song[rows], self.rating[rows])
+        source = [self.source[i] for i in rows]
+        return Clips([self.music[i] for i in rows], self.quadrant[rows], self.song[rows], self.rating[rows], source)
 
 
 def read_emopia(corpora: str | Path, split: str) -> Clips:
@@ -655,11 +716,13 @@ def _read(folder: Path, column: str, value: str, song: str, *, rated: bool) -> C
         rows = [row for row in csv.DictReader(stream) if row[column] == value]
     if not rows:
         raise InputError(f"{table}: no row has {column} = {value}")
+    source: list[Music] = [folder / row["file"] for row in rows]
     return Clips(
-        [_pitched(folder / row["file"]) for row in rows],
+        [_pitched(path) for path in source],
         np.array([int(row["quadrant"]) for row in rows]),
         np.array([row[song] for row in rows]),
         np.array([[float(row["valence"]), float(row["arousal"])] if rated else [np.nan, np.nan] for row in rows]),
+        source,
     )
 
 

@@ -3,12 +3,13 @@
 Conventions
 -----------
 notes, bars
-    ``muse.score.note_array`` and ``muse.score.bar_grid`` of one score. Drums count for bars and onsets, never for pitch.
+    ``muse.score.note_array`` and ``muse.score.bar_grid`` of one score. Drums count for bars, onsets and density, never
+    for pitch.
 undefined
     NaN: no pitched notes, fewer than two bars and so on. Sets leave NaN out.
 time
     Beats and bars, never steps: shares of time are swept exactly, so that no resolution enters, but for groove, where
-    the figure *is* a matter of resolution: independent random onsets give 0.77 at four steps a beat and 0.998 at 480.
+    the figure *is* a matter of resolution: independent random eighths give 0.77 at four steps a beat and 0.998 at 480.
     It is fixed at :data:`POSITIONS` a bar here, and onset F1, which does not saturate, stands beside it.
 bars
     As many as the music reaches into. muspy counts one more (its issue 73), which makes equal bars look unequal.
@@ -19,16 +20,18 @@ direction
 Contents
 --------
 ``METRICS``, ``measure``             the table of metrics of one piece, and all of them
-``fitness_scape_plot``               how well each passage of a piece explains the rest by repetition
+``fitness_scape_plot``               how well each passage explains the rest of its piece by repetition
 ``set_features``, ``compare_sets``   Yang & Lerch's features; overlapping area and KL of distances
 ``frechet_distance``, ``frechet``    Fréchet distance of two sets in an embedding; with interval and extrapolation
 ``share_inside``                     share of pieces inside the 5-95 % range of a reference
+``mean_with_interval``               mean of a metric over a set
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -46,6 +49,7 @@ __all__ = [
     "fitness_scape_plot",
     "frechet",
     "frechet_distance",
+    "mean_with_interval",
     "measure",
     "set_features",
     "share_inside",
@@ -58,10 +62,11 @@ POSITIONS = 16
 """Onset positions in a bar of any meter."""
 PHRASE_BARS = 4
 FRAMES = 4
-"""Frames in a bar for structure: finer ones cost much and say the same."""
+"""Parts of a bar whose pitch classes are compared."""
 SPANS_BARS = {"short": (2, 4), "mid": (4, 8), "long": (8, None)}
-"""Lengths of the passages that structureness looks at. Wu & Yang's 3-8 s, 8-15 s and 15 s or more, at the two seconds
-that a bar of 4/4 lasts at 120 BPM, rounded to whole phrases: in bars, since a score has them and tempo changes none."""
+"""Lengths of the passages that structureness looks at, both ends included. Wu & Yang's 3-8 s, 8-15 s and 15 s or more,
+at the two seconds that a bar of 4/4 lasts at 120 BPM, rounded to whole phrases: in bars, since a score has them and
+tempo changes none."""
 RELATIVE_THRESHOLD, PENALTY = 0.2, -2.0
 """Share of a self-similarity matrix that counts as similar, and the price of what does not (Müller et al. 2013)."""
 _TOLERANCE_BEAT = 1e-3
@@ -85,7 +90,8 @@ def _entropy(counts: NDArray[Any]) -> float:
 def pitch_class_entropy(notes: Notes, _bars: BarGrid) -> float:
     """Entropy of pitch classes, bits, 0..3.585: ``-sum p log2 p`` over all notes of the piece.
 
-    Wu & Yang, *The Jazz Transformer on the Front Line*, ISMIR 2020, section 4, H; muspy ``pitch_class_entropy``.
+    Wu & Yang, *The Jazz Transformer on the Front Line*, ISMIR 2020, pitch usage entropy, over the whole piece as in
+    muspy's ``pitch_class_entropy``.
     """
     return _entropy(np.bincount(_pitches(notes) % 12, minlength=12))
 
@@ -93,8 +99,8 @@ def pitch_class_entropy(notes: Notes, _bars: BarGrid) -> float:
 def scale_consistency(notes: Notes, _bars: BarGrid) -> float:
     """Largest share of notes in any major or natural minor scale, 0..1.
 
-    Mogren, *C-RNN-GAN*, 2016, section 4; muspy ``scale_consistency``. A minor scale has the notes of its relative
-    major, so twelve collections cover all 24.
+    Mogren, *C-RNN-GAN*, Constructive Machine Learning Workshop 2016; muspy ``scale_consistency``. A minor scale has the
+    notes of its relative major, so twelve collections cover all 24.
     """
     histogram = np.bincount(_pitches(notes) % 12, minlength=12)
     if not histogram.any():
@@ -105,10 +111,14 @@ def scale_consistency(notes: Notes, _bars: BarGrid) -> float:
 def onset_positions(notes: Notes, bars: BarGrid) -> NDArray[np.bool_]:
     """Whether a note begins at each position: bool [n_bars, POSITIONS]; onsets go to the nearest position."""
     grid = np.zeros(bars.n_bars * POSITIONS, dtype=bool)
-    if bars.n_bars:
-        place = np.rint(_in_bars(notes["onset_beat"], bars) * POSITIONS).astype(np.int64)
-        grid[np.minimum(place, len(grid) - 1)] = True
+    grid[_positions(notes, bars)] = True
     return grid.reshape(bars.n_bars, POSITIONS)
+
+
+def _positions(notes: Notes, bars: BarGrid) -> NDArray[np.int64]:
+    """Number of the onset position of each note, counted through the piece."""
+    place = np.rint(_in_bars(notes["onset_beat"], bars) * POSITIONS).astype(np.int64)
+    return np.minimum(place, bars.n_bars * POSITIONS - 1)
 
 
 def _in_bars(beat: NDArray[Any], bars: BarGrid) -> Floats:
@@ -119,7 +129,8 @@ def _in_bars(beat: NDArray[Any], bars: BarGrid) -> Floats:
 def groove_consistency(notes: Notes, bars: BarGrid) -> float:
     """``1 - mean d(G_i, G_i+1)`` of consecutive bars' onset vectors at 16 positions, d the share that differs; 0..1.
 
-    Wu & Yang 2020, section 4, GS, for neighbours; muspy ``groove_consistency``. Saturates: see the module.
+    Wu & Yang 2020, grooving similarity, of neighbors alone as in muspy's ``groove_consistency``. Saturates: see the
+    module.
     """
     grid = onset_positions(notes, bars)
     return float(1 - (grid[1:] != grid[:-1]).mean()) if len(grid) > 1 else float("nan")
@@ -139,9 +150,8 @@ def empty_bar_rate(notes: Notes, bars: BarGrid) -> float:
     """Share of bars in which nothing sounds, 0..1: muspy ``empty_measure_rate`` without its surplus bar."""
     if not bars.n_bars:
         return float("nan")
-    first = _in_bars(notes["onset_beat"] + _TOLERANCE_BEAT, bars).astype(np.int64)
-    end = notes["onset_beat"] + np.maximum(notes["duration_beat"] - _TOLERANCE_BEAT, 0)
-    last = np.maximum(np.minimum(_in_bars(end, bars).astype(np.int64), bars.n_bars - 1), first)
+    first = bars.bar_of(notes["onset_beat"] + _TOLERANCE_BEAT)
+    last = np.maximum(bars.bar_of(notes["onset_beat"] + notes["duration_beat"] - _TOLERANCE_BEAT), first)
     edges = np.zeros(bars.n_bars + 1, np.int64)
     np.add.at(edges, first, 1)
     np.add.at(edges, last + 1, -1)
@@ -174,7 +184,7 @@ def polyphony(notes: Notes, _bars: BarGrid) -> float:
 def polyphony_rate(notes: Notes, _bars: BarGrid) -> float:
     """Share of the time, from the start to the last end, in which two or more pitches sound, 0..1.
 
-    Mogren 2016, section 4; muspy ``polyphony_rate`` by its documentation (its code asks for more than two).
+    Mogren 2016, polyphony; muspy ``polyphony_rate`` by its documentation (its code asks for more than two).
     """
     length, active = _sounding(notes)
     return float(length[active >= 2].sum() / length.sum()) if len(length) else float("nan")
@@ -197,12 +207,12 @@ def n_pitch_classes_used(notes: Notes, _bars: BarGrid) -> float:
 
 
 def notes_per_bar(notes: Notes, bars: BarGrid) -> float:
-    """Note density: notes over bars."""
+    """Note density: notes, drums included, over bars."""
     return len(notes) / bars.n_bars if bars.n_bars else float("nan")
 
 
 def notes_per_sec(notes: Notes, _bars: BarGrid) -> float:
-    """Note density: notes over the seconds from the first onset to the last end."""
+    """Note density: notes, drums included, over the seconds from the first onset to the last end."""
     if not len(notes):
         return float("nan")
     span = (notes["onset_sec"] + notes["duration_sec"]).max() - notes["onset_sec"].min()
@@ -215,14 +225,14 @@ def notes_per_sec(notes: Notes, _bars: BarGrid) -> float:
 def self_similarity(notes: Notes, bars: BarGrid) -> float:
     """Mean cosine of all pairs of sounding bars, each a table of pitch class by onset position; 0..1.
 
-    The mean of Foote's similarity matrix (ACM Multimedia 1999, section 3) off its diagonal, on a score instead of audio.
+    The mean, off its diagonal, of the similarity matrix of Foote, *Visualizing Music and Audio Using Self-Similarity*,
+    ACM Multimedia 1999, on a score instead of audio.
     """
     pitched = notes[notes["program"] != DRUMS]
     if not bars.n_bars or not len(pitched):
         return float("nan")
     table = np.zeros((bars.n_bars * POSITIONS, 12))
-    place = np.rint(_in_bars(pitched["onset_beat"], bars) * POSITIONS).astype(np.int64)
-    table[np.minimum(place, len(table) - 1), pitched["pitch"] % 12] = 1
+    table[_positions(pitched, bars), pitched["pitch"] % 12] = 1
     rows = table.reshape(bars.n_bars, -1)
     rows = rows[rows.any(axis=1)]
     if len(rows) < 2:
@@ -275,64 +285,61 @@ def repeated_phrases(notes: Notes, bars: BarGrid) -> float:
     return _repetition(notes, bars, PHRASE_BARS)
 
 
-def _self_similarity_matrix(notes: Notes, bars: BarGrid) -> Floats:
-    """Similarity of every two frames, [F, F] in 0..1, smoothed along diagonals over a bar, best of 12 transpositions."""
+def _bar_similarity(notes: Notes, bars: BarGrid) -> Floats:
+    """Similarity of every two bars, [n_bars, n_bars] in 0..1.
+
+    Mean cosine of pitch classes (weighted by time, best of 12 transpositions) and of onset positions, over the frames
+    of the two bars, first with first and so on.
+    """
     pitched = notes[notes["program"] != DRUMS]
     n = bars.n_bars * FRAMES
+    frame = np.arange(n)
     start = _in_bars(pitched["onset_beat"], bars) * FRAMES
     end = _in_bars(pitched["onset_beat"] + pitched["duration_beat"], bars) * FRAMES
-    frame = np.arange(n)
     share = np.clip(np.minimum(end[:, None], frame + 1) - np.maximum(start[:, None], frame), 0, None)
-    chroma = share.T @ np.eye(12)[pitched["pitch"] % 12]  # [F, 12]
-    onsets = onset_positions(notes, bars).reshape(n, POSITIONS // FRAMES).astype(float)
-    rhythm = _cosine(onsets, onsets)
-    return np.max([_smooth((_cosine(chroma, np.roll(chroma, k, axis=1)) + rhythm) / 2) for k in range(12)], axis=0)
+    chroma = (share.T @ np.eye(12)[pitched["pitch"] % 12]).reshape(-1, FRAMES, 12)
+    onsets = onset_positions(notes, bars).reshape(-1, FRAMES, POSITIONS // FRAMES).astype(float)
+    tonal = np.max([_cosine(chroma, np.roll(chroma, k, axis=2)).mean(axis=0) for k in range(12)], axis=0)
+    return (tonal + _cosine(onsets, onsets).mean(axis=0)) / 2
 
 
 def _cosine(a: Floats, b: Floats) -> Floats:
-    """Cosines of rows [n, k], [m, k] -> [n, m]; two silent rows are alike, a silent and a sounding one are not."""
-    length_a, length_b = np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1)
-    cosine = (a @ b.T) / np.maximum(np.outer(length_a, length_b), 1e-12)
-    return np.where((length_a[:, None] == 0) & (length_b[None] == 0), 1.0, cosine)
+    """Cosines per frame of all bars, [n, F, k], [m, F, k] -> [F, n, m]; two silent frames are alike, one is not."""
+    a, b = a.transpose(1, 0, 2), b.transpose(1, 0, 2)
+    length_a, length_b = np.linalg.norm(a, axis=2)[:, :, None], np.linalg.norm(b, axis=2)[:, None]
+    cosine = (a @ b.transpose(0, 2, 1)) / np.maximum(length_a * length_b, 1e-12)
+    return np.where((length_a == 0) & (length_b == 0), 1.0, cosine)
 
 
-def _smooth(matrix: Floats) -> Floats:
-    """The better of the means over the next and over the last FRAMES cells of each diagonal, shorter at the edges."""
-    n = len(matrix)
-    ahead, behind = np.zeros_like(matrix), np.zeros_like(matrix)
-    count = np.zeros_like(matrix)
-    for k in range(min(FRAMES, n)):
-        ahead[: n - k, : n - k] += matrix[k:, k:]
-        behind[k:, k:] += matrix[: n - k, : n - k]
-        count[: n - k, : n - k] += 1
-    return np.maximum(ahead / count, behind / count[::-1, ::-1])
-
-
-def fitness_scape_plot(notes: Notes, bars: BarGrid, *, shortest_bars: int = 2) -> Floats:
-    """Fitness of every passage: how much of the piece it explains by repetition, and how well; 0..1.
+def fitness_scape_plot(
+    notes: Notes, bars: BarGrid, *, shortest_bars: int = 1, longest_bars: int | None = None
+) -> Floats:
+    """Fitness of every passage of whole bars: how much of the piece it explains by repetition, and how well; 0..1.
 
     Müller, Jiang & Grosche, *A Robust Fitness Measure for Capturing Repetitions in Music Recordings*, IEEE TASLP
-    21(3), 2013, sections III-V: self-similarity with smoothing, transposition invariance, relative threshold and
-    penalty; the best family of non-overlapping paths over a passage by dynamic programming; fitness is the harmonic
-    mean of normalised score (eq. 6) and normalised coverage (eq. 8), both less what the passage owes to itself.
-    Bars do not stretch as recordings do, so of the path steps (1, 1), (2, 1), (1, 2) only the first is left.
+    21(3), 531-543, 2013; Müller, *Fundamentals of Music Processing*, 2015, section 4.3: a self-similarity matrix,
+    invariant to transposition, with relative threshold and penalty; the best family of paths over a passage that do not
+    overlap, by dynamic programming; fitness is the harmonic mean of normalised score (similarity per cell of the paths)
+    and normalised coverage (share of the piece), both less what the passage owes to itself.
+
+    Theirs is for recordings. In a score bars are known and do not stretch: so bars take the place of frames, and of the
+    path steps (1, 1), (2, 1), (1, 2) only the first is left.
 
     Parameters
     ----------
-    shortest_bars
-        Shorter passages are not looked at.
+    shortest_bars, longest_bars
+        Other passages are not looked at; by default up to half the piece, as longer ones cannot recur.
 
     Returns
     -------
-    float64 [F + 1, F]
-        By length and first frame, F = 4 frames a bar; 0 for passages shorter than `shortest_bars` and longer than
-        half the piece, which cannot come twice.
+    float64 [n_bars + 1, n_bars]
+        By length and first bar; 0 for passages that do not recur or were not looked at.
     """
-    n = bars.n_bars * FRAMES
+    n = bars.n_bars
     fitness = np.zeros((n + 1, n))
     if not len(_pitches(notes)):
         return fitness
-    similarity = _self_similarity_matrix(notes, bars)
+    similarity = _bar_similarity(notes, bars)
     threshold = np.quantile(similarity, 1 - RELATIVE_THRESHOLD)
     scaled = np.ones_like(similarity) if threshold >= 1 - 1e-9 else (similarity - threshold) / (1 - threshold)
     score = np.where(similarity >= threshold - 1e-9, scaled, PENALTY)
@@ -340,35 +347,30 @@ def fitness_scape_plot(notes: Notes, bars: BarGrid, *, shortest_bars: int = 2) -
     along = np.zeros((n + 1, n + 1))  # sums along diagonals
     for i in range(n):
         along[i + 1, 1:] = along[i, :-1] + score[i]
-    for length in range(shortest_bars * FRAMES, n // 2 + 1):
-        path = along[length:, length:] - along[: n - length + 1, : n - length + 1]  # [first frame, where it recurs]
-        n_starts = n - length + 1
-        best, n_paths = np.zeros((n + 1, n_starts)), np.zeros((n + 1, n_starts))
-        for stop in range(1, n + 1):
-            best[stop], n_paths[stop] = best[stop - 1], n_paths[stop - 1]
-            if stop >= length:
-                taken = best[stop - length] + path[:, stop - length]
-                better = taken > best[stop]
-                best[stop] = np.where(better, taken, best[stop])
-                n_paths[stop] = np.where(better, n_paths[stop - length] + 1, n_paths[stop])
+    longest = n // 2 if longest_bars is None else min(n // 2, longest_bars)
+    for length in range(shortest_bars, longest + 1):
+        path = along[length:, length:] - along[: n - length + 1, : n - length + 1]  # [where it recurs, first bar]
+        best, n_paths = np.zeros((n + 1, len(path))), np.zeros((n + 1, len(path)))
+        for stop in range(length, n + 1):
+            taken = best[stop - length] + path[stop - length]
+            better = taken > best[stop - 1]
+            best[stop] = np.where(better, taken, best[stop - 1])
+            n_paths[stop] = np.where(better, n_paths[stop - length] + 1, n_paths[stop - 1])
         gain = np.clip((best[n] - length) / np.maximum(n_paths[n] * length, 1), 0, None)
         coverage = np.clip((n_paths[n] - 1) * length / n, 0, None)
-        fitness[length, :n_starts] = 2 * gain * coverage / np.maximum(gain + coverage, 1e-12)
+        fitness[length, : len(path)] = 2 * gain * coverage / np.maximum(gain + coverage, 1e-12)
     return fitness
 
 
-def structureness(notes: Notes, bars: BarGrid) -> dict[str, float]:
-    """Structureness indicators, 0..1: the largest fitness of any passage of each of :data:`SPANS_BARS`.
+def structureness(notes: Notes, bars: BarGrid, least_bars: int, most_bars: int | None) -> float:
+    """Structureness indicator, 0..1: the largest fitness of any passage of so many bars.
 
-    Wu & Yang 2020, section 4, SI: ``max fitness(i, j)`` over durations in the span. NaN where the piece is shorter
-    than twice the span's shortest passage.
+    Wu & Yang 2020, structureness indicator: the maximum of the fitness scape plot over durations in a span. NaN where
+    the piece is shorter than twice the shortest passage.
     """
-    plot = fitness_scape_plot(notes, bars)
-    found = {}
-    for name, (least, most) in SPANS_BARS.items():
-        rows = plot[least * FRAMES : None if most is None else most * FRAMES + 1]
-        found[name] = float(rows.max()) if bars.n_bars >= 2 * least else float("nan")
-    return found
+    if bars.n_bars < 2 * least_bars or not len(_pitches(notes)):
+        return float("nan")
+    return float(fitness_scape_plot(notes, bars, shortest_bars=least_bars, longest_bars=most_bars).max())
 
 
 @dataclass(frozen=True)
@@ -398,7 +400,7 @@ METRICS: Mapping[str, Metric] = {
     "repeated_phrases": Metric(repeated_phrases, "share of 4-bar passages that repeat an earlier one"),
     **{
         f"structure_{name}": Metric(
-            lambda notes, bars, name=name: structureness(notes, bars)[name],  # type: ignore[misc]
+            partial(structureness, least_bars=least, most_bars=most),
             f"structureness, {least} to {most} bars" if most else f"structureness, {least} bars or more",
         )
         for name, (least, most) in SPANS_BARS.items()
@@ -410,8 +412,7 @@ METRICS: Mapping[str, Metric] = {
 def measure(score: Score) -> dict[str, float]:
     """All of :data:`METRICS` of one piece; NaN where undefined."""
     notes, bars = note_array(score), bar_grid(score)
-    structure = {f"structure_{name}": value for name, value in structureness(notes, bars).items()}
-    return {name: structure[name] if name in structure else m.function(notes, bars) for name, m in METRICS.items()}
+    return {name: metric.function(notes, bars) for name, metric in METRICS.items()}
 
 
 def share_inside(values: Floats, reference: Floats) -> tuple[float, tuple[float, float]]:
@@ -430,13 +431,13 @@ def share_inside(values: Floats, reference: Floats) -> tuple[float, tuple[float,
 
 
 def set_features(score: Score) -> dict[str, Floats]:
-    """The nine features of MGEval of one piece, each a vector.
+    """The nine features of MGEval of one piece, each a vector; all 0 without pitched notes.
 
-    Yang & Lerch, *On the evaluation of generative models in music*, Neural Computing and Applications 32, 2020,
-    section 3.2: pitch count [1], pitch-class histogram [12] and transitions [144], pitch range [1], mean interval [1],
-    note count [1], mean time between onsets in seconds [1], note-length histogram [12] and transitions [144].
-    Histograms and transition tables are shares here, so that long pieces do not differ by being long. Notes in the
-    order of onset, then pitch, without drums.
+    Yang & Lerch, *On the evaluation of generative models in music*, Neural Computing and Applications 32, 2020: pitch
+    count [1], pitch-class histogram [12] and transitions [144], pitch range [1], mean interval [1], note count [1],
+    mean time between onsets in seconds [1], note-length histogram [12] and transitions [144]. Histograms and transition
+    tables are shares here, so that long pieces do not differ by being long, and the nearest of the note lengths is the
+    nearest by ratio. Notes in the order of onset, then pitch, without drums.
     """
     notes = note_array(score)
     notes = notes[notes["program"] != DRUMS]
@@ -465,17 +466,26 @@ def _shares(index: NDArray[np.int64], size: int) -> Floats:
 def compare_sets(
     pieces: Sequence[Mapping[str, Floats]], reference: Sequence[Mapping[str, Floats]]
 ) -> dict[str, dict[str, float]]:
-    """Overlapping area and KL divergence between distances within a set and distances to a reference, per feature.
+    """Overlapping area and KL divergence between distances within sets and across them, per feature.
 
-    Yang & Lerch 2020, section 3.3: Euclidean distances of all pairs within the set and of all pairs across the two
-    sets, a Gaussian kernel density of each (Scott's bandwidth), and ``integral min(p, q)`` (1 = the set differs from
-    the reference no more than from itself) and ``KL(p || q)`` in nats. Both densities are read on one grid; the
-    authors' code reads each on its own, which is no divergence.
+    Yang & Lerch 2020, relative measurement: Euclidean distances of all pairs within a set and of all pairs across the
+    two sets, a Gaussian kernel density of each, and ``integral min(p, q)`` and ``KL(p || q)`` in nats, p within and q
+    across. Unlike the authors' code, both densities are read on one grid (on two it is no divergence) and have one
+    bandwidth, the wider of Scott's two: there are more pairs across than within, and sharper peaks are no difference
+    of the music.
+
+    Parameters
+    ----------
+    pieces, reference
+        What :func:`set_features` gave of each piece. One that is in both sets is not compared with itself.
 
     Returns
     -------
     dict
-        Feature -> ``overlapping_area``, ``kl``, ``within`` and ``across`` (mean distances).
+        Feature -> ``overlapping_area`` and ``kl`` of the distances within the set: 1 and 0 where it differs from the
+        reference no more than from itself, worse where it lies elsewhere, and where it is narrower or wider;
+        ``reference_overlapping_area`` and ``reference_kl`` of those within the reference, which a narrow set in the
+        midst of the reference passes; and the mean distances ``within``, ``within_reference``, ``across``.
 
     Raises
     ------
@@ -485,40 +495,50 @@ def compare_sets(
     if min(len(pieces), len(reference)) < 3:
         raise InputError(f"{len(pieces)} pieces against {len(reference)}: comparing sets needs at least three of each")
     found = {}
+    others = np.array([id(p) for p in pieces])[:, None] != [id(r) for r in reference]
     for name in pieces[0]:
         ours, theirs = np.stack([p[name] for p in pieces]), np.stack([p[name] for p in reference])
-        within = _distances(ours, ours)[np.triu_indices(len(ours), 1)]
-        across = _distances(ours, theirs).ravel()
-        reach = max(float(within.max()), float(across.max()), 1e-9)
-        # A set that does not vary at all still has a density.
-        widths = [max(float(d.std(ddof=1)) * len(d) ** -0.2, 1e-3 * reach) for d in (within, across)]
-        grid = np.linspace(-3 * max(widths), reach + 3 * max(widths), 1000)
-        p, q = (_density(d, w, grid) for d, w in zip((within, across), widths, strict=True))
-        step = grid[1] - grid[0]
-        p, q = p / (p.sum() * step), q / (q.sum() * step)
-        ratio = np.log(np.maximum(p, 1e-12) / np.maximum(q, 1e-12))
+        across = _distances(ours, theirs)[others]
+        own, other = (_distances(x, x)[np.triu_indices(len(x), 1)] for x in (ours, theirs))
+        area, kl = _overlap(own, across)
+        reference_area, reference_kl = _overlap(other, across)
         found[name] = {
-            "overlapping_area": float(np.minimum(p, q).sum() * step),
-            "kl": float(max((p * ratio).sum() * step, 0.0)),
-            "within": float(within.mean()),
+            "overlapping_area": area,
+            "kl": kl,
+            "reference_overlapping_area": reference_area,
+            "reference_kl": reference_kl,
+            "within": float(own.mean()),
+            "within_reference": float(other.mean()),
             "across": float(across.mean()),
         }
     return found
 
 
 def _distances(a: Floats, b: Floats) -> Floats:
-    return np.sqrt(np.clip((a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T, 0, None))
+    from scipy.spatial.distance import cdist
+
+    return np.asarray(cdist(a, b))
+
+
+def _overlap(a: Floats, b: Floats) -> tuple[float, float]:
+    """``integral min(p, q)`` and ``KL(p || q)`` of the kernel densities p, q of two samples of distances."""
+    reach = max(float(a.max()), float(b.max()), 1e-9)
+    # Samples that do not vary at all still have a density.
+    width = max(2e-3 * reach, *(float(d.std(ddof=1)) * len(d) ** -0.2 for d in (a, b)))
+    grid = np.linspace(-4 * width, reach + 4 * width, 2000)
+    step = grid[1] - grid[0]
+    p, q = _density(a, width, grid), _density(b, width, grid)
+    kl = (p * np.log(np.maximum(p, 1e-12) / np.maximum(q, 1e-12))).sum() * step
+    return float(np.minimum(p, q).sum() * step), float(max(kl, 0.0))
 
 
 def _density(values: Floats, width: float, grid: Floats) -> Floats:
-    """Gaussian kernel density on a grid; values are gathered in its bins first, which are far finer than the kernel."""
-    step = grid[1] - grid[0]
-    counts = np.bincount(np.rint((values - grid[0]) / step).astype(np.int64), minlength=len(grid))[: len(grid)]
-    reach = np.arange(-(len(grid) - 1), len(grid)) * step / width
-    kernel = np.exp(-(reach**2) / 2) / (width * np.sqrt(2 * np.pi))
-    return np.convolve(counts / len(values), kernel, mode="valid" if len(kernel) < len(grid) else "same")[
-        : len(grid)
-    ]
+    """Gaussian kernel density on a grid that holds it all; values are gathered in its bins, finer than the kernel."""
+    n, step = len(grid), grid[1] - grid[0]
+    counts = np.bincount(np.rint((values - grid[0]) / step).astype(np.int64), minlength=n)
+    kernel = np.exp(-((np.arange(1 - n, n) * step / width) ** 2) / 2)
+    density = np.convolve(counts, kernel, mode="valid")  # [n]: the kernel reaches over the whole grid
+    return density / (density.sum() * step)
 
 
 # --------------------------------------------------------------------------------------------- sets: Fréchet distance
@@ -527,72 +547,117 @@ def _density(values: Floats, width: float, grid: Floats) -> Floats:
 def frechet_distance(x: NDArray[Any], y: NDArray[Any]) -> float:
     """Squared Fréchet distance of Gaussians fitted to two sets, as FID and FAD report it.
 
-    ``|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^0.5)``: Dowson & Landau 1982, eq. 4; Heusel et al., NeurIPS 2017, section 4;
-    Kilgour et al., *Fréchet Audio Distance*, Interspeech 2019, eq. 1.
+    ``|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^0.5)``: Dowson & Landau, J. Multivariate Analysis 12, 1982; Heusel et al.,
+    NeurIPS 2017; Kilgour et al., *Fréchet Audio Distance*, Interspeech 2019.
 
     Parameters
     ----------
     x, y
         Embeddings [n, width] and [m, width], at least two rows each. Small sets are biased upwards: see
         :func:`frechet`.
+
+    Raises
+    ------
+    InputError
+        The shapes do not fit, or a set has fewer than two rows.
     """
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or min(len(x), len(y)) < 2:
         raise InputError(f"embeddings {x.shape} and {y.shape} do not fit: give [n, width] of one width, n from 2")
-    shift = x.mean(0) - y.mean(0)
-    # tr((S1 S2)^0.5) is the sum of the singular values of X1 X2' (X centred and scaled): no roots of matrices needed.
-    a, b = (x - x.mean(0)) / np.sqrt(len(x) - 1), (y - y.mean(0)) / np.sqrt(len(y) - 1)
-    shared = np.linalg.svd(a @ b.T if min(len(a), len(b)) < a.shape[1] else _root(a) @ _root(b), compute_uv=False).sum()
-    return float(max(shift @ shift + (a**2).sum() + (b**2).sum() - 2 * shared, 0.0))
+    return _between(_gaussian(x), _gaussian(y))
 
 
-def _root(a: Floats) -> Floats:
-    """The symmetric root of ``a' a`` [width, width]."""
-    values, vectors = np.linalg.eigh(a.T @ a)
-    return (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
+def _gaussian(x: Floats) -> tuple[Floats, Floats]:
+    """Mean [width] and a factor A [min(n, width), width] of the covariance ``A' A``."""
+    mean = x.mean(axis=0)
+    factor = (x - mean) / np.sqrt(len(x) - 1)
+    if len(x) > x.shape[1]:
+        values, vectors = np.linalg.eigh(factor.T @ factor)
+        factor = np.sqrt(np.clip(values, 0, None))[:, None] * vectors.T
+    return mean, factor
+
+
+def _between(a: tuple[Floats, Floats], b: tuple[Floats, Floats]) -> float:
+    (mean_a, factor_a), (mean_b, factor_b) = a, b
+    shift = mean_a - mean_b
+    # tr((A'A B'B)^0.5) is the sum of the singular values of A B': no root of a matrix that is not symmetric.
+    shared = np.linalg.svd(factor_a @ factor_b.T, compute_uv=False).sum()
+    return float(max(shift @ shift + (factor_a**2).sum() + (factor_b**2).sum() - 2 * shared, 0.0))
 
 
 def frechet(
-    x: NDArray[Any], reference: NDArray[Any], *, n_draws: int = 200, n_sizes: int = 12, seed: int = 0
+    x: NDArray[Any], reference: NDArray[Any], *, n_groups: int = 10, n_halvings: int = 10, seed: int = 0
 ) -> dict[str, Any]:
-    """Fréchet distance of a set to a reference, with its interval and extrapolated to sets without end.
+    """Fréchet distance of a set to a reference, and what it would be for a set without end; with intervals.
 
-    Bias falls as 1 / n, so the distances of subsets lie on a line over 1 / n, which meets 0 at the unbiased distance:
-    Chong & Forsyth, *Effectively Unbiased FID*, CVPR 2020, section 4; Gui et al., *Adapting Fréchet Audio Distance*,
-    ICASSP 2024 (arXiv 2311.01616), section 3.3, whose way of growing the evaluated set against a fixed reference is
-    the one here. Sizes go from half the set to all of it, four subsets each.
+    Bias falls as 1 / n, so distances lie on a line over 1 / n that meets 0 at the unbiased distance (Chong & Forsyth,
+    *Effectively Unbiased FID*, CVPR 2020; for music: Gui et al., *Adapting Fréchet Audio Distance for Generative Music
+    Evaluation*, ICASSP 2024). Here the line goes through two points, the whole sets and the mean of their halves, so
+    the bias of the reference goes as well: ``2 d(n, m) - d(n / 2, m / 2)``. It takes sets of several times the width:
+    where half a set is no larger than the width, too much is taken off.
+
+    Intervals are 95 %, by the jackknife over groups of pieces (Student's t): a bootstrap repeats pieces, which makes a
+    set look smaller and its distance larger.
+
+    Parameters
+    ----------
+    x, reference
+        Embeddings [n, width] and [m, width].
+    n_groups
+        Parts of the set that are left out in turn; fewer where they would have less than four pieces.
+    n_halvings
+        Ways to halve the sets.
 
     Returns
     -------
     dict
-        ``n``, ``distance``; ``interval``, 95 % by bootstrap over pieces (a resampled set is a smaller one, so it lies
-        high; compare it with other intervals of the same n); ``extrapolated`` and ``extrapolated_interval``, 95 % by
-        the line's standard error (of the extrapolation alone).
+        ``n``; ``distance`` and ``interval``; ``extrapolated`` and ``extrapolated_interval``. The extrapolated distance
+        of equal distributions is around 0 and may be negative. NaN where there are too few: below four pieces
+        for the extrapolation, below eight for the intervals.
+
+    Raises
+    ------
+    InputError
+        The shapes do not fit, or a set has fewer than two rows.
     """
-    x = np.asarray(x, dtype=np.float64)
-    rng = np.random.default_rng(seed)
+    from scipy.stats import t
+
+    x, reference = np.asarray(x, dtype=np.float64), np.asarray(reference, dtype=np.float64)
+    distance = frechet_distance(x, reference)
     n = len(x)
-    sizes = np.unique(np.linspace(max(n // 2, 2), n, n_sizes).astype(int))
-    points = [(1 / size, frechet_distance(x[rng.permutation(n)[:size]], reference)) for size in sizes for _ in range(4)]
-    inverse, distance = np.array(points).T
-    if len(sizes) > 2:
-        (_, intercept), covariance = np.polyfit(inverse, distance, 1, cov=True)
-        error = 1.96 * float(np.sqrt(covariance[1, 1]))
-    else:
-        intercept, error = float("nan"), float("nan")
-    draws = [frechet_distance(x[rng.integers(n, size=n)], reference) for _ in range(n_draws)]
+    n_groups = min(n_groups, n // 4)
+    rng = np.random.default_rng(seed)
+    target = _gaussian(reference)
+
+    def halves(rows: Floats) -> list[tuple[Floats, Floats]]:
+        order = [rng.permutation(len(rows)) for _ in range(n_halvings)]
+        return [_gaussian(rows[half]) for each in order for half in np.array_split(each, 2)]
+
+    their_halves = halves(reference) if len(reference) >= 4 else []
+
+    def both(rows: Floats) -> Floats:
+        whole = _between(_gaussian(rows), target)
+        if len(rows) < 4 or not their_halves:
+            return np.array([whole, np.nan])
+        half = np.mean([_between(a, b) for a, b in zip(halves(rows), their_halves, strict=True)])
+        return np.array([whole, 2 * whole - half])
+
+    extrapolated, error = float(both(x)[1]), np.full(2, np.nan)
+    if n_groups >= 2:
+        groups = np.array_split(rng.permutation(n), n_groups)
+        without = np.array([both(np.delete(x, group, axis=0)) for group in groups])
+        error = np.sqrt((n_groups - 1) * without.var(axis=0)) * float(t.ppf(0.975, n_groups - 1))
     return {
         "n": n,
-        "distance": frechet_distance(x, reference),
-        "interval": [float(q) for q in np.quantile(draws, [0.025, 0.975])] if draws else [float("nan")] * 2,
-        "extrapolated": float(intercept),
-        "extrapolated_interval": [float(intercept - error), float(intercept + error)],
+        "distance": distance,
+        "interval": [float(np.maximum(distance - error[0], 0)), float(distance + error[0])],
+        "extrapolated": extrapolated,
+        "extrapolated_interval": [float(extrapolated - error[1]), float(extrapolated + error[1])],
     }
 
 
 def mean_with_interval(values: Floats) -> tuple[float, tuple[float, float]]:
-    """Mean of what is defined and its 95 % bootstrap interval over pieces."""
+    """Mean of what is defined and its 95 % bootstrap interval over pieces; NaN without any."""
     values = values[np.isfinite(values)]
-    if not len(values):
-        return float("nan"), (float("nan"), float("nan"))
-    return float(values.mean()), bootstrap(values, lambda rows: float(rows.mean()), n_draws=500)
+    mean = float(values.mean()) if len(values) else float("nan")
+    return mean, bootstrap(values, lambda rows: float(rows.mean()))

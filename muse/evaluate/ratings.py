@@ -14,13 +14,13 @@ intervals
     95 %, bootstrap over recordings or windows.
 
 Contents: :func:`emotion_of_clips`, :func:`emotion_across_folds`, :func:`quality_of_windows`, :func:`genre_of_windows`,
-:func:`expected_calibration_error`, :func:`calibrate`, :func:`selector_report`.
+:func:`expected_calibration_error`, :func:`calibrate`. ``benchmarks/selector_report.py`` writes it all down.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from muse.evaluate.metrics import bootstrap, spearman
 from muse.evaluate.samples import TEMPERATURES, Sample
 from muse.score import read_score
 from muse.selector.corrupt import GRADES, KINDS, corrupt
-from muse.selector.events import Passage, passage
+from muse.selector.events import MIN_NOTES, Passage, passage
 from muse.selector.model import Config, Selector
 from muse.selector.train import N_FOLDS, Library, fold_of
 from muse.tokens import GENRES
@@ -47,10 +47,12 @@ __all__ = [
     "expected_calibration_error",
     "genre_of_windows",
     "quality_of_windows",
-    "selector_report",
 ]
 
 Floats = NDArray[np.float64]
+
+N_WINDOWS = 1500
+"""Windows that genre is measured on."""
 
 
 def expected_calibration_error(probabilities: Floats, labels: NDArray[np.int64], n_bins: int = 10) -> float:
@@ -194,6 +196,8 @@ def quality_of_windows(
             found["samples"][str(temperature)] = {
                 "n": len(score), "real_above": float(above), "mean": float(score.mean()),
             }  # fmt: skip
+    pairs = [entry["real_above"] for part in ("damage", "samples") for entry in found[part].values()]
+    found["accuracy"] = float(np.mean(pairs))
     return found
 
 
@@ -201,7 +205,9 @@ def _quality(selector: Selector, music: Sequence[Passage]) -> Floats:
     return selector.outputs(music)["quality"]
 
 
-def genre_of_windows(selector: Selector, library: Library, *, n_windows: int = 1500, seed: int = 0) -> dict[str, Any]:
+def genre_of_windows(
+    selector: Selector, library: Library, *, n_windows: int = N_WINDOWS, seed: int = 0
+) -> dict[str, Any]:
     """Precision, recall, F1 and number of windows of every genre, macro-F1 over those that occur."""
     rng = np.random.default_rng(seed)
     pool = library.pitched[library.genre[library.pitched] >= 0]
@@ -222,53 +228,60 @@ def genre_of_windows(selector: Selector, library: Library, *, n_windows: int = 1
     return found
 
 
-def calibrate(selector: Selector, library: Library, held_out: Library, samples: Sequence[Sample]) -> Config:
-    """Temperatures that make the selector's probabilities true (Guo et al., ICML 2017).
+def calibrate(folder: Path | str, corpus: Path | str, samples: Sequence[Sample]) -> Config:
+    """Find the temperatures that make a selector's probabilities true, and write them into its ``config.json``.
 
-    Quadrants on the training recordings kept for it, genre and quality on the validation songs; quality is the
-    probability of being real beside as many spoilt windows and samples.
+    Guo et al., *On Calibration of Modern Neural Networks*, ICML 2017. Quadrants on the recordings of the training split
+    that are kept for it, spread on rated windows, genre and quality on the validation songs; quality is the probability
+    of being real beside as many spoilt windows and samples.
 
     Parameters
     ----------
-    library, held_out
-        Windows of the training and the validation split.
-
-    Returns
-    -------
-    Config
-        The selector's, calibrated.
+    folder
+        Checkpoint.
+    corpus
+        The dataset that it learnt from.
+    samples
+        Of the generator, not learnt from.
     """
-    rows = np.flatnonzero(library.calibration)
+    plain = Config.load(Path(folder))
+    selector, dataset = Selector.from_pretrained(folder), Corpus(corpus)
+    library, held_out = Library(dataset, "train"), Library(dataset, "val")
+    rows = np.flatnonzero(library.calibration & (library.quadrant >= 0) & (library.note_count >= MIN_NOTES))
     quadrant = selector.outputs([library.passage(int(row)) for row in rows])["quadrant"]
     named = held_out.pitched[held_out.genre[held_out.pitched] >= 0]
+    named = named if len(named) <= N_WINDOWS else np.random.default_rng(1).choice(named, N_WINDOWS, replace=False)
     genre = selector.outputs([held_out.passage(int(row)) for row in named])["genre"]
-    weight = 1 / np.sqrt(
-        np.bincount(held_out.genre[named], minlength=len(GENRES))[held_out.genre[named]], dtype=np.float64
-    )
-    rated = np.flatnonzero(np.isfinite(held_out.rating).all(axis=1))
-    out = selector.outputs([held_out.passage(int(row)) for row in rated])
-    z = (held_out.rating[rated] - out["mean"]) / np.exp(out["log_variance"] / 2)
+    # Every genre counts the same, or nearly: the corpus is mostly classical.
+    counts = np.bincount(held_out.genre[named], minlength=len(GENRES))
+    weight = counts[held_out.genre[named]].astype(float) ** -0.5
+    rated = np.intersect1d(np.flatnonzero(np.isfinite(held_out.rating).all(axis=1)), held_out.usable)
+    spread = plain.spread_scale
+    if len(rated):
+        out = selector.outputs([held_out.passage(int(row)) for row in rated])
+        z = (held_out.rating[rated] - out["mean"]) / np.exp(out["log_variance"] / 2)
+        spread = float(np.sqrt(np.mean(z**2)))
 
     rng = np.random.default_rng(0)
     pool = held_out.pitched[held_out.on_grid[held_out.pitched]]
-    real_rows = rng.choice(pool, min(200, len(pool)), replace=False)
-    music = [held_out.passage(int(row)) for row in real_rows]
+    music = [held_out.passage(int(row)) for row in rng.choice(pool, min(200, len(pool)), replace=False)]
     kinds = list(KINDS)
     spoilt = [
         corrupt(one, kinds[i % len(kinds)], GRADES[i // len(kinds) % len(GRADES)], music[i - 1], i)
         for i, one in enumerate(music)
     ]
-    sampled = [passage(sample.ids) for sample in samples if sample.rank == 0][: len(spoilt)]
-    good, bad = _quality(selector, music), _quality(selector, [*spoilt, *sampled])
-    scale, shift = _logistic(good, bad)
-    return replace(
-        selector.config,
+    sampled = [passage(sample.ids) for sample in samples][: len(spoilt)]
+    scale, shift = _logistic(_quality(selector, music), _quality(selector, [*spoilt, *sampled]))
+    config = replace(
+        plain,
         quadrant_temperature=_temperature(quadrant, library.quadrant[rows], np.ones(len(rows))),
         genre_temperature=_temperature(genre, held_out.genre[named], weight),
         quality_scale=scale,
         quality_shift=shift,
-        spread_scale=float(np.sqrt(np.mean(z**2))) if len(z) else 1.0,
+        spread_scale=spread,
     )
+    save_json(config.to_json(), Path(folder) / "config.json")
+    return config
 
 
 def _temperature(logits: Floats, labels: NDArray[np.int64], weight: Floats) -> float:
@@ -290,47 +303,3 @@ def _logistic(good: Floats, bad: Floats) -> tuple[float, float]:
     x, y = np.concatenate([good, bad])[:, None], np.repeat([1, 0], [len(good), len(bad)])
     model = LogisticRegression(class_weight="balanced", C=1e4).fit(x, y)
     return float(model.coef_[0, 0]), float(model.intercept_[0])
-
-
-def selector_report(
-    selector: Selector,
-    corpus: Corpus,
-    corpora: Path | str,
-    samples: Sequence[Sample],
-    output: Path | str,
-    *,
-    folds: Sequence[Selector] = (),
-    split: str = "test",
-    n_windows: int = 150,
-    progress: Callable[[float, float], None] | None = None,
-) -> dict[str, Any]:
-    """Everything this module measures, written to ``selector.json``.
-
-    Parameters
-    ----------
-    corpus
-        Dataset of all corpora.
-    corpora
-        Folder with ``emopia-nc`` and ``vgmidi-unclear``.
-    samples
-        Samples beside windows of `split`.
-    output
-        Folder of the report.
-    folds
-        Selectors trained with ``exclude_fold`` 0..4, for VGMIDI; without them that part is left out.
-    """
-    library = Library(corpus, split)
-    steps: dict[str, Callable[[], dict[str, Any]]] = {
-        "emopia": lambda: emotion_of_clips(selector, corpora),
-        "quality": lambda: quality_of_windows(selector, library, samples, n_windows=n_windows),
-        "genre": lambda: genre_of_windows(selector, library),
-    }
-    if folds:
-        steps["vgmidi"] = lambda: emotion_across_folds(folds, corpora)
-    report: dict[str, Any] = {"split": split}
-    for done, (name, measure) in enumerate(steps.items(), start=1):
-        report[name] = measure()
-        if progress:
-            progress(done, len(steps))
-    save_json(report, Path(output) / "selector.json")
-    return report

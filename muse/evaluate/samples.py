@@ -93,7 +93,7 @@ def write_samples(
     rows = np.random.default_rng([seed, 0]).choice(len(weight), n_windows, p=weight / weight.sum())
 
     done, samples = _stored(folder)
-    composer = Composer.from_pretrained(checkpoint)
+    composer = Composer.from_pretrained(checkpoint, selector=None)  # every candidate is kept
     for at in range(done, n_windows):
         row = int(rows[at])
         rng = np.random.default_rng([seed, 1, at])

@@ -6,9 +6,10 @@ blanked in all fields, single fields elsewhere, and the network fills them in. A
 **Tasks.** Every row of a batch has the labels that it has; the losses of the others are masked. Quality is learnt as
 an order (Bradley & Terry 1952; RankNet: Burges et al. 2005): a real window before itself spoilt
 (:mod:`muse.selector.corrupt`), a lighter grade before a heavier, a real window before a generator's sample, a sample
-drawn at a moderate temperature before one drawn hot. Emotion: quadrants by cross-entropy, ratings by Gaussian
-likelihood with learnt variance; where only the quadrant is known, the signs of valence and arousal are likely under
-the same Gaussian. The three losses are weighted by learnt uncertainty (Kendall et al., CVPR 2018).
+drawn at a moderate temperature before one drawn hot, one of the trained generator before one of an early stage.
+Emotion: quadrants by cross-entropy, ratings by Gaussian likelihood with learnt variance; where only the quadrant is
+known, the signs of valence and arousal are likely under the same Gaussian. The three losses are weighted by learnt
+uncertainty (Kendall et al., CVPR 2018).
 
 A run can be killed at any step and resumed exactly: batches are a pure function of seed and step.
 
@@ -54,6 +55,7 @@ N_CALIBRATION_FOLDS = 12
 """One part in so many of the recordings with quadrants is kept for calibration."""
 
 Row = tuple[NDArray[np.int16], NDArray[np.int16]]
+Ranked = tuple[tuple[int, int], NDArray[np.uint16]]
 
 
 @dataclass(frozen=True)
@@ -181,8 +183,8 @@ class Labels:
     """The quadrant is all that people said."""
     group: int = -1
     """Rows of one group are ordered in quality."""
-    rank: int = 0
-    """0 best."""
+    rank: tuple[int, int] = (0, 0)
+    """(0, 0) best. A row is better than another where it is no worse in either number and better in one."""
 
 
 class Batches:
@@ -193,12 +195,10 @@ class Batches:
     library
         Windows to learn from.
     samples
-        Pieces of a generator by rank of quality (0 best), as ids.
+        Pieces of generators as ids, each with its rank (stage of training, temperature), (0, 0) the best.
     """
 
-    def __init__(
-        self, library: Library, samples: Sequence[tuple[int, NDArray[np.uint16]]], settings: Settings, first: int = 0
-    ) -> None:
+    def __init__(self, library: Library, samples: Sequence[Ranked], settings: Settings, first: int = 0) -> None:
         self.library, self.settings, self.first = library, settings, first
         lib = library
         self._samples = samples
@@ -293,17 +293,17 @@ class Batches:
                 grades = np.sort(rng.choice(len(GRADES), 2, replace=False))
                 seed = int(rng.integers(2**31))
                 spoilt = [corrupt(music, kind, GRADES[g], donor, seed) for g in grades]
-                ranks = [self._labels(int(row), group, 0), Labels(group=group, rank=1), Labels(group=group, rank=2)]
+                ranks = [self._labels(int(row), group), *(Labels(group=group, rank=(1, k)) for k in range(2))]
                 add([music, *spoilt], ranks, hide_bars=0.2)
             for group in range(s.spoilt_groups, s.spoilt_groups + s.sample_groups * bool(len(self._samples))):
                 row = int(rng.choice(self._kin))
                 picked = [self._samples[int(i)] for i in rng.choice(len(self._samples), 2, replace=False)]
-                labels = [self._labels(row, group, 0)]
-                labels += [Labels(group=group, rank=1 + rank) for rank, _ in picked]
+                labels = [self._labels(row, group)]
+                labels += [Labels(group=group, rank=(1 + stage, heat)) for (stage, heat), _ in picked]
                 add([lib.passage(row), *(passage(ids) for _, ids in picked)], labels, hide_bars=0.2)
         return _batched(found)
 
-    def _labels(self, row: int, group: int = -1, rank: int = 0) -> Labels:
+    def _labels(self, row: int, group: int = -1) -> Labels:
         lib, s = self.library, self.settings
         left_out = fold_of(str(lib.song[row]), N_FOLDS) == s.exclude_fold and lib.label_kind[row] == "rating"
         held_out = left_out or bool(lib.calibration[row])
@@ -314,7 +314,6 @@ class Batches:
             genre=int(lib.genre[row]),
             signs_only=lib.label_kind[row] == "quadrant",
             group=group,
-            rank=rank,
         )
 
 
@@ -400,8 +399,9 @@ def masked_loss(network: Network, hidden: Tensor, targets: Tensor) -> Tensor:
 
 
 def quality_loss(quality: Tensor, group: Tensor, rank: Tensor) -> Tensor | None:
-    """Mean logistic loss over ordered pairs within groups; None without a pair."""
-    better = (group[:, None] == group[None]) & (group[:, None] >= 0) & (rank[:, None] < rank[None])
+    """Mean logistic loss over ordered pairs within groups; None without a pair. Ranks are int64 [B, 2]."""
+    ordered = (rank[:, None] <= rank[None]).all(-1) & (rank[:, None] < rank[None]).any(-1)
+    better = ordered & (group[:, None] == group[None]) & (group[:, None] >= 0)
     if not better.any():
         return None
     return functional.softplus(-(quality[:, None] - quality[None]))[better].mean()
@@ -584,7 +584,7 @@ def export(
     }
     save_tensors(kept, folder)
     save_json(config.to_json(), folder / "config.json")
-    save_json(asdict(settings), folder / "training.json")
+    save_json(asdict(settings) | {"init": Path(settings.init).name}, folder / "training.json")
     n_weights = sum(tensor.numel() for tensor in kept.values())
     save_json({"n_parameters": n_weights, "history": list(history)}, folder / "metrics.json")
     write_bytes(folder / "README.md", _card(folder.name, n_weights, settings, history[-1], corpus).encode())
@@ -592,7 +592,8 @@ def export(
 
 def _card(name: str, n_weights: int, settings: Settings, last: Mapping[str, float], corpus: Corpus) -> str:
     """The model card; it names the data whose licences bind users."""
-    counts, classes = corpus.info["by_corpus"], {}
+    counts: Mapping[str, Any] = corpus.info["by_corpus"]
+    classes: dict[str, set[str]] = {}
     for rows in corpus.batches(["corpus", "licence_class"], split="train"):
         for corpus_name, licence in zip(rows["corpus"], rows["licence_class"], strict=True):
             classes.setdefault(str(corpus_name), set()).add(str(licence))
@@ -602,12 +603,13 @@ def _card(name: str, n_weights: int, settings: Settings, last: Mapping[str, floa
         "---\nlicense: other\ntags: [music, symbolic-music, emotion, music-quality]\n---\n\n"
         f"# Muse selector, `{name}`\n\n"
         f"A bidirectional transformer encoder of {n_weights:,} weights that rates symbolic music: quality, emotion\n"
-        "(quadrants, valence, arousal with their spread) and genre. `muse.selector.Selector.from_pretrained` loads it.\n\n"
+        "(quadrants, valence, arousal with their spread) and genre. `muse.selector.Selector.from_pretrained` loads\n"
+        "it. What it can and what it cannot do stands in `docs/selector.md`.\n\n"
         "| | |\n|---|---|\n"
-        f"| tasks | {', '.join(settings.tasks)} |\n| begins from | {settings.init or 'random weights'} |\n"
+        f"| tasks | {', '.join(settings.tasks)} |\n| begins from | {Path(settings.init).name or 'random weights'} |\n"
         f"| data | {data} |\n| steps | {int(last['step']):,} |\n| events | {int(last['events']):,} |\n\n"
-        f"**Data of non-commercial or unclear licence: {', '.join(bound) or 'none'}.** These weights learnt from it; who\n"
-        "may use them commercially is for their user to settle. Music that was only ranked by them is not bound.\n"
+        f"**Data of non-commercial or unclear licence: {', '.join(bound) or 'none'}.** These weights learnt from it;\n"
+        "who may use them commercially is for their user to settle. Music that was only ranked by them is not bound.\n"
     )
 
 
@@ -615,7 +617,7 @@ def train(
     corpus: Path | str,
     out: Path | str,
     *,
-    samples: Sequence[tuple[int, NDArray[np.uint16]]] = (),
+    samples: Sequence[Ranked] = (),
     resume: bool = True,
     progress: bool = True,
     callbacks: Sequence[lightning.Callback] = (),
@@ -630,7 +632,7 @@ def train(
     out
         Checkpoint folder. The state that a resumed run needs lies beside it in ``<out>.run/``.
     samples
-        Pieces of generators as ids, each with its rank of quality among samples (0 best).
+        Pieces of generators as ids, each with its rank (stage of training, temperature), (0, 0) the best.
     resume
         Go on from ``<out>.run/last.ckpt`` if it is there.
     progress
