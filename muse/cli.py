@@ -623,6 +623,9 @@ def train_selector(
         list[str] | None,
         typer.Option(metavar="DIR", help="Samples by `muse train samples`; repeatable, early stages of training last."),
     ] = None,
+    corpora: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Folder with emopia-nc, to calibrate the quadrants on.")
+    ] = None,
     init: Annotated[str | None, typer.Option(metavar="NAME|DIR", help="Checkpoint to begin from.")] = None,
     steps: Annotated[int | None, typer.Option(metavar="N", help="Optimizer steps.")] = None,
     minutes: Annotated[float | None, typer.Option(metavar="M", help="Stop after M minutes; resumable.")] = None,
@@ -645,7 +648,7 @@ def train_selector(
     with contextlib.redirect_stdout(sys.stderr):  # Lightning's bar and tables
         document = train(corpus, output, samples=pairs, resume=resume, progress=sys.stderr.isatty(), **options)
     if "masked" not in options.get("tasks", ()):
-        calibrate(output, corpus, kept)
+        calibrate(output, corpus, kept, corpora)
     _print_document(document, as_json)
 
 

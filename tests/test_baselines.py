@@ -275,13 +275,14 @@ def test_the_engine_is_the_model_whatever_the_steps(model: NGram, corpus: Corpus
     np.testing.assert_allclose(logits[10], expected(1), rtol=1e-6)
     np.testing.assert_allclose(logits[4], expected(0), rtol=1e-6)
     engine.share(0, [1, 2])
+    np.testing.assert_allclose(engine.extend(np.full((3, 1), V.null)), [expected(20)] * 3, rtol=1e-6)
     other = np.concatenate([window[20:22], [V.null]])
     logits = engine.extend(np.stack([window[20:23], other, window[20:23]]))
     np.testing.assert_allclose(logits[[0, 2]], [expected(23)] * 2, rtol=1e-6)
     np.testing.assert_allclose(logits[1], expected(22), rtol=1e-6)
     engine.keep(np.array([1]))
     np.testing.assert_allclose(engine.extend(window[None, 22:24])[0], expected(24), rtol=1e-6)
-    assert engine.lengths.tolist() == [35 + 3 + 2]
+    assert engine.lengths.tolist() == [35 + 1 + 3 + 2]
 
 
 # ---------------------------------------------------------------------- EmoGen

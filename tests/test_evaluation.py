@@ -75,9 +75,9 @@ def test_the_report_sets_the_composer_beside_people_and_simpler_systems(
     accuracy = {name: systems[name]["emotion"]["primary"]["accuracy"] for name in systems if name != "human"}
     assert accuracy["muse"] == 1.0 > accuracy["free"]
     assert set(systems["muse"]["emotion"]) == {"primary", "second", "selector"}
-    # The n-gram model has the corpus' own phrases, the musician makes up new ones.
+    # The songs and the musician share a chord pattern, which no 5-gram model invents.
     runs = {name: system["originality"]["voices"]["share"]["value"] for name, system in systems.items()}
-    assert runs["ngram"] > 2 * runs["muse"]
+    assert min(runs["muse"], runs["human"]) > runs["ngram"]
     assert set(found["best_of"]["accuracy"]) == {"primary", "second"}
 
     text = (tmp_path / "evaluation.md").read_text(encoding="utf-8")
@@ -99,6 +99,7 @@ def test_a_folder_is_measured_in_the_same_way(
     tmp_path: Path,
     rng: np.random.Generator,
 ) -> None:
+    (tmp_path / "pieces").mkdir()
     for q in (1, 2, 3, 4):
         for i in range(2):
             write_score(from_notes(clip(q, rng, n_bars=8)), tmp_path / "pieces" / f"Q{q}_{i}.mid")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,18 @@ def test_degrees_do_not_know_the_key(rng: np.random.Generator) -> None:
     low, high = found
     np.testing.assert_array_equal(low[:, FIELD["degree"]], high[:, FIELD["degree"]])
     np.testing.assert_array_equal(low[:, FIELD["pitch"]] + 3, high[:, FIELD["pitch"]])
+
+
+def test_voice_leading_and_echoes_are_told() -> None:
+    rows = [(0, 60), (0, 67), (1, 62), (1, 62), (4, 60), (5, 74), (12, 60), (12, 67), (13, 40)]
+    notes = np.zeros(len(rows), NOTE_DTYPE)
+    notes["onset_beat"], notes["pitch"] = np.array(rows).T
+    notes["duration_beat"], notes["velocity"] = 0.5, 80
+    events, _ = encode(Passage(notes, 120.0, (4, 4), True).with_notes(notes))
+    # Nearest note of the onset before, in semitones plus one; 15 = there is none, 14 = farther than an octave.
+    assert events[:, FIELD["lead"]].tolist() == [15, 15, 3, 3, 3, 14, 14, 8, 14]
+    # Bars since the same note at the same place; 17 = never before; a doubled note echoes what the first does.
+    assert events[:, FIELD["echo"]].tolist() == [17, 17, 17, 17, 1, 17, 2, 3, 17]
 
 
 def test_a_performance_has_no_meter_and_keeps_its_seconds(rng: np.random.Generator) -> None:
@@ -288,8 +301,6 @@ def test_both_stages_learn_and_a_stopped_run_goes_on_exactly(
     size = {name: SMALL[name] for name in ("width", "layers", "heads")}
     masked = {**size, "tasks": ("masked",), "batch_events": 600, "validate_every": 10, "warmup_steps": 5, "threads": 1}
     train(corpus.folder, tmp_path / "pre", progress=False, max_steps=30, learning_rate=3e-3, **masked)
-    import json
-
     history = json.loads((tmp_path / "pre" / "metrics.json").read_text())["history"]
     assert history[-1]["masked"] < history[0]["masked"]
 
@@ -303,6 +314,13 @@ def test_both_stages_learn_and_a_stopped_run_goes_on_exactly(
         np.testing.assert_array_equal(a[name], b[name])
     rating = Selector.from_pretrained(tmp_path / "whole").rate([a_tune(np.random.default_rng(0), 16)])[0]
     assert 0 < rating.quality < 1
+
+
+@pytest.mark.parametrize("name", ["selector-first", "selector"])
+def test_stored_settings_are_legal(name: str) -> None:
+    stored = json.loads((Path(__file__).parents[1] / "checkpoints" / f"{name}.json").read_text(encoding="utf-8"))
+    settings = Settings(**{**stored, "tasks": tuple(stored["tasks"])})
+    assert set(settings.damage_weights) <= set(KINDS)
 
 
 def test_unknown_settings_are_refused(corpus: Corpus, tmp_path: Path) -> None:

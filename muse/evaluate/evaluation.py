@@ -280,7 +280,7 @@ def _held_out(corpus: Corpus, n_reference: int, n_human: int) -> tuple[_System, 
     rng = np.random.default_rng(0)
     songs = rng.permutation(np.unique(song[rows].astype(str)))
     # Whole songs go to one side, so that no song is compared with itself.
-    share_human = n_human / (n_human + n_reference)
+    share_human = min(n_human / (n_human + n_reference), 0.5)
     for_human = set(songs[: max(1, round(share_human * len(songs)))].tolist())
     inside = np.array([song[row] in for_human for row in rows], bool)
     parts = [rng.permutation(rows[side])[:n] for side, n in ((~inside, n_reference), (inside, n_human))]

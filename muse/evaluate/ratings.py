@@ -35,9 +35,9 @@ from muse.evaluate.metrics import bootstrap, spearman
 from muse.evaluate.samples import TEMPERATURES, Sample
 from muse.score import read_score
 from muse.selector.corrupt import GRADES, KINDS, corrupt
-from muse.selector.events import MIN_NOTES, Passage, passage
+from muse.selector.events import Passage, passage
 from muse.selector.model import Config, Selector
-from muse.selector.train import N_FOLDS, Library, fold_of
+from muse.selector.train import N_FOLDS, Library, fold_of, is_kept
 from muse.tokens import GENRES
 
 __all__ = [
@@ -228,12 +228,14 @@ def genre_of_windows(
     return found
 
 
-def calibrate(folder: Path | str, corpus: Path | str, samples: Sequence[Sample]) -> Config:
+def calibrate(
+    folder: Path | str, corpus: Path | str, samples: Sequence[Sample], corpora: Path | str | None = None
+) -> Config:
     """Find the temperatures that make a selector's probabilities true, and write them into its ``config.json``.
 
-    Guo et al., *On Calibration of Modern Neural Networks*, ICML 2017. Quadrants on the recordings of the training split
-    that are kept for it, spread on rated windows, genre and quality on the validation songs; quality is the probability
-    of being real beside as many spoilt windows and samples.
+    Guo et al., *On Calibration of Modern Neural Networks*, ICML 2017. Quadrants (with the weight of the emotion
+    mapping) on EMOPIA's clips whose recordings are kept for it, spread on rated windows, genre and quality on the validation
+    songs; quality is the probability of being real beside as many spoilt windows and samples.
 
     Parameters
     ----------
@@ -243,12 +245,18 @@ def calibrate(folder: Path | str, corpus: Path | str, samples: Sequence[Sample])
         The dataset that it learnt from.
     samples
         Of the generator, not learnt from.
+    corpora
+        Folder with ``emopia-nc``; None leaves the quadrants as they are.
     """
     plain = Config.load(Path(folder))
     selector, dataset = Selector.from_pretrained(folder), Corpus(corpus)
-    library, held_out = Library(dataset, "train"), Library(dataset, "val")
-    rows = np.flatnonzero(library.calibration & (library.quadrant >= 0) & (library.note_count >= MIN_NOTES))
-    quadrant = selector.outputs([library.passage(int(row)) for row in rows])["quadrant"]
+    held_out = Library(dataset, "val")
+    temperature, attribute_weight = plain.quadrant_temperature, plain.attribute_weight
+    if corpora is not None:
+        kept = [row for row in _rows(corpora, "emopia-nc", split="train") if is_kept(row[1]["id"])]
+        scores = [read_score(path) for path, _ in kept]
+        labels = np.array([int(row["quadrant"]) - 1 for _, row in kept])
+        temperature, attribute_weight = _experts(*selector.opinions(scores), labels)
     named = held_out.pitched[held_out.genre[held_out.pitched] >= 0]
     named = named if len(named) <= N_WINDOWS else np.random.default_rng(1).choice(named, N_WINDOWS, replace=False)
     genre = selector.outputs([held_out.passage(int(row)) for row in named])["genre"]
@@ -274,7 +282,8 @@ def calibrate(folder: Path | str, corpus: Path | str, samples: Sequence[Sample])
     scale, shift = _logistic(_quality(selector, music), _quality(selector, [*spoilt, *sampled]))
     config = replace(
         plain,
-        quadrant_temperature=_temperature(quadrant, library.quadrant[rows], np.ones(len(rows))),
+        quadrant_temperature=temperature,
+        attribute_weight=attribute_weight,
         genre_temperature=_temperature(genre, held_out.genre[named], weight),
         quality_scale=scale,
         quality_shift=shift,
@@ -282,6 +291,21 @@ def calibrate(folder: Path | str, corpus: Path | str, samples: Sequence[Sample])
     )
     save_json(config.to_json(), Path(folder) / "config.json")
     return config
+
+
+def _experts(network: Floats, attributes: Floats, labels: NDArray[np.int64]) -> tuple[float, float]:
+    """Temperature of the network's logits [n, 4] and weight of the mapping's log probabilities [n, 4], likeliest."""
+    from scipy.optimize import minimize
+    from scipy.special import log_softmax
+
+    def loss(x: Floats) -> float:
+        log_p = log_softmax(network / np.exp(x[0]) + x[1] * attributes, axis=1)
+        return float(-log_p[np.arange(len(labels)), labels].mean())
+
+    if not len(labels):
+        return 1.0, 0.0
+    found = minimize(loss, np.array([0.0, 0.3]), bounds=[(-2, 2), (0, 2)]).x
+    return float(np.exp(found[0])), float(found[1])
 
 
 def _temperature(logits: Floats, labels: NDArray[np.int64], weight: Floats) -> float:

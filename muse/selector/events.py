@@ -76,9 +76,11 @@ FIELDS: Mapping[str, int] = {
     "position": _POSITIONS + 1,  # in the bar
     "bar_step": 4,  # bars since the event before: none, one, more
     "duration_beat": _BEATS[2] + 1,
+    "lead": 16,  # semitones to the nearest note of the onset before: 1 = none, 14 = more than twelve, 15 = no such note
+    "echo": 18,  # bars since this note stood at this place in a bar: 1..16, 17 = never before
 }
 """Fields of an event and the number of their values, 0 included."""
-METRIC = ("position", "bar_step", "duration_beat")
+METRIC = ("position", "bar_step", "duration_beat", "echo")
 """Fields that need real bars."""
 HEADER: Mapping[str, int] = {"mode": 3, "tempo": _TEMPO[2] + 1, "meter": len(METERS) + 1}
 
@@ -247,6 +249,8 @@ def encode(music: Passage) -> tuple[Ints, Ints]:
         "position": np.minimum(onset_step % bar_steps, _POSITIONS - 1) + 1,
         "bar_step": np.clip(np.diff(bar, prepend=bar[:1]), 0, 2) + 1,
         "duration_beat": _bin(notes["duration_beat"], *_BEATS),
+        "lead": _lead(onset_step, pitch + 128 * drums),
+        "echo": _echo(bar, onset_step % bar_steps, pitch + 128 * drums, notes["program"].astype(np.int64)),
     }
     events = np.stack([columns[name] for name in FIELDS], axis=1).astype(np.int16)
     mode = (1 if key.mode == "major" else 2) if key else 0
@@ -269,3 +273,33 @@ def _gap(onset_sec: NDArray[np.float64]) -> NDArray[np.int64]:
     """Time since the event before as 1 (together with it) or 2.. (bins of seconds)."""
     gap = np.diff(onset_sec, prepend=onset_sec[:1])
     return np.where(gap < _SECONDS[0], 1, _bin(gap, *_SECONDS) + 1)
+
+
+def _lead(onset_step: NDArray[np.int64], pitch: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Voice leading: semitones to the nearest note of the onset before, plus 1; by onset, then pitch."""
+    group = np.cumsum(np.diff(onset_step, prepend=onset_step[:1]) != 0)
+    place = 1024 * group + pitch  # ascending
+    wanted = place - 1024
+    at = np.searchsorted(place, wanted)
+    distance = np.full(len(pitch), 14)
+    for near in (np.maximum(at - 1, 0), np.minimum(at, len(place) - 1)):
+        apart = np.abs(place[near] - wanted)
+        distance = np.where(group[near] == group - 1, np.minimum(distance, np.minimum(apart, 13)), distance)
+    return distance + 1
+
+
+def _echo(
+    bar: NDArray[np.int64], position: NDArray[np.int64], pitch: NDArray[np.int64], program: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Bars since the same note stood at the same place in a bar, 1..16; 17 where it never did."""
+    name = (program * 512 + pitch) * 512 + position
+    order = np.lexsort((bar, name))
+    gap = np.diff(bar[order], prepend=-1)
+    again = np.diff(name[order], prepend=-1) == 0
+    # A note that is doubled in its bar echoes what the first of the two does.
+    doubled = again & (gap == 0)
+    found = np.where(again & (gap > 0), np.minimum(gap, 16), 17)
+    first = np.maximum.accumulate(np.where(doubled, 0, np.arange(len(found))))
+    echo = np.empty(len(found), np.int64)
+    echo[order] = found[first]
+    return echo

@@ -12,7 +12,7 @@ Contents: :class:`Selector`, :class:`Ratings`; :class:`Config`, :class:`Network`
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from muse.attributes import SONG_CONTROLS, EmotionMapper, extract
 from muse.checkpoint import find, load_json, load_tensors
-from muse.emotion import Emotion
+from muse.emotion import QUADRANTS, Emotion
 from muse.errors import InputError
 from muse.score import Score
 from muse.selector.events import FIELDS, HEADER, Passage, encode, passages
@@ -35,6 +36,8 @@ __all__ = ["DEFAULT_SELECTOR", "Config", "Network", "Ratings", "Selector"]
 DEFAULT_SELECTOR = "selector"
 TASKS = ("quality", "emotion", "genre")
 
+SURPRISE = 1e-4
+"""Least probability that the mapping gives a quadrant; it is surer of itself than it should be."""
 _SPREAD = (-4.0, 1.0)
 """Range of log variance: a spread between 0.14 and 1.6 on axes of length two."""
 
@@ -48,6 +51,8 @@ class Config:
     heads: int = 4
     dropout: float = 0.1
     quadrant_temperature: float = 1.0
+    attribute_weight: float = 0.0
+    """How much the emotion mapping has to say in the quadrants; 0 leaves them to the network."""
     genre_temperature: float = 1.0
     quality_scale: float = 1.0
     quality_shift: float = 0.0
@@ -257,6 +262,7 @@ class Selector:
     def __init__(self, network: Network) -> None:
         self.network = network.eval()
         self.config = network.config
+        self.mapper = EmotionMapper.load() if self.config.attribute_weight else None
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path = DEFAULT_SELECTOR, *, device: str = "cpu") -> Selector:
@@ -285,15 +291,37 @@ class Selector:
         InputError
             A score has fewer than four notes.
         """
+        by_attributes = self._by_attributes(scores)
+        return [
+            self._ratings(part, weight, told)
+            for (part, weight), told in zip(self._pieces(scores), by_attributes, strict=True)
+        ]
+
+    def opinions(self, scores: Sequence[Score]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What the two say of the quadrants, to calibrate by: logits of the network, log p of the mapping, [n, 4] each."""
+        network = [weight @ part["quadrant"] for part, weight in self._pieces(scores)]
+        return np.stack(network), self._by_attributes(scores, EmotionMapper.load())
+
+    def _pieces(
+        self, scores: Sequence[Score]
+    ) -> Iterator[tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]]:
+        """Outputs of the windows of each piece, and the windows' weights."""
         windows = [passages(score) for score in scores]
         flat = self.outputs([window for piece in windows for window in piece])
-        ratings, first = [], 0
+        first = 0
         for piece in windows:
             weight = np.array([len(window.notes) for window in piece], float)
             part = {name: values[first : first + len(piece)] for name, values in flat.items()}
-            ratings.append(self._ratings(part, weight / weight.sum()))
+            yield part, weight / weight.sum()
             first += len(piece)
-        return ratings
+
+    def _by_attributes(self, scores: Sequence[Score], mapper: EmotionMapper | None = None) -> NDArray[np.float64]:
+        """Log probabilities of the quadrants by measured attributes [n, 4]; 0 without a mapping."""
+        mapper = mapper or self.mapper
+        if mapper is None:
+            return np.zeros((len(scores), 4))
+        told = [mapper.describe(extract(score, names=SONG_CONTROLS))["probabilities"] for score in scores]
+        return np.log(np.array([[p[quadrant] for quadrant in QUADRANTS] for p in told]).reshape(-1, 4) + SURPRISE)
 
     def curve(self, score: Score) -> list[tuple[float, Ratings]]:
         """(second at which a window begins, its ratings) of every window of a piece."""
@@ -334,10 +362,17 @@ class Selector:
         back = np.argsort(order)
         return {name: np.concatenate(values)[back] for name, values in found.items()}
 
-    def _ratings(self, out: Mapping[str, NDArray[np.float64]], weight: NDArray[np.float64]) -> Ratings:
+    def _ratings(
+        self,
+        out: Mapping[str, NDArray[np.float64]],
+        weight: NDArray[np.float64],
+        by_attributes: NDArray[np.float64] | float = 0.0,
+    ) -> Ratings:
         config = self.config
         quality = weight @ (config.quality_scale * out["quality"] + config.quality_shift)
-        quadrants = _softmax(weight @ out["quadrant"] / config.quadrant_temperature)
+        quadrants = _softmax(
+            weight @ out["quadrant"] / config.quadrant_temperature + config.attribute_weight * by_attributes
+        )
         genres = _softmax(weight @ out["genre"] / config.genre_temperature)
         mean = weight @ out["mean"]
         variance = weight @ (np.exp(out["log_variance"]) + out["mean"] ** 2) - mean**2

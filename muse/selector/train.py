@@ -85,6 +85,8 @@ class Settings:
     genre_rows: int = 6
     spoilt_groups: int = 3
     """Quality: groups of a real window and two grades of one kind of damage."""
+    damage_weights: Mapping[str, float] = field(default_factory=dict)
+    """Quality: how often a kind of damage is drawn, against 1 for those that are not named."""
     sample_groups: int = 3
     """Quality: groups of a real window and samples of a generator."""
     rating_share: float = 0.45
@@ -118,6 +120,11 @@ def fold_of(song: str, n_folds: int) -> int:
 def recording_of(song: str) -> str:
     """Id of the recording that a clip is from: EMOPIA's ``Q1_<recording>_2``; other songs are their own."""
     return re.sub(r"^Q[1-4]_(.{11})_\d+$", r"\1", song)
+
+
+def is_kept(clip: str) -> bool:
+    """Whether a clip of EMOPIA is kept for calibration, with all of its recording: its label is never trained on."""
+    return fold_of(recording_of(clip), N_CALIBRATION_FOLDS) == 0
 
 
 class Library:
@@ -159,9 +166,9 @@ class Library:
         drums_only = np.array([set(row.tolist()) == {DRUMS} for row in programs])
         usable = (self.tokens.lengths > 0) & (self.note_count >= MIN_NOTES)
         self.usable = np.flatnonzero(usable)
-        folds = [fold_of(recording_of(str(song)), N_CALIBRATION_FOLDS) for song in self.song]
-        self.calibration = (self.label_kind == "quadrant") & (np.array(folds) == 0)
-        """Labelled clips whose labels are never trained on: temperatures are fitted on them."""
+        kept = np.array([is_kept(str(song)) for song in self.song], bool)
+        self.calibration = (self.label_kind == "quadrant") & kept
+        """Windows of labelled clips whose labels are never trained on."""
         self.pitched = np.flatnonzero(usable & ~drums_only)
 
     def __len__(self) -> int:
@@ -215,6 +222,8 @@ class Batches:
         _, place, sizes = np.unique(lib.corpus_name[real], return_inverse=True, return_counts=True)
         weight = sizes[place].astype(float) ** -0.5
         self._real, self._real_weight = real, weight / weight.sum()
+        weight = np.array([settings.damage_weights.get(kind, 1.0) for kind in KINDS])
+        self._kind_weight = weight / weight.sum()
         # Beside samples stands the music that the generator learnt from, lest the corpus give the answer away.
         self._kin = real[lib.permissive[real]] if lib.permissive[real].any() else real
 
@@ -289,7 +298,7 @@ class Batches:
             for group in range(s.spoilt_groups):
                 row, other = rng.choice(self._real, 2, p=self._real_weight)
                 music, donor = lib.passage(int(row)), lib.passage(int(other))
-                kind = list(KINDS)[int(rng.integers(len(KINDS)))]
+                kind = list(KINDS)[int(rng.choice(len(KINDS), p=self._kind_weight))]
                 grades = np.sort(rng.choice(len(GRADES), 2, replace=False))
                 seed = int(rng.integers(2**31))
                 spoilt = [corrupt(music, kind, GRADES[g], donor, seed) for g in grades]
@@ -501,7 +510,7 @@ class _Module(lightning.LightningModule):
         head = ("queries", "quality", "quadrant", "valence_arousal", "genre")
         for name, parameter in self.named_parameters():
             short = name.removeprefix("network.")
-            is_head = bool(s.init) and (short.split(".")[0] in head or name == "log_weight")
+            is_head = bool(s.init) and (short.split(".")[0] in head or short in self.fresh or name == "log_weight")
             groups.setdefault((parameter.ndim >= 2, is_head), []).append(parameter)
         optimizer = torch.optim.AdamW(
             [
