@@ -34,6 +34,7 @@ from muse.errors import InputError, MuseError
 if TYPE_CHECKING:
     from muse.attributes.mapping import EmotionMapper
     from muse.composer import Composition
+    from muse.prompts import Parsed
     from muse.selector import Selector
 
 __all__ = ["app", "main"]
@@ -51,7 +52,7 @@ def _group(help_text: str) -> typer.Typer:
 
 app = _group("Turn an emotion into symbolic music, and tell which emotion a piece carries.")
 corpus_app = _group("Make training data from folders of MIDI files, or describe it.")
-train_app = _group("Fit the emotion mapping, train the generator or the selector.")
+train_app = _group("Fit the emotion mapping, train the generator, the selector or what reads prompts.")
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(train_app, name="train")
 
@@ -61,6 +62,13 @@ CheckpointOption = Annotated[
     typer.Option(
         "--checkpoint", metavar="NAME|DIR", help="Generator: the name of one that comes with Muse, or a folder."
     ),
+]
+TextOption = Annotated[
+    str | None,
+    typer.Option(metavar="T", help="What you want, in English: 'a bittersweet farewell, slow strings, 3/4'."),
+]
+TagsOption = Annotated[
+    str | None, typer.Option(metavar="A,B,...", help="Tags or emoji, with weights if you like: 'sad:0.7, epic'.")
 ]
 ConfigOption = Annotated[
     str | None,
@@ -214,6 +222,9 @@ def compose(
             "--set", metavar="ATTRIBUTE=VALUE", help="Ask for an attribute, for example 'Mean Pitch=72'; repeatable."
         ),
     ] = None,
+    text: TextOption = None,
+    tags: TagsOption = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Print what was understood of --text and --tags.")] = False,
     rank: Annotated[
         str | None,
         typer.Option(
@@ -236,7 +247,19 @@ def compose(
 
     from muse.intent import Intent
 
-    intents = [Intent(emotion=wanted, attributes=attributes, **fields) for _, wanted in requests]
+    parsed = _understood(text, tags)
+    if parsed is None:
+        intents = [Intent(emotion=wanted, attributes=attributes, **fields) for _, wanted in requests]
+    else:
+        if explain:
+            _print_evidence(parsed, err=as_json)
+        # What options say outright goes before what was read from prompts.
+        fields |= {"attributes": attributes} if attributes else {}
+        intents = [
+            parsed.corrected(**fields, **_given(emotion=wanted)).intent for _, wanted in requests
+        ]
+        if requests == [_NO_EMOTION]:
+            requests = [(text or tags or "", None)]
     outputs = [_Outputs.of(name, output, sheet, plot, several=len(requests) > 1) for name, _ in requests]
 
     from muse.composer import DEFAULT_RANKING, DEFAULT_SAMPLING, Composer
@@ -260,6 +283,40 @@ def compose(
         _print_json(documents if len(documents) > 1 else documents[0])
 
 
+@app.command()
+def intent(
+    text: TextOption = None,
+    tags: TagsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell what is understood of prompts, and by what evidence; composes nothing."""
+    parsed = _understood(text, tags)
+    if parsed is None:
+        raise InputError("there is no prompt; give --text or --tags")
+    if as_json:
+        _print_json(parsed.to_dict())
+    else:
+        _print_evidence(parsed)
+
+
+_NO_EMOTION = ("no emotion asked for", None)
+
+
+def _understood(text: str | None, tags: str | None) -> Parsed | None:
+    """All prompts together; None without one."""
+    from muse.prompts import fuse, parse_tags, parse_text
+
+    found = [parse(given) for parse, given in ((parse_text, text), (parse_tags, tags)) if given is not None]
+    return fuse(found) if found else None
+
+
+def _print_evidence(parsed: Parsed, *, err: bool = False) -> None:
+    for row in parsed.evidence:
+        typer.echo(str(row), err=err)
+    asked = {name: value for name, value in parsed.intent.to_dict().items() if value not in (None, {}, [])}
+    typer.echo("intent: " + ", ".join(f"{name} {value}" for name, value in asked.items()), err=err)
+
+
 def _requests(
     emotions: list[str] | None, valence: float | None, arousal: float | None, arc: str | None
 ) -> list[tuple[str, str | tuple[float, float] | None]]:
@@ -275,7 +332,7 @@ def _requests(
         return [(f"valence {valence:+g}, arousal {arousal:+g}", (valence, arousal))]
     if arc:
         return [(arc, arc)]
-    return [(word, word) for word in emotions or []] or [("no emotion asked for", None)]
+    return [(word, word) for word in emotions or []] or [_NO_EMOTION]
 
 
 def _assignments(option: str, texts: Sequence[str]) -> dict[str, float]:
@@ -650,6 +707,22 @@ def train_selector(
     if "masked" not in options.get("tasks", ()):
         calibrate(output, corpus, kept, corpora)
     _print_document(document, as_json)
+
+
+@train_app.command("prompts")
+def train_prompts(
+    data: Annotated[str, typer.Argument(metavar="DIR", help="Folder with emobank, glasgow_norms and goemotions.")],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint.")],
+    cache: Annotated[str | None, typer.Option(metavar="DIR", help="Keep features here between runs.")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of the splits.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit what reads emotion in texts."""
+    from muse.checkpoint import find
+    from muse.prompts.train import train
+
+    tokenizer = find("prompts-text") / "tokenizer.json"
+    _print_document(train(data, output, tokenizer, **_given(cache=cache, seed=seed)), as_json)
 
 
 def _config(file: str | None, function: Callable[..., Any], taken: Sequence[str] = ()) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def test_help_names_every_command(run: Callable[..., Result]) -> None:
     bare, asked = run(), run("--help")
     assert bare.code == asked.code == 0
     assert bare.out == asked.out
-    for command in ("compose", "analyze", "corpus", "train", "evaluate", "bench", "info"):
+    for command in ("compose", "intent", "analyze", "corpus", "train", "evaluate", "bench", "info"):
         assert f"\n  {command} " in asked.out
 
 
@@ -394,3 +394,43 @@ def test_info(run: Callable[..., Result]) -> None:
     assert document["muse"] == muse.__version__
     assert document["default_checkpoint"] in document["checkpoints"]
     assert document["attributes"] >= 150
+
+
+# ------------------------------------------------------------------------------------------------------------- prompts
+
+
+def test_intent_tells_what_was_understood(run: Callable[..., Result]) -> None:
+    result = run("intent", "--text", "slow strings in D minor, 3/4", "--tags", "sad:0.7, epic", "--json")
+    assert result.code == 0
+    asked = result.json["intent"]
+    assert (asked["key"], asked["time_signature"], asked["instruments"]) == ("Dm", "3/4", ["strings"])
+    assert {row["field"] for row in result.json["evidence"]} >= {"emotion", "key", "emotion_word"}
+    told = run("intent", "--tags", "happy")
+    assert told.code == 0 and "emotion_word: happy ('happy', tag" in told.out and "intent: emotion" in told.out
+
+
+def test_options_go_before_prompts(run: Callable[..., Result], tmp_path: Path) -> None:
+    result = run(
+        "compose", "--text", "a sad waltz for violin in D minor", "--key", "C", "--bars", 4, "--candidates", 1,
+        "--seed", 0, "-o", tmp_path / "waltz.mid", "--json",
+    )  # fmt: skip
+    assert result.code == 0
+    asked = result.json["intent"]
+    assert (asked["key"], asked["time_signature"], asked["bars"]) == ("C", "3/4", 4)
+    assert set(note_array(read_score(tmp_path / "waltz.mid"))["program"].tolist()) == {40}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), ("no prompt", "--text")),
+        (("--text", ""), ("text",)),
+        (("--text", "x" * 5000), ("text", "4,000")),
+        (("--tags", ",,"), ("tags",)),
+        (("--tags", "sad:7"), ("sad",)),
+    ],
+)
+def test_prompts_that_say_nothing_are_refused(
+    run: Callable[..., Result], arguments: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    assert_refused(run("intent", *arguments), *words)

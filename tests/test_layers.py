@@ -29,6 +29,7 @@ FLOORS: dict[str, int] = {
     "corpus": 4,
     "generator": 5,
     "selector": 5,
+    "prompts": 5,
     "composer": 6,
     "evaluate": 7,
     "bench": 7,

@@ -234,8 +234,8 @@ def calibrate(
     """Find the temperatures that make a selector's probabilities true, and write them into its ``config.json``.
 
     Guo et al., *On Calibration of Modern Neural Networks*, ICML 2017. Quadrants (with the weight of the emotion
-    mapping) on EMOPIA's clips whose recordings are kept for it, spread on rated windows, genre and quality on the validation
-    songs; quality is the probability of being real beside as many spoilt windows and samples.
+    mapping) on EMOPIA's clips whose recordings are kept for it, spread on rated windows, genre and quality on the
+    validation songs; quality is the probability of being real beside as many spoilt windows and samples.
 
     Parameters
     ----------

@@ -298,7 +298,7 @@ class Selector:
         ]
 
     def opinions(self, scores: Sequence[Score]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """What the two say of the quadrants, to calibrate by: logits of the network, log p of the mapping, [n, 4] each."""
+        """What network (logits) and mapping (log probabilities) say of the quadrants, [n, 4] each; to calibrate by."""
         network = [weight @ part["quadrant"] for part, weight in self._pieces(scores)]
         return np.stack(network), self._by_attributes(scores, EmotionMapper.load())
 
