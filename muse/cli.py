@@ -345,8 +345,8 @@ def _assignments(option: str, texts: Sequence[str]) -> dict[str, float]:
                 raise ValueError
             values[name.strip()] = float(number)
         except ValueError:
-            example = "Mean Pitch=72" if option == "--set" else "quality=2"
-            faults.append(f"{text!r} is not NAME=NUMBER, for example {example!r}")
+            form, example = ("ATTRIBUTE", "Mean Pitch=72") if option == "--set" else ("TERM", "quality=2")
+            faults.append(f"{text!r} is not {form}=NUMBER, for example {example!r}")
     if faults:
         raise InputError(f"{option}: {'; '.join(faults)}")
     return values

@@ -219,7 +219,7 @@ def test_cross_validation_never_hears_a_song_before_judging_it() -> None:
             music.append(one)
             labels.append(song % 4 + 1)
             songs.append(str(song))
-    known = Clips(music, np.array(labels), np.array(songs), np.full((24, 2), np.nan))
+    known = Clips(music, np.array(labels), np.array(songs), np.full((24, 2), np.nan), music)
 
     class Memory(Judge):
         name = "memory"
