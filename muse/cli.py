@@ -33,7 +33,7 @@ from muse.errors import InputError, MuseError
 
 if TYPE_CHECKING:
     from muse.attributes.mapping import EmotionMapper
-    from muse.composer import Composition
+    from muse.composer import Composition, Ranking, Sampling
     from muse.prompts import Parsed
     from muse.selector import Selector
 
@@ -69,6 +69,16 @@ TextOption = Annotated[
 ]
 TagsOption = Annotated[
     str | None, typer.Option(metavar="A,B,...", help="Tags or emoji, with weights if you like: 'sad:0.7, epic'.")
+]
+ImageOption = Annotated[str | None, typer.Option(metavar="FILE", help="A picture to write music for.")]
+VideoOption = Annotated[
+    str | None, typer.Option(metavar="FILE", help="A video to write music for, as long as it lasts.")
+]
+HumOption = Annotated[
+    str | None, typer.Option(metavar="FILE", help="A hummed or whistled tune that the piece opens with and develops.")
+]
+LikeOption = Annotated[
+    str | None, typer.Option(metavar="FILE", help="A piece (MIDI) that the music should be like.")
 ]
 ConfigOption = Annotated[
     str | None,
@@ -182,7 +192,10 @@ def compose(
     output: Annotated[
         str,
         typer.Option(
-            "--output", "-o", metavar="OUT.mid", help="MIDI file; {emotion} stands for the emotion asked for."
+            "--output",
+            "-o",
+            metavar="OUT.mid",
+            help="MIDI file; {emotion} stands for the emotion asked for. With --batch, a folder.",
         ),
     ],
     emotion: Annotated[
@@ -224,7 +237,17 @@ def compose(
     ] = None,
     text: TextOption = None,
     tags: TagsOption = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Print what was understood of --text and --tags.")] = False,
+    image: ImageOption = None,
+    video: VideoOption = None,
+    hum: HumOption = None,
+    like: LikeOption = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Print what was understood of the prompts.")] = False,
+    batch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="F.jsonl", help="Many requests, one JSON object a line; what is finished is not done again."
+        ),
+    ] = None,
     rank: Annotated[
         str | None,
         typer.Option(
@@ -235,9 +258,15 @@ def compose(
     checkpoint: CheckpointOption = None,
     sheet: Annotated[str | None, typer.Option(metavar="F.musicxml", help="Write notation as well.")] = None,
     plot: Annotated[str | None, typer.Option(metavar="F.png", help="Draw the piano roll as well (PNG or SVG).")] = None,
+    audio: Annotated[
+        str | None, typer.Option(metavar="F.wav", help="Write the sound as well (WAV, FLAC, MP3 or M4A).")
+    ] = None,
+    mux: Annotated[
+        str | None, typer.Option(metavar="F.mp4", help="Write the video of --video with the music as its sound.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compose a piece from an emotion and write it as MIDI."""
+    """Compose a piece from an emotion or from prompts, and write it as MIDI."""
     requests = _requests(emotion, valence, arousal, arc)
     fields = _given(
         genre=genre, tempo_bpm=tempo, key=key, time_signature=time_signature, instruments=instruments, bars=bars
@@ -246,8 +275,20 @@ def compose(
     weights = _assignments("--rank", rank.split(",") if rank else [])
 
     from muse.intent import Intent
+    from muse.prompts import lasting, parse_prompts
 
-    parsed = _understood(text, tags)
+    prompts = {"text": text, "tags": tags, "image": image, "video": video, "hum": hum, "like": like}
+    if batch is not None:
+        _compose_batch(
+            batch, output, checkpoint, given=[*fields, *attributes, *(name for name, one in prompts.items() if one)],
+            emotions=requests != [_NO_EMOTION], extras=[sheet, plot, audio, mux], candidates=candidates, seed=seed,
+            options={"temperature": temperature, "top_p": top_p, "guidance": guidance}, weights=weights,
+            as_json=as_json,
+        )  # fmt: skip
+        return
+    if mux is not None and (video is None or len(requests) > 1):
+        raise InputError("--mux needs --video, and one piece: the music becomes the sound of that video")
+    parsed = parse_prompts(**prompts)
     if parsed is None:
         intents = [Intent(emotion=wanted, attributes=attributes, **fields) for _, wanted in requests]
     else:
@@ -255,19 +296,19 @@ def compose(
             _print_evidence(parsed, err=as_json)
         # What options say outright goes before what was read from prompts.
         fields |= {"attributes": attributes} if attributes else {}
-        intents = [
-            parsed.corrected(**fields, **_given(emotion=wanted)).intent for _, wanted in requests
-        ]
+        corrected = [parsed.corrected(**fields, **_given(emotion=wanted)) for _, wanted in requests]
+        intents = [(one if bars else lasting(one)).intent for one in corrected]
         if requests == [_NO_EMOTION]:
-            requests = [(text or tags or "", None)]
-    outputs = [_Outputs.of(name, output, sheet, plot, several=len(requests) > 1) for name, _ in requests]
+            names = [Path(one).stem for one in (image, video, hum, like) if one]
+            requests = [(text or tags or names[0], None)]
+    several = len(requests) > 1
+    outputs = [
+        _Outputs.of(name, output, several=several, sheet=sheet, plot=plot, audio=audio, mux=mux) for name, _ in requests
+    ]
 
-    from muse.composer import DEFAULT_RANKING, DEFAULT_SAMPLING, Composer
+    from muse.composer import Composer
 
-    if unknown := [name for name in weights if name not in vars(DEFAULT_RANKING)]:
-        raise InputError(f"--rank: unknown {', '.join(unknown)}; legal are {', '.join(vars(DEFAULT_RANKING))}")
-    ranking = replace(DEFAULT_RANKING, **weights)
-    sampling = replace(DEFAULT_SAMPLING, **_given(temperature=temperature, top_p=top_p, guidance=guidance))
+    ranking, sampling = _choices(weights, {"temperature": temperature, "top_p": top_p, "guidance": guidance})
     composer = Composer.from_pretrained(**_given(name_or_path=checkpoint))
     documents = []
     for (name, _), intent, files in zip(requests, intents, outputs, strict=True):
@@ -275,7 +316,7 @@ def compose(
             piece = composer.compose(
                 intent, n_candidates=candidates, sampling=sampling, ranking=ranking, seed=seed, progress=progress
             )
-        files.write(piece, title=name)
+        files.write(piece, title=name, video=video)
         documents.append({"output": files.midi, **piece.to_json()})
         if not as_json:
             typer.echo(f"{files.midi}\n{piece.report()}")
@@ -287,27 +328,80 @@ def compose(
 def intent(
     text: TextOption = None,
     tags: TagsOption = None,
+    image: ImageOption = None,
+    video: VideoOption = None,
+    hum: HumOption = None,
+    like: LikeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Tell what is understood of prompts, and by what evidence; composes nothing."""
-    parsed = _understood(text, tags)
+    from muse.prompts import KINDS, parse_prompts
+
+    parsed = parse_prompts(text=text, tags=tags, image=image, video=video, hum=hum, like=like)
     if parsed is None:
-        raise InputError("there is no prompt; give --text or --tags")
+        raise InputError(f"there is no prompt; give {', '.join('--' + kind for kind in KINDS)}")
     if as_json:
         _print_json(parsed.to_dict())
     else:
         _print_evidence(parsed)
 
 
+def _choices(weights: Mapping[str, float], options: Mapping[str, float | None]) -> tuple[Ranking, Sampling]:
+    """How to rank and how to sample."""
+    from muse.composer import DEFAULT_RANKING, DEFAULT_SAMPLING
+
+    if unknown := [name for name in weights if name not in vars(DEFAULT_RANKING)]:
+        raise InputError(f"--rank: unknown {', '.join(unknown)}; legal are {', '.join(vars(DEFAULT_RANKING))}")
+    return replace(DEFAULT_RANKING, **weights), replace(DEFAULT_SAMPLING, **_given(**options))
+
+
+def _compose_batch(
+    path: str,
+    folder: str,
+    checkpoint: str | None,
+    *,
+    given: Sequence[str],
+    emotions: bool,
+    extras: Sequence[str | None],
+    candidates: int,
+    seed: int | None,
+    options: Mapping[str, float | None],
+    weights: Mapping[str, float],
+    as_json: bool,
+) -> None:
+    from muse.batch import compose_batch, read_requests
+    from muse.composer import Composer
+
+    if given or emotions or any(extras):
+        raise InputError("--batch: what to compose stands in the file; beside it go --seed, --candidates and sampling")
+    if Path(folder).suffix.lower() in (".mid", ".midi") or Path(folder).is_file():
+        raise InputError(f"--output {folder}: --batch writes many files; give a folder")
+    requests = read_requests(path)
+    ranking, sampling = _choices(weights, options)
+    composer = Composer.from_pretrained(**_given(name_or_path=checkpoint))
+    defaults = {"candidates": candidates, **_given(seed=seed)}
+    documents, failed, kept = [], 0, 0
+    with _progress(f"composing {len(requests)} pieces") as progress:
+        for outcome in compose_batch(
+            requests, folder, composer, defaults=defaults, progress=progress, ranking=ranking, sampling=sampling
+        ):
+            if outcome.document is None:
+                failed += 1
+                _log(f"muse: {path}, line {outcome.request.line}: {outcome.fault}")
+                documents.append({"line": outcome.request.line, "id": outcome.request.id, "error": outcome.fault})
+            else:
+                kept += outcome.was_finished
+                documents.append(dict(outcome.document))
+    if as_json:
+        _print_json(documents)
+    else:
+        made = len(requests) - failed - kept
+        typer.echo(f"{folder}: {made} composed, {kept} finished before, {failed} failed")
+    if failed:
+        raise typer.Exit(2)
+
+
 _NO_EMOTION = ("no emotion asked for", None)
-
-
-def _understood(text: str | None, tags: str | None) -> Parsed | None:
-    """All prompts together; None without one."""
-    from muse.prompts import fuse, parse_tags, parse_text
-
-    found = [parse(given) for parse, given in ((parse_text, text), (parse_tags, tags)) if given is not None]
-    return fuse(found) if found else None
 
 
 def _print_evidence(parsed: Parsed, *, err: bool = False) -> None:
@@ -359,9 +453,12 @@ class _Outputs:
     midi: Path
     sheet: Path | None
     plot: Path | None
+    audio: Path | None
+    mux: Path | None
 
     @classmethod
-    def of(cls, name: str, output: str, sheet: str | None, plot: str | None, *, several: bool) -> _Outputs:
+    def of(cls, name: str, output: str, *, several: bool, **more: str | None) -> _Outputs:
+        from muse.audio import CODECS
         from muse.render import PICTURE_SUFFIXES, SHEET_SUFFIXES
 
         def path(option: str, text: str | None, suffixes: tuple[str, ...]) -> Path | None:
@@ -380,16 +477,25 @@ class _Outputs:
             return path
 
         midi = path("--output", output, (".mid", ".midi"))
-        return cls(midi or Path(), path("--sheet", sheet, SHEET_SUFFIXES), path("--plot", plot, PICTURE_SUFFIXES))
+        suffixes = {
+            "sheet": SHEET_SUFFIXES, "plot": PICTURE_SUFFIXES, "audio": tuple(CODECS), "mux": (".mp4", ".mkv", ".mov"),
+        }  # fmt: skip
+        return cls(midi or Path(), **{kind: path(f"--{kind}", more[kind], suffixes[kind]) for kind in suffixes})
 
-    def write(self, piece: Composition, *, title: str) -> None:
-        from muse.render import piano_roll, write_musicxml
+    def write(self, piece: Composition, *, title: str, video: str | None) -> None:
+        from muse.render import SAMPLE_RATE, piano_roll, render_audio, write_musicxml
 
         piece.save(self.midi)
         if self.sheet:
             write_musicxml(piece.best.score, self.sheet, title=title)
         if self.plot:
             piano_roll(piece.best.score, self.plot, title=title)
+        if self.audio:
+            render_audio(piece.best.score, self.audio)
+        if self.mux and video:
+            from muse.audio import mux
+
+            mux(video, render_audio(piece.best.score), SAMPLE_RATE, self.mux)
 
 
 # ------------------------------------------------------------------------------------------------------------- analyze
@@ -681,7 +787,7 @@ def train_selector(
         typer.Option(metavar="DIR", help="Samples by `muse train samples`; repeatable, early stages of training last."),
     ] = None,
     corpora: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Folder with emopia-nc, to calibrate the quadrants on.")
+        str | None, typer.Option(metavar="DIR", help="Folder with emopia-nc and vgmidi-unclear, for the experts.")
     ] = None,
     init: Annotated[str | None, typer.Option(metavar="NAME|DIR", help="Checkpoint to begin from.")] = None,
     steps: Annotated[int | None, typer.Option(metavar="N", help="Optimizer steps.")] = None,
@@ -707,6 +813,19 @@ def train_selector(
     if "masked" not in options.get("tasks", ()):
         calibrate(output, corpus, kept, corpora)
     _print_document(document, as_json)
+
+
+@train_app.command("pictures")
+def train_pictures(
+    data: Annotated[str, typer.Argument(metavar="DIR", help="Folder with oasis and vision_mobilenet_v2.")],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint.")],
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of the cross-validation.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit what reads emotion in pictures."""
+    from muse.prompts.train_image import train_image
+
+    _print_document(train_image(data, output, **_given(seed=seed)), as_json)
 
 
 @train_app.command("prompts")

@@ -12,6 +12,9 @@ Conventions
 * *Merit* in 0..1 is what candidates are ranked by: the mean, weighted by :class:`Ranking`, of adherence, the selector's
   quality, the overlap of its quadrant probabilities with the quadrants asked for, and its probability of the genre
   asked for. What was not asked for does not count.
+* A motif opens the piece note for note and comes back developed (:mod:`muse.motif`); it is written while sampling, so
+  what accompanies it is chosen knowing it. The first pitched instrument that was asked for plays it. Key and tempo are
+  the motif's own where the request leaves them open; a key that was asked for moves it there.
 * The same checkpoint, intent, seed, sampling, number of candidates and device give the same file, byte for byte.
 
 Contents: :class:`Composer`, :class:`Composition`, :class:`Candidate`, :class:`Ranking`, :func:`compose`.
@@ -42,12 +45,24 @@ from muse.emotion import EmotionPath
 from muse.errors import InputError
 from muse.generator.sampler import Generated, Sampler, Sampling
 from muse.intent import Intent, instrument_name
+from muse.motif import Motif, Statement, develop, key_of, tempo_of
 from muse.score import DRUMS, write_score
 from muse.selector import Ratings, Selector
 from muse.selector.events import MIN_NOTES
 from muse.selector.model import DEFAULT_SELECTOR
-from muse.tokens import GENRES, SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS, Codec, Controls, Grammar, Header
+from muse.tokens import (
+    GENRES,
+    SECTION_BARS,
+    SECTION_CONTROLS,
+    SONG_CONTROLS,
+    Codec,
+    Controls,
+    Grammar,
+    Header,
+    TuneNote,
+)
 from muse.tokens.codec import fold_shift
+from muse.tokens.vocabulary import STEPS_PER_BEAT
 
 __all__ = ["DEFAULT_SAMPLING", "Candidate", "Composer", "Composition", "Ranking", "Sampling", "compose"]
 
@@ -162,6 +177,7 @@ class Composition:
             f"{self.intent.bars} bars, {plan.time_signature[0]}/{plan.time_signature[1]}, {plan.key_name}, "
             f"{plan.tempo_bpm:.0f} bpm, {', '.join(instrument_name(p) for p in plan.programs)}; "
             f"{best.n_notes} notes; seed {self.seed}",
+            *self._motif_line(),
             f"merit {best.merit:.2f} (candidates: {', '.join(f'{c.merit:.2f}' for c in self.candidates)}); "
             f"adherence {best.adherence:.2f}",
         ]
@@ -180,6 +196,11 @@ class Composition:
             lines += [f"{name:<40}{asked:>10.3g}{got:>10.3g}" for name, asked, got, _ in self.asked_and_measured()]
         return "\n".join(lines)
 
+    def _motif_line(self) -> list[str]:
+        if not self.plan.statements:
+            return []
+        return ["motif: " + ", ".join(f"{one.how} in bar {one.bar + 1}" for one in self.plan.statements)]
+
     def to_json(self) -> dict[str, Any]:
         """The document of ``muse compose --json``, without ``output``."""
         best, end = self.best, float(self.best.score.to("Second").end())
@@ -195,6 +216,7 @@ class Composition:
             **(self.explanation.to_json() if self.explanation else {}),
             "n_notes": best.n_notes,
             "bars": self.intent.bars,
+            "motif": [one.to_json() for one in self.plan.statements],
             "duration_s": round(end, 3),
             "key": self.plan.key_name,
             "tempo_bpm": round(self.plan.tempo_bpm, 2),
@@ -231,6 +253,8 @@ class _Plan:
     programs: tuple[int, ...]
     song: AttributeTarget
     sections: tuple[AttributeTarget, ...]
+    statements: tuple[Statement, ...] = ()
+    """Of the motif, at the pitches that sound."""
 
     @property
     def barred_third(self) -> int:
@@ -377,16 +401,20 @@ class Composer:
             sections = self.mapper.section_targets(
                 intent.emotion, intent.bars, again, edges=_edges(controls, "section"), section_bars=SECTION_BARS
             )
-        if intent.tempo_bpm is not None:
-            overrides["Mean Tempo"] = intent.tempo_bpm
+        tempo = intent.tempo_bpm or (None if intent.motif is None else tempo_of(intent.motif))
+        if tempo is not None:
+            overrides["Mean Tempo"] = tempo
         song, *sections = (
             _overrule(target, _at_tempo(target, overrides), controls, scope)
             for target, scope in [(song, "song"), *((section, "section") for section in sections)]
         )
 
         asked = song.values()
+        own_key = None if intent.motif is None else key_of(intent.motif)
         if intent.tonic_and_mode is not None:
             tonic, mode = intent.tonic_and_mode
+        elif own_key is not None:
+            tonic, mode = own_key.tonic, own_key.mode
         else:
             clarity = asked.get("Mode Clarity")
             major = rng.random() < _MAJOR_SHARE if clarity is None else clarity > 0
@@ -399,10 +427,20 @@ class Composer:
             near = difflib.get_close_matches(genre, GENRES, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise InputError(f"unknown genre {genre!r}; known are {', '.join(GENRES)}{hint}")
-        tempo = intent.tempo_bpm or asked.get("Mean Tempo", _NEUTRAL_TEMPO_BPM)
-        return _Plan(
+        tempo = tempo or asked.get("Mean Tempo", _NEUTRAL_TEMPO_BPM)
+        plan = _Plan(
             genre, mode, tonic, float(tempo), intent.meter, tuple(sorted(intent.programs)), song, tuple(sections)
         )
+        if intent.motif is None:
+            return plan
+        _melodist(intent)
+        moved = 0 if own_key is None else fold_shift(tonic - own_key.tonic)
+        meter = self._written_meter(plan)
+        statements = develop(
+            Motif.of(intent.motif, meter[1]).moved(moved).within_range(), n_bars=intent.bars,
+            bar_steps=STEPS_PER_BEAT * meter[0], tonic=tonic, mode=mode, rng=rng,
+        )  # fmt: skip
+        return replace(plan, statements=tuple(statements))
 
     def _overrides(self, intent: Intent) -> dict[str, float]:
         unknown = [name for name in intent.attributes if name not in SONG_CONTROLS]
@@ -438,7 +476,21 @@ class Composer:
             section_ids=blocks,
             barred_pitch_classes=[(plan.barred_third + (0 if self.codec.key_relative else plan.tonic)) % 12],
             sustained_end=True,
+            tune=self._tune(plan),
+            tune_program=_melodist(intent) if plan.statements else -1,
         )
+
+    def _tune(self, plan: _Plan) -> list[TuneNote]:
+        """Notes of all statements as the model writes them."""
+        shift = fold_shift(plan.tonic) if self.codec.key_relative else 0
+        bar_steps = STEPS_PER_BEAT * self._written_meter(plan)[0]
+        return [
+            TuneNote(one.bar + step // bar_steps, step % bar_steps, pitch - shift, length)
+            for one in plan.statements
+            for step, length, pitch in zip(
+                one.motif.step.tolist(), one.motif.length.tolist(), one.motif.pitch.tolist(), strict=True
+            )
+        ]
 
     def _written_meter(self, plan: _Plan) -> tuple[int, int]:
         return self.codec.meter(plan.time_signature)
@@ -490,6 +542,14 @@ def _loaded(checkpoint: str) -> Composer:
 # ---------------------------------------------------------------------- targets and adherence
 
 _EMPTY_TARGET = AttributeTarget((), (), (), (), (), ())
+
+
+def _melodist(intent: Intent) -> int:
+    """Program of the instrument that plays the motif: the first pitched one."""
+    pitched = [program for program in intent.programs if program != DRUMS]
+    if not pitched:
+        raise InputError("a motif needs an instrument that can play it: ask for one beside the drums")
+    return pitched[0]
 
 
 def _edges(controls: Controls, scope: str) -> dict[str, list[float]]:

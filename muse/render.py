@@ -1,4 +1,4 @@
-"""Music made visible: a piano roll and signed bars as pictures, and MusicXML for notation programs.
+"""Music made visible and audible: a piano roll and signed bars as pictures, MusicXML, and sound by a soundfont.
 
 Conventions
 -----------
@@ -15,11 +15,12 @@ picture
 
 matplotlib and music21 are loaded by the functions that need them, and matplotlib's global state is left alone.
 
-Contents: :func:`piano_roll`, :func:`signed_bars`, :func:`write_musicxml`.
+Contents: :func:`piano_roll`, :func:`signed_bars`, :func:`write_musicxml`, :func:`render_audio`.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from muse.checkpoint import write_bytes
 from muse.errors import InputError
@@ -36,7 +38,7 @@ from muse.score import DRUMS, Score, bar_grid, mean_tempo_bpm, note_array, write
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["PICTURE_SUFFIXES", "SHEET_SUFFIXES", "piano_roll", "signed_bars", "write_musicxml"]
+__all__ = ["PICTURE_SUFFIXES", "SHEET_SUFFIXES", "piano_roll", "render_audio", "signed_bars", "write_musicxml"]
 
 PICTURE_SUFFIXES = (".png", ".svg")
 SHEET_SUFFIXES = (".musicxml", ".xml")
@@ -46,6 +48,8 @@ _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7
 _DRUM_COLOR = "#777777"
 _WIDTH_PER_BAR_INCH, _MIN_WIDTH_INCH, _MAX_WIDTH_INCH = 0.75, 7.0, 40.0
 _DPI = 120
+SAMPLE_RATE = 44_100
+"""Of rendered sound, samples a second."""
 
 
 def piano_roll(score: Score, path: str | Path | None = None, *, title: str | None = None, format: str = "png") -> bytes:
@@ -283,3 +287,54 @@ _TONICS = {
     "major": ("C", "D-", "D", "E-", "E", "F", "F#", "G", "A-", "A", "B-", "B"),
     "minor": ("c", "c#", "d", "e-", "e", "f", "f#", "g", "g#", "a", "b-", "b"),
 }
+
+
+def render_audio(
+    score: Score,
+    path: str | Path | None = None,
+    *,
+    sample_rate: int = SAMPLE_RATE,
+    soundfont: str | Path | None = None,
+) -> NDArray[np.float32]:
+    """Play a score by a soundfont.
+
+    Parameters
+    ----------
+    score
+        Any score.
+    path
+        Where to write the sound, see :data:`muse.audio.CODECS`; nothing is written when None.
+    sample_rate
+        Samples a second, hertz.
+    soundfont
+        An SF2 or SF3 file; the small General MIDI one that comes with ``pretty_midi`` when None.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 [2, n], left and right, the loudest sample at 0.9 or below.
+
+    Raises
+    ------
+    InputError
+        There is no such soundfont, or the ending cannot be written.
+    """
+    import symusic
+
+    if soundfont is None:
+        package = importlib.util.find_spec("pretty_midi")
+        assert package is not None and package.origin is not None  # a core dependency
+        soundfont = Path(package.origin).parent / "TimGM6mb.sf2"
+    if not Path(soundfont).is_file():
+        raise InputError(f"{soundfont}: no such file: give an SF2 soundfont")
+    with Path(soundfont).open("rb") as file:
+        if file.read(4) != b"RIFF":
+            raise InputError(f"{soundfont} is no soundfont: give an SF2 file")
+    synthesizer = symusic.Synthesizer(sf_path=str(soundfont), sample_rate=sample_rate, quality=4)
+    samples = np.asarray(synthesizer.render(score.to("Second"), stereo=True), np.float32)
+    samples *= np.float32(min(1.0, 0.9 / max(float(np.abs(samples).max(initial=0.0)), 1e-9)))
+    if path is not None:
+        from muse.audio import write_audio
+
+        write_audio(samples, sample_rate, path)
+    return samples

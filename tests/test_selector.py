@@ -16,13 +16,23 @@ from muse.errors import InputError
 from muse.score import NOTE_DTYPE, Score, from_notes, note_array, write_score
 from muse.selector.corrupt import GRADES, KINDS, corrupt
 from muse.selector.events import FIELDS, HEADER, METRIC, Passage, encode, passage, passages
+from muse.selector.experts import AttributeExperts, Forest
 from muse.selector.model import Config, Network, Selector, collate
 from muse.tokens import Codec
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
 pytest.importorskip("lightning")
 
-from muse.selector.train import Batches, Library, Settings, emotion_loss, quality_loss, train  # noqa: E402
+from muse.selector.train import (  # noqa: E402
+    Batches,
+    Library,
+    Settings,
+    _varied,
+    emotion_loss,
+    misplaced_loss,
+    quality_loss,
+    train,
+)
 
 FIELD = {name: i for i, name in enumerate(FIELDS)}
 SMALL = {"width": 32, "layers": 1, "heads": 2, "emotion_rows": 4, "genre_rows": 2, "spoilt_groups": 1}
@@ -159,6 +169,102 @@ def test_damage_grows_with_its_grade_and_leaves_music(kind: str, window: Passage
     np.testing.assert_array_equal(again.notes, spoilt[1].notes)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_damage_tells_which_notes_it_put_there(kind: str, window: Passage, donor: Passage) -> None:
+    def place(note: np.void) -> tuple[int, int, int]:
+        return round(note["onset_beat"] * 12), int(note["pitch"]), round(note["duration_beat"] * 12)
+
+    before = {place(note) for note in window.notes}
+    spoilt = corrupt(window, kind, 0.5, donor, seed=4)
+    assert spoilt.misplaced is not None and 0.1 < spoilt.misplaced.mean() < 0.9
+    assert spoilt.misplaced.tolist() == [place(note) not in before for note in spoilt.notes]
+
+
+def test_marks_stay_with_their_notes_when_windows_are_varied(window: Passage, donor: Passage) -> None:
+    """A chord's notes change places where their onsets are shaken."""
+    spoilt = corrupt(window, "shuffled_bars", 0.5, donor, seed=4)
+    assert spoilt.misplaced is not None
+    notes = spoilt.notes.copy()
+    notes["velocity"] = 1 + np.arange(len(notes)) % 127
+    spoilt = spoilt.with_notes(notes, spoilt.misplaced)
+    assert spoilt.misplaced is not None
+    names = list(zip(spoilt.notes["pitch"].tolist(), spoilt.misplaced.tolist(), strict=True))
+    for seed in range(4):
+        [varied] = _varied([spoilt], np.random.default_rng(seed), hide_bars=1.0)
+        assert varied.misplaced is not None
+        moved = round(float(varied.notes["pitch"].mean() - spoilt.notes["pitch"].mean()))
+        told = list(zip((varied.notes["pitch"] - moved).tolist(), varied.misplaced.tolist(), strict=True))
+        assert sorted(told) == sorted(names)
+
+
+def test_pasted_over_as_a_whole_a_window_is_no_piece_of_its_own(window: Passage, donor: Passage) -> None:
+    """Every two bars are in a key of their own."""
+    spoilt = corrupt(window, "pasted_sections", 1.0, donor, seed=1)
+    bar = np.floor(spoilt.notes["onset_beat"] / 4).astype(int)
+    keys = {tuple(sorted(set((spoilt.notes["pitch"][bar // 2 == k] % 12).tolist()))) for k in range(8)}
+    assert len(keys) > 3
+
+
+# -------------------------------------------------------------------------------------------------------------- experts
+
+
+@pytest.fixture(scope="module")
+def experts() -> AttributeExperts:
+    rng = np.random.default_rng(0)
+    clips = [a_tune(rng, 4 if i % 2 else 8, key=int(rng.integers(12))) for i in range(24)]
+    quick = np.array([i % 2 for i in range(24)])
+    scores = [from_notes(note_array(one), tempo_bpm=180 if q else 60) for one, q in zip(clips, quick, strict=True)]
+    ratings = np.stack([np.zeros(24), np.where(quick, 0.7, -0.7)], axis=1)
+    labels = np.where(quick, np.arange(24) // 2 % 2, 2 + np.arange(24) // 2 % 2)
+    return AttributeExperts.fit(scores, labels, scores, ratings)
+
+
+def test_experts_tell_quick_from_slow(experts: AttributeExperts) -> None:
+    tune = a_tune(np.random.default_rng(9), 8)
+    for tempo, arousal in ((180, 0.7), (60, -0.7)):
+        shares, point = experts.tell(from_notes(note_array(tune), tempo_bpm=tempo))
+        assert shares.sum() == pytest.approx(1, abs=1e-6)
+        assert (shares[:2].sum() > 0.52) == (arousal > 0) and (shares[2:].sum() > 0.52) == (arousal < 0)
+        assert point[1] == pytest.approx(arousal, abs=0.45) and abs(point[0]) < 0.1
+
+
+def test_a_forest_tells_what_scikit_learn_tells() -> None:
+    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+
+    rng = np.random.default_rng(0)
+    x, new = rng.normal(size=(60, 5)), rng.normal(size=(40, 5)).astype(np.float32).astype(float)
+    plane = ExtraTreesRegressor(20, random_state=0).fit(x, np.stack([x[:, 0], x[:, 1] ** 2], axis=1))
+    classes = ExtraTreesClassifier(20, random_state=0).fit(x, (x[:, 2] > 0) + (x[:, 3] > 0))
+    for ensemble, wanted in ((plane, plane.predict(new)), (classes, classes.predict_proba(new))):
+        forest = Forest.of([tree.tree_ for tree in ensemble.estimators_])
+        np.testing.assert_allclose(forest.mean(new), wanted, atol=1e-5)
+
+
+def test_experts_come_back_from_a_folder(experts: AttributeExperts, tmp_path: Path) -> None:
+    tune = a_tune(np.random.default_rng(9), 8)
+    experts.save_columns(tmp_path)
+    again = AttributeExperts.load(experts.tensors(), tmp_path)
+    for a, b in zip(again.tell(tune), experts.tell(tune), strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(InputError, match="lack 'spread'"):
+        AttributeExperts.load({name: v for name, v in experts.tensors().items() if name != "spread"}, tmp_path)
+    with pytest.raises(InputError, match="damaged"):
+        AttributeExperts.load(experts.tensors() | {"plane.child": experts.tensors()["plane.child"][:3]}, tmp_path)
+
+
+def test_experts_need_clips_of_every_quadrant() -> None:
+    tune = a_tune(np.random.default_rng(9), 8)
+    with pytest.raises(InputError, match="no clip is of Q4"):
+        AttributeExperts.fit([tune] * 3, np.arange(3), [tune] * 5, np.zeros((5, 2)))
+
+
+def test_experts_have_a_say_in_ratings(network: Network, experts: AttributeExperts) -> None:
+    tune = from_notes(note_array(a_tune(np.random.default_rng(9), 8)), tempo_bpm=180)
+    [alone], [both] = Selector(network).rate([tune]), Selector(network, experts).rate([tune])
+    assert abs(both.emotion.arousal - 0.7) < abs(alone.emotion.arousal - 0.7)
+    assert both.quality == alone.quality and both.genres == alone.genres
+
+
 # ---------------------------------------------------------------------------------------------------------------- model
 
 
@@ -209,6 +315,13 @@ def test_quality_loss_is_about_order_within_groups_alone() -> None:
     assert float(right) == pytest.approx(np.log1p(np.exp(-6)))
     assert float(wrong) == pytest.approx(np.log1p(np.exp(6)))
     assert quality_loss(torch.zeros(2), torch.tensor([-1, -1]), torch.tensor([0, 1])) is None
+
+
+def test_misplaced_loss_passes_over_what_is_not_known() -> None:
+    known = torch.tensor([[1.0, 0.0, float("nan")]])
+    loss = misplaced_loss(torch.tensor([[2.0, -2.0, 50.0]]), known)
+    assert loss is not None and loss.item() == pytest.approx(np.log1p(np.exp(-2)), abs=1e-6)
+    assert misplaced_loss(torch.zeros(1, 3), torch.full((1, 3), float("nan"))) is None
 
 
 def test_emotion_loss_passes_over_what_is_not_known() -> None:
@@ -272,6 +385,9 @@ def test_labels_reach_the_batch(corpus: Corpus, samples: list[tuple[tuple[int, i
     assert sorted(batch["rank"][batch["group"] == 0].tolist()) == [[0, 0], [1, 0], [1, 1]]
     assert (batch["quadrant"][batch["rank"].sum(-1) > 0] == -1).all()  # what is spoilt carries no label
     assert (batch["quadrant"] >= 0).sum() >= 4
+    marks = torch.cat([part.flatten() for part in batch["misplaced"]])
+    known = marks[torch.isfinite(marks)]
+    assert 0 < known.mean() < 0.8  # of one real window and two grades of damage
 
 
 def test_batches_depend_on_seed_and_step_alone(

@@ -488,6 +488,12 @@ class EmotionMapper:
             "probabilities": {name: round(p, 4) for name, p in probabilities.items()},
         }
 
+    def measured_levels(self, attributes: Attributes | Mapping[str, float]) -> Floats:
+        """Levels of measured attributes, float [n_attributes], mean over windows, on the scale of the music's kind (see
+        :meth:`describe`); neutral where undefined."""
+        levels = self._read(attributes, None)[1]
+        return np.where(np.isnan(levels), self.neutral_, levels).mean(axis=0)
+
     def explain(self, attributes: Attributes | Mapping[str, float], window: int | None = None) -> Explanation:
         """Why measured attributes carry the emotion that :meth:`describe` reports: the evidence of each of them.
 

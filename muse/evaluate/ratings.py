@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.checkpoint import save_json
+from muse.checkpoint import load_json, load_tensors, save_json, save_tensors
 from muse.corpus.read import Corpus
 from muse.errors import InputError
 from muse.evaluate.metrics import bootstrap, spearman
@@ -36,7 +36,8 @@ from muse.evaluate.samples import TEMPERATURES, Sample
 from muse.score import read_score
 from muse.selector.corrupt import GRADES, KINDS, corrupt
 from muse.selector.events import Passage, passage
-from muse.selector.model import Config, Selector
+from muse.selector.experts import AttributeExperts
+from muse.selector.model import EXPERTS, Config, Selector
 from muse.selector.train import N_FOLDS, Library, fold_of, is_kept
 from muse.tokens import GENRES
 
@@ -233,8 +234,8 @@ def calibrate(
 ) -> Config:
     """Find the temperatures that make a selector's probabilities true, and write them into its ``config.json``.
 
-    Guo et al., *On Calibration of Modern Neural Networks*, ICML 2017. Quadrants (with the weight of the emotion
-    mapping) on EMOPIA's clips whose recordings are kept for it, spread on rated windows, genre and quality on the
+    Guo et al., *On Calibration of Modern Neural Networks*, ICML 2017. Quadrants (with the weight of the experts
+    on attributes) on EMOPIA's clips whose recordings are kept for it, spread on rated windows, genre and quality on the
     validation songs; quality is the probability of being real beside as many spoilt windows and samples.
 
     Parameters
@@ -246,9 +247,12 @@ def calibrate(
     samples
         Of the generator, not learnt from.
     corpora
-        Folder with ``emopia-nc``; None leaves the quadrants as they are.
+        Folder with ``emopia-nc`` and ``vgmidi-unclear``, on which the experts on attributes are fitted; None leaves
+        emotion to the network.
     """
     plain = Config.load(Path(folder))
+    if corpora is not None:
+        _fit_experts(Path(folder), corpora)
     selector, dataset = Selector.from_pretrained(folder), Corpus(corpus)
     held_out = Library(dataset, "val")
     temperature, attribute_weight = plain.quadrant_temperature, plain.attribute_weight
@@ -293,8 +297,29 @@ def calibrate(
     return config
 
 
+def _fit_experts(folder: Path, corpora: Path | str) -> None:
+    """Fit the experts on attributes and put them to the weights: EMOPIA's training clips but for those kept for
+    calibration, VGMIDI's rated pieces but for the fold that the network left out."""
+    import torch
+
+    clips = [entry for entry in _rows(corpora, "emopia-nc", split="train") if not is_kept(entry[1]["id"])]
+    left_out = int(load_json(folder / "training.json")["exclude_fold"])
+    rated = _rows(corpora, "vgmidi-unclear", split="labelled")
+    rated = [entry for entry in rated if fold_of(entry[0].stem, N_FOLDS) != left_out]
+    experts = AttributeExperts.fit(
+        [read_score(path) for path, _ in clips],
+        np.array([int(row["quadrant"]) - 1 for _, row in clips]),
+        [read_score(path) for path, _ in rated],
+        np.array([[float(row["valence"]), float(row["arousal"])] for _, row in rated]),
+    )
+    weights = {name: tensor for name, tensor in load_tensors(folder).items() if not name.startswith(EXPERTS)}
+    fitted = {EXPERTS + name: torch.from_numpy(values) for name, values in experts.tensors().items()}
+    experts.save_columns(folder)
+    save_tensors(weights | fitted, folder)
+
+
 def _experts(network: Floats, attributes: Floats, labels: NDArray[np.int64]) -> tuple[float, float]:
-    """Temperature of the network's logits [n, 4] and weight of the mapping's log probabilities [n, 4], likeliest."""
+    """Temperature of the network's logits [n, 4] and weight of the experts' log probabilities [n, 4], likeliest."""
     from scipy.optimize import minimize
     from scipy.special import log_softmax
 

@@ -1,22 +1,83 @@
 """Prompts: what people give to ask for music, each kind read into an intent with evidence.
 
-One module per kind, one signature: :func:`~muse.prompts.text.parse_text`, :func:`~muse.prompts.tags.parse_tags`, each
-``-> Parsed(intent, evidence)``; :func:`~muse.prompts.parsed.fuse` joins several. Names are loaded when first used.
+One module per kind, one signature, ``-> Parsed(intent, evidence)``: :func:`~muse.prompts.text.parse_text`,
+:func:`~muse.prompts.tags.parse_tags`, :func:`~muse.prompts.image.parse_image`,
+:func:`~muse.prompts.video.parse_video`, :func:`~muse.prompts.humming.parse_humming`,
+:func:`~muse.prompts.example.parse_example`; :func:`~muse.prompts.parsed.fuse` joins several, and
+:func:`parse_prompts` does it all. Names are loaded when first used.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from muse.prompts.parsed import Evidence, Parsed, fuse
+    from muse.prompts.example import parse_example
+    from muse.prompts.humming import parse_humming
+    from muse.prompts.image import parse_image
+    from muse.prompts.parsed import Evidence, Parsed, fuse, lasting
     from muse.prompts.tags import parse_tags
     from muse.prompts.text import parse_text
+    from muse.prompts.video import parse_video
 
-__all__ = ["Evidence", "Parsed", "fuse", "parse_tags", "parse_text"]
+__all__ = [
+    "KINDS",
+    "Evidence",
+    "Parsed",
+    "fuse",
+    "lasting",
+    "parse_example",
+    "parse_humming",
+    "parse_image",
+    "parse_prompts",
+    "parse_tags",
+    "parse_text",
+    "parse_video",
+]
 
-_NAMES = {"Evidence": "parsed", "Parsed": "parsed", "fuse": "parsed", "parse_tags": "tags", "parse_text": "text"}
+KINDS: Final[Mapping[str, str]] = {
+    "text": "parse_text",
+    "tags": "parse_tags",
+    "image": "parse_image",
+    "video": "parse_video",
+    "hum": "parse_humming",
+    "like": "parse_example",
+}
+"""Kind of prompt -> what reads it; the last four are files."""
+
+_NAMES = {
+    "Evidence": "parsed", "Parsed": "parsed", "fuse": "parsed", "lasting": "parsed", "parse_example": "example",
+    "parse_humming": "humming", "parse_image": "image", "parse_tags": "tags", "parse_text": "text",
+    "parse_video": "video",
+}  # fmt: skip
+
+
+def parse_prompts(**prompts: str | Path | None) -> Parsed | None:
+    """Read prompts of any kinds together.
+
+    Parameters
+    ----------
+    **prompts
+        By the names of :data:`KINDS`; None is no prompt.
+
+    Returns
+    -------
+    Parsed or None
+        All of them joined, see :func:`~muse.prompts.parsed.fuse`; with a video, as long as that. None without one.
+
+    Raises
+    ------
+    InputError
+        One of them cannot be read.
+    """
+    from muse.prompts.parsed import fuse, lasting
+
+    readers = importlib.import_module(__name__)
+    found = [getattr(readers, KINDS[kind])(given) for kind, given in prompts.items() if given is not None]
+    return lasting(fuse(found)) if found else None
 
 
 def __getattr__(name: str) -> Any:

@@ -16,7 +16,7 @@ precision weighting
     its variance is ``1 / sum(1 / s_i**2)`` (Cochran 1937, *Problems arising in the analysis of a series of similar
     experiments*).
 
-Contents: :class:`Evidence`, :class:`Parsed`, :func:`fuse`; :func:`weighted_mean`.
+Contents: :class:`Evidence`, :class:`Parsed`, :func:`fuse`, :func:`lasting`; :func:`weighted_mean`.
 """
 
 from __future__ import annotations
@@ -28,13 +28,15 @@ from typing import Any, Final
 
 from muse.emotion import Emotion, EmotionPath
 from muse.errors import InputError
-from muse.intent import Intent, parse_instrument
+from muse.intent import MAX_BARS, MAX_TEMPO_BPM, MIN_TEMPO_BPM, Intent, parse_instrument
 
-__all__ = ["Evidence", "Parsed", "fuse", "weighted_mean"]
+__all__ = ["Evidence", "Parsed", "fuse", "lasting", "weighted_mean"]
 
 INTENT_FIELDS: Final = tuple(f.name for f in fields(Intent))
 UNSURE: Final = (0.4, 0.4)
 """Spread of an emotion whose evidence has none: about half of the plane's spread of emotion words (0.55)."""
+DEFAULT_TEMPO_BPM: Final = 100.0
+"""Where a length is given and no tempo."""
 CONFLICT_SIGMA: Final = 2.0
 """Readings further apart than so many joint standard deviations are said to disagree (5 % of agreeing pairs are)."""
 
@@ -55,7 +57,7 @@ class Evidence:
         0..1.
     source
         What found it: ``"stated"`` (said outright), ``"words"`` (the word table), ``"model"`` (fitted heads),
-        ``"tag"``, ``"emoji"``, ``"fused"``, ``"user"`` or ``"note"``.
+        ``"tag"``, ``"emoji"``, ``"colours"``, ``"notes"``, ``"file"``, ``"fused"``, ``"user"`` or ``"note"``.
     spread
         Standard deviations of valence and arousal, for emotions only.
     """
@@ -70,6 +72,7 @@ class Evidence:
     def to_dict(self) -> dict[str, Any]:
         """The row in JSON's types."""
         value = self.value.to_dict() if isinstance(self.value, (Emotion, EmotionPath)) else self.value
+        value = _tune(value) if hasattr(value, "tracks") else value
         row = {
             "field": self.field,
             "value": list(value) if isinstance(value, tuple) else value,
@@ -85,6 +88,7 @@ class Evidence:
         if self.field in ("note", "conflict"):
             return f"{self.field}: {self.words}"
         value = ", ".join(map(str, self.value)) if isinstance(self.value, tuple) else self.value
+        value = " ".join(row["name"] for row in _tune(value)) if hasattr(value, "tracks") else value
         value = f"{value:g}" if isinstance(value, float) else value
         return f"{self.field}: {value} ({self.words!r}, {self.source}, {self.confidence:.0%})"
 
@@ -153,6 +157,22 @@ class Parsed:
         return "\n".join(map(str, self.evidence)) or "nothing was found"
 
 
+def _tune(score: Any) -> list[dict[str, Any]]:
+    """A motif as rows of onset and length in beats, pitch and its name."""
+    from muse.harmony import PITCH_CLASS_NAMES
+    from muse.score import note_array
+
+    return [
+        {
+            "onset_beat": round(float(note["onset_beat"]), 4),
+            "duration_beat": round(float(note["duration_beat"]), 4),
+            "pitch": int(note["pitch"]),
+            "name": f"{PITCH_CLASS_NAMES[int(note['pitch']) % 12]}{int(note['pitch']) // 12 - 1}",
+        }
+        for note in note_array(score)
+    ]
+
+
 def weighted_mean(
     points: Sequence[Emotion], spreads: Sequence[tuple[float, float]]
 ) -> tuple[Emotion, tuple[float, float]]:
@@ -171,6 +191,38 @@ def weighted_mean(
         values.append(max(-1.0, min(1.0, mean)))
         sigmas.append(total**-0.5)
     return Emotion(*values), (sigmas[0], sigmas[1])
+
+
+def lasting(parsed: Parsed) -> Parsed:
+    """The same prompt with whole bars and a tempo that together last exactly as long as the video that it came from.
+
+    Parameters
+    ----------
+    parsed
+        With a ``duration_sec`` row whose source is ``"file"``; any other prompt is returned as it is, for the length
+        that a text asks for is a wish.
+
+    Raises
+    ------
+    InputError
+        No legal tempo and number of bars last so long.
+    """
+    row = next((row for row in parsed.evidence if row.field == "duration_sec" and row.source == "file"), None)
+    if row is None:
+        return parsed
+    numerator, denominator = parsed.intent.meter
+    bar_minutes = numerator * 4 / denominator / (parsed.intent.tempo_bpm or DEFAULT_TEMPO_BPM)
+    bars = min(max(1, round(float(row.value) / 60 / bar_minutes)), MAX_BARS)
+    tempo = bars * numerator * 4 / denominator * 60 / float(row.value)
+    if not MIN_TEMPO_BPM <= tempo <= MAX_TEMPO_BPM:
+        raise InputError(f"{row.words} lasts {row.value:g} s, which {bars} bars cannot fill: cut it to 1 s .. 1 hour")
+    how = f"{bars} bars at {tempo:.2f} BPM last {row.value:g} s"
+    decided = [Evidence("bars", bars, how, 1.0, "file"), Evidence("tempo_bpm", tempo, how, 1.0, "file")]
+    rest = [entry for entry in parsed.evidence if entry.field not in ("bars", "tempo_bpm")]
+    first = [entry for entry in rest if entry.field in INTENT_FIELDS]
+    others = [entry for entry in rest if entry.field not in INTENT_FIELDS]
+    kept = {name: getattr(parsed.intent, name) for name in INTENT_FIELDS}
+    return Parsed(Intent(**(kept | {"bars": bars, "tempo_bpm": tempo})), (*first, *decided, *others))
 
 
 def fuse(parts: Sequence[Parsed]) -> Parsed:
@@ -221,7 +273,7 @@ def fuse(parts: Sequence[Parsed]) -> Parsed:
             best = max((row for _, row in rows), key=lambda row: row.confidence)
             chosen[name] = best
             values = [getattr(part.intent, name) for part, _ in rows]
-            if any(value != values[0] for value in values):
+            if any(value != values[0] for value in values) and name != "bars":
                 said = " against ".join(f"{row.value} ({row.words!r})" for _, row in rows)
                 conflicts.append(Evidence("conflict", name, f"{name}: {said}; {best.value} was taken", 1.0, "note"))
     intent = Intent(**{name: row.value for name, row in chosen.items()})

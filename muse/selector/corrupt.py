@@ -30,10 +30,12 @@ GRADES = (0.1, 0.25, 0.5, 1.0)
 """Shares of a window that are spoilt, lightest first."""
 
 LOWEST, HIGHEST = 21, 108
+SECTION = 2
+"""Bars that are pasted together."""
 
 
 def corrupt(music: Passage, kind: str, share: float, other: Passage, seed: int) -> Passage:
-    """A window of which a share is spoilt.
+    """A window of which a share is spoilt; its ``misplaced`` tells which notes did not stand there before.
 
     Parameters
     ----------
@@ -48,7 +50,14 @@ def corrupt(music: Passage, kind: str, share: float, other: Passage, seed: int) 
     seed
         Decides which notes or bars are spoilt, and how.
     """
-    return music.with_notes(KINDS[kind](music, share, other, np.random.default_rng(seed)))
+    notes = KINDS[kind](music, share, other, np.random.default_rng(seed))
+    return music.with_notes(notes, ~np.isin(_places(notes), _places(music.notes)))
+
+
+def _places(notes: Notes) -> NDArray[np.int64]:
+    """One number for what a note is and where it stands: onset, length, pitch, instrument."""
+    onset, length = (np.rint(notes[name] * STEPS_PER_BEAT).astype(np.int64) for name in ("onset_beat", "duration_beat"))
+    return ((onset * 4096 + np.minimum(length, 4095)) * 128 + notes["pitch"]) * 256 + notes["program"]
 
 
 def _first(share: float, n: int, rng: np.random.Generator, at_least: int = 1) -> NDArray[np.int64]:
@@ -102,20 +111,28 @@ def _broken_rhythm(music: Passage, share: float, _other: Passage, rng: np.random
 
 
 def _pasted_sections(music: Passage, share: float, other: Passage, rng: np.random.Generator) -> Notes:
-    """Bars replaced by those of another piece in another key."""
-    bar, n_bars = _bars(music)
-    chosen = _first(share, n_bars, rng)
-    semitones = int(rng.integers(1, 7)) * int(rng.choice([-1, 1]))
-    other_bar = np.floor(other.notes["onset_beat"] / other.bar_beats + 1e-6).astype(np.int64)
-    pasted = other.notes[np.isin(other_bar, chosen)].copy()
-    inside = pasted["onset_beat"] % other.bar_beats < music.bar_beats
-    pasted["onset_beat"] += (other_bar[np.isin(other_bar, chosen)]) * (music.bar_beats - other.bar_beats)
-    pitched = pasted["program"] != DRUMS
-    pasted["pitch"][pitched] = _folded(pasted["pitch"][pitched].astype(np.int64) + semitones)
-    pasted = pasted[inside]
+    """Sections of :data:`SECTION` bars replaced by those of another piece, each from a place and in a key of its own.
+
+    (From one place and in one key, a window that is pasted over as a whole would be a piece like any other.)
+    """
+    (bar, n_bars), (other_bar, n_other) = _bars(music), _bars(other)
+    n_sections = -(-n_bars // SECTION)
+    chosen = _first(share, n_sections, rng)
+    semitones = rng.integers(1, 7, n_sections) * rng.choice([-1, 1], n_sections)
+    source = rng.integers(max(n_other - SECTION + 1, 1), size=n_sections)
     programs = np.unique(music.notes["program"])
-    pasted["program"] = np.where(np.isin(pasted["program"], programs), pasted["program"], programs[0])
-    kept = np.concatenate([music.notes[~np.isin(bar, chosen)], pasted])
+    parts = [music.notes[~np.isin(bar // SECTION, chosen)]]
+    for section in chosen.tolist():
+        for k in range(min(SECTION, n_bars - section * SECTION)):
+            pasted = other.notes[other_bar == source[section] + k].copy()
+            pasted["onset_beat"] %= other.bar_beats
+            pasted = pasted[pasted["onset_beat"] < music.bar_beats]
+            pasted["onset_beat"] += (section * SECTION + k) * music.bar_beats
+            pitched = pasted["program"] != DRUMS
+            pasted["pitch"][pitched] = _folded(pasted["pitch"][pitched].astype(np.int64) + semitones[section])
+            pasted["program"] = np.where(np.isin(pasted["program"], programs), pasted["program"], programs[0])
+            parts.append(pasted)
+    kept = np.concatenate(parts)
     return kept if len(kept) else music.notes.copy()
 
 

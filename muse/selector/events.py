@@ -98,19 +98,23 @@ class Passage:
     """Bars are real."""
     start_sec: float = 0.0
     """Where in its piece the window begins."""
+    misplaced: NDArray[np.bool_] | None = None
+    """Notes that damage has put there, bool [n], where that is known."""
 
     @property
     def bar_beats(self) -> float:
         """Length of a bar in quarter notes."""
         return 4 * self.meter[0] / self.meter[1]
 
-    def with_notes(self, notes: Notes) -> Passage:
+    def with_notes(self, notes: Notes, misplaced: NDArray[np.bool_] | None = None) -> Passage:
         """The same bars with other notes; seconds follow from beats."""
         step = np.rint(notes["onset_beat"] * 4 * STEPS_PER_BEAT)
-        notes = notes[np.lexsort((notes["program"], notes["pitch"], step))]
+        order = np.lexsort((notes["program"], notes["pitch"], step))
+        notes = notes[order]
+        misplaced = None if misplaced is None else misplaced[order]
         notes["onset_sec"] = notes["onset_beat"] * (60 / self.tempo_bpm)
         notes["duration_sec"] = notes["duration_beat"] * (60 / self.tempo_bpm)
-        return replace(self, notes=notes)
+        return replace(self, notes=notes, misplaced=misplaced)
 
     def off_grid(self) -> Passage:
         """The same music as a performance whose bars are unknown."""

@@ -2,7 +2,8 @@
 
 A bidirectional transformer encoder (about 5M weights) reads the events of a window (:mod:`muse.selector.events`) with
 the mode that its notes suggest; each task pools the events with a query of its own. A long piece is the mean over its
-windows, and :meth:`Selector.curve` shows them one by one.
+windows, and :meth:`Selector.curve` shows them one by one. In a piece's emotion its measured attributes have a say
+too (:mod:`muse.selector.experts`).
 
 Shapes: ``B`` rows, ``T`` positions (the header first, then the events), ``D`` width.
 
@@ -23,12 +24,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from muse.attributes import SONG_CONTROLS, EmotionMapper, extract
 from muse.checkpoint import find, load_json, load_tensors
-from muse.emotion import QUADRANTS, Emotion
+from muse.emotion import Emotion
 from muse.errors import InputError
 from muse.score import Score
 from muse.selector.events import FIELDS, HEADER, Passage, encode, passages
+from muse.selector.experts import AttributeExperts
 from muse.tokens import GENRES
 
 __all__ = ["DEFAULT_SELECTOR", "Config", "Network", "Ratings", "Selector"]
@@ -36,8 +37,10 @@ __all__ = ["DEFAULT_SELECTOR", "Config", "Network", "Ratings", "Selector"]
 DEFAULT_SELECTOR = "selector"
 TASKS = ("quality", "emotion", "genre")
 
-SURPRISE = 1e-4
-"""Least probability that the mapping gives a quadrant; it is surer of itself than it should be."""
+EXPERTS = "experts."
+"""Prefix of the arrays of the experts on attributes in a checkpoint."""
+SURPRISE = 1e-2
+"""Least probability that trees give a quadrant: where no tree votes for it, it may still be."""
 _SPREAD = (-4.0, 1.0)
 """Range of log variance: a spread between 0.14 and 1.6 on axes of length two."""
 
@@ -52,12 +55,14 @@ class Config:
     dropout: float = 0.1
     quadrant_temperature: float = 1.0
     attribute_weight: float = 0.0
-    """How much the emotion mapping has to say in the quadrants; 0 leaves them to the network."""
+    """How much attributes have to say in the quadrants; 0 leaves them to the network."""
     genre_temperature: float = 1.0
     quality_scale: float = 1.0
     quality_shift: float = 0.0
     spread_scale: float = 1.0
-    """Factor on the standard deviations of valence and arousal."""
+    """Factor on the network's standard deviations of valence and arousal."""
+    network_share: float = 0.2
+    """What the network has to say in a piece's valence and arousal; the rest is that of attributes."""
 
     @classmethod
     def load(cls, folder: Path) -> Config:
@@ -158,6 +163,8 @@ class Network(nn.Module):
         self.drop = nn.Dropout(config.dropout)
         pooled = 2 * config.width
         self.quality = nn.Sequential(nn.Linear(pooled, config.width), nn.GELU(), nn.Linear(config.width, 1))
+        self.misplaced = nn.Linear(config.width, 1)
+        self.blame = nn.Linear(3, 1, bias=False)
         self.quadrant = nn.Linear(pooled, 4)
         self.valence_arousal = nn.Linear(pooled, 4)
         self.genre = nn.Linear(pooled, len(GENRES))
@@ -206,13 +213,27 @@ class Network(nn.Module):
         mixed = torch.einsum("bkt,btd->bkd", weights, hidden.float())
         return self.drop(torch.cat([mixed, hidden[:, :1].float().expand_as(mixed)], dim=-1))
 
-    def heads(self, pooled: Tensor) -> dict[str, Tensor]:
+    def doubts(self, hidden: Tensor) -> Tensor:
+        """Log odds that an event is not where it was written; [B, T - 1].
+
+        Quality is learnt from one order of whole windows; told which events damage has put there, the network learns
+        from every one of them what damage looks like (ELECTRA: Clark et al., ICLR 2020).
+        """
+        return self.misplaced(hidden[:, 1:].float()).squeeze(-1)
+
+    def heads(self, hidden: Tensor, lengths: Tensor) -> dict[str, Tensor]:
         """Raw outputs: ``quality`` [B], ``quadrant`` [B, 4], ``mean`` and ``log_variance`` [B, 2], ``genre`` [B, G]."""
-        quality, emotion, genre = pooled.unbind(1)
+        quality, emotion, genre = self.pool(hidden, lengths).unbind(1)
         point = self.valence_arousal(emotion)
         low, high = _SPREAD
+        doubts = self.doubts(hidden)
+        inside = torch.arange(doubts.shape[1], device=hidden.device) < lengths[:, None]
+        share = (doubts.sigmoid() * inside).sum(1) / inside.sum(1)
+        mean = (doubts * inside).sum(1) / inside.sum(1)
+        worst = doubts.masked_fill(~inside, -torch.inf).logsumexp(1) - inside.sum(1).log()
+        blame = self.blame(torch.stack([share, mean / 4, worst / 4], dim=-1)).squeeze(-1)
         return {
-            "quality": self.quality(quality).squeeze(-1),
+            "quality": self.quality(quality).squeeze(-1) + blame,
             "quadrant": self.quadrant(emotion),
             "mean": torch.tanh(point[:, :2]),
             "log_variance": low + (high - low) * torch.sigmoid(point[:, 2:]),
@@ -221,7 +242,7 @@ class Network(nn.Module):
 
     def forward(self, events: Tensor, header: Tensor, lengths: Tensor) -> dict[str, Tensor]:
         """Outputs of all tasks, see :meth:`heads`."""
-        return self.heads(self.pool(self.encode(events, header, lengths), lengths))
+        return self.heads(self.encode(events, header, lengths), lengths)
 
 
 def _initialise(module: nn.Module) -> None:
@@ -251,6 +272,8 @@ class Selector:
     ----------
     network
         Trained weights.
+    experts
+        Tell emotion from attributes; None leaves it to the network.
 
     Examples
     --------
@@ -259,10 +282,9 @@ class Selector:
     >>> rating.quality, rating.emotion.quadrant, rating.genre                              # doctest: +SKIP
     """
 
-    def __init__(self, network: Network) -> None:
-        self.network = network.eval()
+    def __init__(self, network: Network, experts: AttributeExperts | None = None) -> None:
+        self.network, self.experts = network.eval(), experts
         self.config = network.config
-        self.mapper = EmotionMapper.load() if self.config.attribute_weight else None
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path = DEFAULT_SELECTOR, *, device: str = "cpu") -> Selector:
@@ -275,13 +297,17 @@ class Selector:
         """
         folder = find(name_or_path)
         network = Network(Config.load(folder))
-        weights = {name: tensor.float() for name, tensor in load_tensors(folder).items()}
+        tensors = load_tensors(folder)
+        fitted = {
+            name.removeprefix(EXPERTS): tensors.pop(name).numpy() for name in list(tensors) if name.startswith(EXPERTS)
+        }
+        weights = {name: tensor.float() for name, tensor in tensors.items()}
         missing, surplus = network.load_state_dict(weights, strict=False)
         # What fills masked events is for training alone and is not shipped.
         faults = [name for name in missing if not name.startswith("masked.")] + surplus
         if faults:
             raise InputError(f"{folder}: weights and config.json do not fit together, {faults[0]!r} first")
-        return cls(network.to(device))
+        return cls(network.to(device), AttributeExperts.load(fitted, folder) if fitted else None)
 
     def rate(self, scores: Sequence[Score]) -> list[Ratings]:
         """Ratings of pieces, each the mean over its windows weighted by their notes.
@@ -291,16 +317,15 @@ class Selector:
         InputError
             A score has fewer than four notes.
         """
-        by_attributes = self._by_attributes(scores)
-        return [
-            self._ratings(part, weight, told)
-            for (part, weight), told in zip(self._pieces(scores), by_attributes, strict=True)
-        ]
+        told = [None if self.experts is None else self.experts.tell(score) for score in scores]
+        read = self._pieces(scores)
+        return [self._ratings(part, weight, by) for (part, weight), by in zip(read, told, strict=True)]
 
     def opinions(self, scores: Sequence[Score]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """What network (logits) and mapping (log probabilities) say of the quadrants, [n, 4] each; to calibrate by."""
+        """What network (logits) and experts (log probabilities) say of the quadrants, [n, 4] each; to calibrate by."""
         network = [weight @ part["quadrant"] for part, weight in self._pieces(scores)]
-        return np.stack(network), self._by_attributes(scores, EmotionMapper.load())
+        told = [np.ones(4) / 4 if self.experts is None else self.experts.tell(score)[0] for score in scores]
+        return np.stack(network), np.log(np.stack(told) + SURPRISE)
 
     def _pieces(
         self, scores: Sequence[Score]
@@ -314,14 +339,6 @@ class Selector:
             part = {name: values[first : first + len(piece)] for name, values in flat.items()}
             yield part, weight / weight.sum()
             first += len(piece)
-
-    def _by_attributes(self, scores: Sequence[Score], mapper: EmotionMapper | None = None) -> NDArray[np.float64]:
-        """Log probabilities of the quadrants by measured attributes [n, 4]; 0 without a mapping."""
-        mapper = mapper or self.mapper
-        if mapper is None:
-            return np.zeros((len(scores), 4))
-        told = [mapper.describe(extract(score, names=SONG_CONTROLS))["probabilities"] for score in scores]
-        return np.log(np.array([[p[quadrant] for quadrant in QUADRANTS] for p in told]).reshape(-1, 4) + SURPRISE)
 
     def curve(self, score: Score) -> list[tuple[float, Ratings]]:
         """(second at which a window begins, its ratings) of every window of a piece."""
@@ -354,7 +371,7 @@ class Selector:
                 batch = collate([rows[i] for i in order[first : first + 8]])
                 events, header, lengths = (tensor.to(device) for tensor in batch)
                 hidden = self.network.encode(events, header, lengths)
-                out = self.network.heads(self.network.pool(hidden, lengths))
+                out = self.network.heads(hidden, lengths)
                 inside = (torch.arange(hidden.shape[1], device=device) <= lengths[:, None])[..., None]
                 out["embedding"] = (hidden * inside).sum(1) / inside.sum(1)
                 for name, values in out.items():
@@ -366,17 +383,22 @@ class Selector:
         self,
         out: Mapping[str, NDArray[np.float64]],
         weight: NDArray[np.float64],
-        by_attributes: NDArray[np.float64] | float = 0.0,
+        by_attributes: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
     ) -> Ratings:
         config = self.config
         quality = weight @ (config.quality_scale * out["quality"] + config.quality_shift)
-        quadrants = _softmax(
-            weight @ out["quadrant"] / config.quadrant_temperature + config.attribute_weight * by_attributes
-        )
+        logits = weight @ out["quadrant"] / config.quadrant_temperature
+        if by_attributes is not None:
+            logits = logits + config.attribute_weight * np.log(by_attributes[0] + SURPRISE)
+        quadrants = _softmax(logits)
         genres = _softmax(weight @ out["genre"] / config.genre_temperature)
         mean = weight @ out["mean"]
         variance = weight @ (np.exp(out["log_variance"]) + out["mean"] ** 2) - mean**2
         spread = config.spread_scale * np.sqrt(np.maximum(variance, 1e-6))
+        if by_attributes is not None and self.experts is not None:
+            # Their errors go together, so the spread of the mean is the mean of the spreads.
+            mean = config.network_share * mean + (1 - config.network_share) * by_attributes[1]
+            spread = config.network_share * spread + (1 - config.network_share) * self.experts.spread
         return Ratings(
             quality=float(1 / (1 + np.exp(-quality))),
             emotion=Emotion(float(mean[0]), float(mean[1])),

@@ -6,7 +6,8 @@ blanked in all fields, single fields elsewhere, and the network fills them in. A
 **Tasks.** Every row of a batch has the labels that it has; the losses of the others are masked. Quality is learnt as
 an order (Bradley & Terry 1952; RankNet: Burges et al. 2005): a real window before itself spoilt
 (:mod:`muse.selector.corrupt`), a lighter grade before a heavier, a real window before a generator's sample, a sample
-drawn at a moderate temperature before one drawn hot, one of the trained generator before one of an early stage.
+drawn at a moderate temperature before one drawn hot, one of the trained generator before one of an early stage. Beside
+the order, the network learns which events damage has put there (ELECTRA: Clark et al., ICLR 2020).
 Emotion: quadrants by cross-entropy, ratings by Gaussian likelihood with learnt variance; where only the quadrant is
 known, the signs of valence and arousal are likely under the same Gaussian. The three losses are weighted by learnt
 uncertainty (Kendall et al., CVPR 2018).
@@ -192,6 +193,8 @@ class Labels:
     """Rows of one group are ordered in quality."""
     rank: tuple[int, int] = (0, 0)
     """(0, 0) best. A row is better than another where it is no worse in either number and better in one."""
+    misplaced: NDArray[np.bool_] | None = None
+    """Events that damage has put there; None where nobody knows."""
 
 
 class Batches:
@@ -261,7 +264,8 @@ class Batches:
         inputs, targets = [], []
         for row in rows:
             music = _varied([self.library.passage(int(row))], rng, hide_bars=0.4)[0]
-            events, header = _cut(encode(music), s.max_events, rng)
+            events, header = encode(music)
+            events = events[_cut(len(events), s.max_events, rng)]
             hidden = _spans(len(events), s.mask_share, rng)[:, None] | (rng.random(events.shape) < 0.05)
             inputs.append((np.where(hidden, 0, events).astype(np.int16), header))
             targets.append((np.where(hidden, events, 0).astype(np.int16), header))
@@ -283,7 +287,10 @@ class Batches:
 
         def add(music: Sequence[Passage], labels: Sequence[Labels], *, hide_bars: float = 0.3) -> None:
             for varied, label in zip(_varied(music, rng, hide_bars=hide_bars), labels, strict=True):
-                found.append((_cut(encode(varied), s.max_events, rng), label))
+                events, header = encode(varied)
+                part = _cut(len(events), s.max_events, rng)
+                marks = None if varied.misplaced is None else varied.misplaced[: len(events)][part]
+                found.append(((events[part], header), replace(label, misplaced=marks)))
 
         if "emotion" in s.tasks:
             n_rated = min(round(s.rating_share * s.emotion_rows), s.emotion_rows) if len(self._rated) else 0
@@ -303,7 +310,7 @@ class Batches:
                 seed = int(rng.integers(2**31))
                 spoilt = [corrupt(music, kind, GRADES[g], donor, seed) for g in grades]
                 ranks = [self._labels(int(row), group), *(Labels(group=group, rank=(1, k)) for k in range(2))]
-                add([music, *spoilt], ranks, hide_bars=0.2)
+                add([replace(music, misplaced=np.zeros(len(music.notes), bool)), *spoilt], ranks, hide_bars=0.2)
             for group in range(s.spoilt_groups, s.spoilt_groups + s.sample_groups * bool(len(self._samples))):
                 row = int(rng.choice(self._kin))
                 picked = [self._samples[int(i)] for i in rng.choice(len(self._samples), 2, replace=False)]
@@ -331,8 +338,16 @@ def _batched(found: Sequence[tuple[Row, Labels]], rows_each: int = 10) -> dict[s
     order = np.argsort([len(events) for (events, _), _ in found], kind="stable")
     labels = [found[i][1] for i in order]
     chunks = [collate([found[i][0] for i in order[k : k + rows_each]]) for k in range(0, len(order), rows_each)]
+    marks = []
+    for k, (events, _, _) in enumerate(chunks):
+        known = torch.full(events.shape[:2], math.nan)
+        for i, label in enumerate(labels[k * rows_each : (k + 1) * rows_each]):
+            if label.misplaced is not None:
+                known[i, : len(label.misplaced)] = torch.from_numpy(label.misplaced.astype(np.float32))
+        marks.append(known)
     return {
         "chunks": chunks,
+        "misplaced": marks,
         "quadrant": torch.tensor([row.quadrant for row in labels]),
         "rating": torch.tensor([row.rating for row in labels], dtype=torch.float32),
         "genre": torch.tensor([row.genre for row in labels]),
@@ -352,13 +367,10 @@ def _spans(n: int, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
     return hidden
 
 
-def _cut(row: Row, longest: int, rng: np.random.Generator) -> Row:
-    """At most so many events, from a random place."""
-    events, header = row
-    if len(events) <= longest:
-        return row
-    start = int(rng.integers(len(events) - longest + 1))
-    return events[start : start + longest], header
+def _cut(n: int, longest: int, rng: np.random.Generator) -> slice:
+    """At most so many of `n` events, from a random place."""
+    start = int(rng.integers(n - longest + 1)) if n > longest else 0
+    return slice(start, start + longest)
 
 
 def _varied(music: Sequence[Passage], rng: np.random.Generator, *, hide_bars: float) -> list[Passage]:
@@ -382,13 +394,14 @@ def _varied(music: Sequence[Passage], rng: np.random.Generator, *, hide_bars: fl
         if one.on_grid and not hidden:
             if release < 1:
                 notes["duration_beat"] = np.maximum(notes["duration_beat"] * release, 1 / 12)
-            varied.append(replace(one, tempo_bpm=one.tempo_bpm * pace).with_notes(notes))
+            varied.append(replace(one, tempo_bpm=one.tempo_bpm * pace).with_notes(notes, one.misplaced))
             continue
         notes["onset_sec"] += rng.normal(0, jitter, len(notes))
         notes["onset_sec"] *= 1 / pace
         notes["duration_sec"] *= release / pace
-        notes = notes[np.argsort(notes["onset_sec"], kind="stable")]
-        varied.append(replace(one, notes=notes, on_grid=False))
+        order = np.argsort(notes["onset_sec"], kind="stable")
+        misplaced = None if one.misplaced is None else one.misplaced[order]
+        varied.append(replace(one, notes=notes[order], misplaced=misplaced, on_grid=False))
     return varied
 
 
@@ -414,6 +427,14 @@ def quality_loss(quality: Tensor, group: Tensor, rank: Tensor) -> Tensor | None:
     if not better.any():
         return None
     return functional.softplus(-(quality[:, None] - quality[None]))[better].mean()
+
+
+def misplaced_loss(doubts: Tensor, misplaced: Tensor) -> Tensor | None:
+    """Cross-entropy of which events damage has put there, of one shape; NaN where nobody knows."""
+    known = torch.isfinite(misplaced)
+    if not known.any():
+        return None
+    return functional.binary_cross_entropy_with_logits(doubts[known], misplaced[known])
 
 
 def emotion_loss(out: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor | None:
@@ -466,10 +487,16 @@ class _Module(lightning.LightningModule):
         if self.settings.tasks == ("masked",):
             (chunk,) = batch["chunks"]
             return {"masked": masked_loss(self.network, self.network.encode(*chunk), batch["targets"])}
-        parts = [self.network(*chunk) for chunk in batch["chunks"]]
+        hidden = [self.network.encode(*chunk) for chunk in batch["chunks"]]
+        parts = [
+            self.network.heads(states, lengths) for states, (_, _, lengths) in zip(hidden, batch["chunks"], strict=True)
+        ]
         out = {name: torch.cat([part[name] for part in parts]).float() for name in parts[0]}
+        doubts = torch.cat([self.network.doubts(states).flatten() for states in hidden])
+        order = quality_loss(out["quality"], batch["group"], batch["rank"])
+        place = misplaced_loss(doubts, torch.cat([marks.flatten() for marks in batch["misplaced"]]))
         found = {
-            "quality": quality_loss(out["quality"], batch["group"], batch["rank"]),
+            "quality": order if order is None or place is None else order + place,
             "emotion": emotion_loss(out, batch),
             "genre": genre_loss(out["genre"], batch["genre"]),
         }
@@ -507,7 +534,7 @@ class _Module(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         s = self.settings
         groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
-        head = ("queries", "quality", "quadrant", "valence_arousal", "genre")
+        head = ("queries", "quality", "misplaced", "blame", "quadrant", "valence_arousal", "genre")
         for name, parameter in self.named_parameters():
             short = name.removeprefix("network.")
             is_head = bool(s.init) and (short.split(".")[0] in head or short in self.fresh or name == "log_weight")

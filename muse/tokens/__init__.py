@@ -2,7 +2,7 @@
 
 from muse.tokens.codec import Codec, Header
 from muse.tokens.controls import Controls
-from muse.tokens.grammar import Grammar
+from muse.tokens.grammar import Grammar, TuneNote
 from muse.tokens.vocabulary import GENRES, SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS, Vocabulary
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     "Controls",
     "Grammar",
     "Header",
+    "TuneNote",
     "Vocabulary",
 ]

@@ -10,7 +10,9 @@ endings are masks with one entry, so nothing needs a second path through the sam
 * no note beyond the end;
 * at most one bar in ten without an onset, never the first or the last;
 * no pitch class that was ruled out (drums excepted);
-* no note struck again within :data:`MIN_RESTRIKE_STEPS` (no machine-gun repeats; drums excepted).
+* no note struck again within :data:`MIN_RESTRIKE_STEPS` (no machine-gun repeats; drums excepted);
+* the notes of a tune that was given, each where it belongs and as long as it should be, and while one of them sounds,
+  no other note of its instrument that is as high.
 """
 
 from __future__ import annotations
@@ -24,11 +26,23 @@ from muse.errors import InputError
 from muse.score import DRUMS
 from muse.tokens.vocabulary import SECTION_BARS, STEPS_PER_BEAT, Vocabulary
 
-__all__ = ["Grammar"]
+__all__ = ["Grammar", "TuneNote"]
 
 MIN_RESTRIKE_STEPS = 2  # a sixth of a beat: faster repeats of one key are tokenisation noise, not music
 MAX_NOTES_PER_BAR = 128  # beyond the densest bar of the corpus; bounds the length of any output
 SILENT_BARS_SHARE = 10  # one bar in ten may lack an onset
+
+
+@dataclass(frozen=True)
+class TuneNote:
+    """A note that must be written."""
+
+    bar: int
+    position: int
+    pitch: int
+    """As written, MIDI number."""
+    steps: int
+    """Length; the nearest Duration token is taken."""
 
 
 @dataclass
@@ -47,6 +61,10 @@ class _Row:
     last: str = "Start"
     notes_in_bar: int = 0
     silent_bars: int = 0
+    tune: int = 0
+    """Notes of the tune that are written."""
+    in_tune: bool = False
+    """The last pitch was one of the tune's."""
     done: bool = False
 
 
@@ -71,6 +89,10 @@ class Grammar:
         Pitch classes 0..11, as written, that no pitched note may have.
     sustained_end
         Let the last bar begin its notes in its first half, so that an ending can ring.
+    tune
+        Notes that must be written, one after another.
+    tune_program
+        Who plays them, one of `programs`.
 
     Raises
     ------
@@ -89,6 +111,8 @@ class Grammar:
         section_ids: Sequence[Sequence[int]],
         barred_pitch_classes: Collection[int] = (),
         sustained_end: bool = False,
+        tune: Sequence[TuneNote] = (),
+        tune_program: int = -1,
     ) -> None:
         meter = "TimeSig_{}/{}".format(*time_signature)
         if meter not in vocabulary.ids:
@@ -110,6 +134,11 @@ class Grammar:
         first, stop = vocabulary.pitch
         self._in_scale = ~np.isin(vocabulary.pitch_values[first:stop] % 12, list(barred_pitch_classes))
         self._duration_steps = vocabulary.duration_steps
+        self._tune = sorted(tune, key=lambda note: (note.bar, note.position))
+        self._tune_rank = self._programs.index(tune_program) if tune else -1
+        self._tune_ids = [first + note.pitch - int(vocabulary.pitch_values[first]) for note in self._tune]
+        if not all(first <= i < stop for i in self._tune_ids):
+            raise InputError("the tune leaves the range of pitches that can be written: move it by an octave")
         self._kind = np.array([token.rpartition("_")[0] for token in vocabulary.tokens])
         self._rows: list[_Row] = []
         self._struck = np.zeros((0, 0), np.int64)
@@ -171,6 +200,9 @@ class Grammar:
             mask[row.queue[0]] = True
         elif row.last == "Pitch":
             mask[slice(*v.velocity)] = True
+        elif row.last == "Velocity" and row.in_tune:
+            wanted = self._tune[row.tune - 1].steps
+            mask[v.duration[0] + int(np.abs(self._duration_steps - wanted).argmin())] = True
         elif row.last == "Velocity":
             steps_left = (self.n_bars - row.bar) * self.bar_steps - row.position
             mask[slice(*v.duration)] = self._duration_steps <= steps_left
@@ -179,23 +211,32 @@ class Grammar:
         else:  # after a position, a finished note, the tempo, or the time signature
             at_position = row.last != "TimeSig"
             room = row.notes_in_bar < MAX_NOTES_PER_BAR
+            tune = self._tune[row.tune] if row.tune < len(self._tune) else None
+            waiting = tune is not None and tune.bar == row.bar
+            if waiting and tune is not None and at_position and tune.position == row.position:
+                self._allow_notes(index, row, mask, due=True)
+                return
             if at_position and room:
                 self._allow_notes(index, row, mask)
             if row.last != "Position":
+                first = v.position[0] + (row.position + 1 if at_position else 0)
+                stop = self.bar_steps if row.bar < self.n_bars - 1 else self._last_onset + 1
+                if waiting and tune is not None:  # nobody passes by the next note of the tune
+                    mask[v.position[0] + tune.position] = True
+                    stop = min(stop, tune.position + 1)
                 if room:
-                    first = v.position[0] + (row.position + 1 if at_position else 0)
-                    stop = self.bar_steps if row.bar < self.n_bars - 1 else self._last_onset + 1
                     mask[first : v.position[0] + stop] = True
-                if self._may_end_bar(row):
+                if not waiting and self._may_end_bar(row):
                     mask[self._bar_end(row)] = True
             if not mask.any():  # nothing fits here any more: leave the bar, silent or not
                 mask[self._bar_end(row)] = True
 
-    def _allow_notes(self, index: int, row: _Row, mask: np.ndarray) -> None:
-        """Pitches of the program in force, and programs that come later in the chord."""
-        if row.program >= 0 and row.chord_rank <= row.program:
+    def _allow_notes(self, index: int, row: _Row, mask: np.ndarray, *, due: bool = False) -> None:
+        """Pitches of the program in force, and programs that come later in the chord; not past a note that is due."""
+        last = self._tune_rank if due else len(self._programs) - 1
+        if 0 <= row.program <= last and row.chord_rank <= row.program:
             self._allow_pitches(index, row, mask)
-        for rank, program_id in enumerate(self._program_ids):
+        for rank, program_id in enumerate(self._program_ids[: last + 1]):
             if rank > row.chord_rank and rank != row.program:
                 mask[program_id] = True
 
@@ -211,7 +252,30 @@ class Grammar:
         free = self._in_scale & (now - self._struck[index, row.program] >= MIN_RESTRIKE_STEPS)
         if same_chord:
             free = free & (np.arange(first, stop) > row.pitch)
+        if row.program == self._tune_rank:
+            free = free & (np.arange(first, stop) < self._sounding(row))
+            if row.tune < len(self._tune):
+                tune = self._tune[row.tune]
+                if (tune.bar, tune.position) == (row.bar, row.position):
+                    free = free & (np.arange(first, stop) < self._tune_ids[row.tune])
+                    free[self._tune_ids[row.tune] - first] = True
         mask[first:stop] = free
+
+    def _sounding(self, row: _Row) -> int:
+        """Id of the pitch of the tune that still sounds; beyond all pitches where none does."""
+        if row.tune:
+            note = self._tune[row.tune - 1]
+            now = row.bar * self.bar_steps + row.position
+            if now < note.bar * self.bar_steps + note.position + note.steps:
+                return self._tune_ids[row.tune - 1]
+        return self.vocabulary.pitch[1]
+
+    def _is_tune(self, row: _Row, token: int) -> bool:
+        """Whether a pitch that was taken is the next note of the tune."""
+        if row.tune >= len(self._tune) or row.program != self._tune_rank:
+            return False
+        note = self._tune[row.tune]
+        return (note.bar, note.position) == (row.bar, row.position) and token == self._tune_ids[row.tune]
 
     def _may_end_bar(self, row: _Row) -> bool:
         if row.notes_in_bar:
@@ -248,6 +312,8 @@ class Grammar:
         elif kind in ("Pitch", "PitchDrum"):
             row.pitch, row.chord_rank = token, row.program
             row.notes_in_bar += 1
+            row.in_tune = self._is_tune(row, token)
+            row.tune += row.in_tune
             if kind == "Pitch":
                 now = row.bar * self.bar_steps + row.position
                 self._struck[index, row.program, token - v.pitch[0]] = now

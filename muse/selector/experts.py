@@ -1,0 +1,225 @@
+"""What a piece's measured attributes tell of its emotion, beside what the network hears in its notes.
+
+Some nine hundred labelled clips and pieces are few for a network and enough for trees: both err, differently, and
+together they are right more often than either. Quadrants come from extremely randomised trees (Geurts et al., Machine
+Learning 2006) over all attributes of the catalogue, valence and arousal from the mean of such trees and of a ridge
+regression (Hoerl & Kennard, Technometrics 1970) on the levels of those attributes that the emotion mapping uses.
+
+Contents: :class:`AttributeExperts`, :class:`Forest`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from muse.attributes import SONG_CONTROLS, Attributes, EmotionMapper, extract
+from muse.checkpoint import load_json, save_json
+from muse.errors import InputError
+from muse.score import Score
+
+__all__ = ["AttributeExperts", "Forest"]
+
+Floats = NDArray[np.float64]
+
+TREES: Mapping[str, Any] = {"n_estimators": 200, "min_samples_leaf": 2, "max_features": 0.3}
+RIDGE = 30.0
+MIN_DEFINED = 0.5
+"""Attributes that are defined for fewer of the clips are left out."""
+COLUMNS_FILE = "attributes.json"
+_N_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Forest:
+    """Grown trees in flat arrays, a row per node."""
+
+    root: NDArray[Any]
+    """Node that a tree begins with, int [trees]."""
+    feature: NDArray[Any]
+    """Column that a node asks for, int [nodes]; -1 in leaves."""
+    threshold: NDArray[Any]
+    """Values up to here go to the left, float [nodes]."""
+    child: NDArray[Any]
+    """Left and right child, int [nodes, 2]."""
+    value: NDArray[Any]
+    """What a node tells, float [nodes, outputs]."""
+
+    @classmethod
+    def of(cls, trees: Sequence[Any]) -> Forest:
+        """The trees of a fitted ensemble of scikit-learn (its ``tree_`` objects)."""
+        root = np.cumsum([0, *(tree.node_count for tree in trees[:-1])])
+        child = [
+            np.stack([tree.children_left, tree.children_right], axis=1) + first
+            for tree, first in zip(trees, root, strict=True)
+        ]
+        # Regression has values [nodes, outputs, 1], classification shares [nodes, 1, classes].
+        value = [tree.value.reshape(tree.node_count, -1) for tree in trees]
+        return cls(
+            root.astype(np.int32),
+            np.concatenate([np.maximum(tree.feature, -1) for tree in trees]).astype(np.int16),
+            np.concatenate([tree.threshold for tree in trees]).astype(np.float32),
+            np.concatenate(child).astype(np.int32),
+            np.concatenate(value).astype(np.float32),
+        )
+
+    def mean(self, x: Floats) -> Floats:
+        """Mean over the trees, float64 [n, outputs], for rows [n, columns]."""
+        x = np.asarray(x, np.float32)  # as the trees were grown
+        node = np.tile(self.root, (len(x), 1))  # [n, trees]
+        rows = np.arange(len(x))[:, None]
+        while (inner := self.feature[node] >= 0).any():
+            right = x[rows, self.feature[node]] > self.threshold[node]
+            node = np.where(inner, self.child[node, right.astype(int)], node)
+        return np.asarray(self.value[node].mean(axis=1, dtype=np.float64))
+
+
+@dataclass(frozen=True)
+class AttributeExperts:
+    """Fitted experts; see :meth:`fit`."""
+
+    columns: tuple[str, ...]
+    """Attributes that the trees ask for."""
+    median: NDArray[Any]
+    """What stands in for an undefined attribute, [columns]."""
+    quadrants: Forest
+    """Shares of Q1..Q4."""
+    plane: Forest
+    """Valence and arousal."""
+    weight: NDArray[Any]
+    """Of the ridge on levels, [levels, 2]."""
+    bias: NDArray[Any]
+    """[2]."""
+    spread: NDArray[Any]
+    """Standard deviation of the error of valence and arousal on pieces that were not learnt from, [2]."""
+    mapper: EmotionMapper
+    """Has the levels."""
+
+    @classmethod
+    def fit(
+        cls,
+        clips: Sequence[Score],
+        labels: NDArray[np.int64],
+        rated: Sequence[Score],
+        ratings: Floats,
+        *,
+        seed: int = 0,
+    ) -> AttributeExperts:
+        """Fit on labelled and on rated music.
+
+        Parameters
+        ----------
+        clips, labels
+            Music with quadrants, 0..3.
+        rated, ratings
+            Music with listeners' mean valence and arousal in -1..1, [n, 2].
+
+        Raises
+        ------
+        InputError
+            A quadrant has no clip.
+        """
+        missing = [f"Q{k + 1}" for k in range(4) if k not in labels]
+        if missing:
+            raise InputError(f"no clip is of {', '.join(missing)}: give labelled clips of all four quadrants")
+        mapper = EmotionMapper.load()
+        measured = [extract(score) for score in (*clips, *rated)]
+        names, values = measured[0].names, np.stack([_song(one) for one in measured])
+        defined = np.flatnonzero(np.isfinite(values[: len(clips)]).mean(axis=0) >= MIN_DEFINED)
+        x = values[:, defined]
+        median = np.nanmedian(x[: len(clips)], axis=0).astype(np.float32)
+        x = np.where(np.isfinite(x), x, median)
+        levels = np.stack([mapper.measured_levels(one) for one in measured[len(clips) :]])
+        of_rated = x[len(clips) :]
+
+        order = np.random.default_rng(seed).permutation(len(rated)) % _N_FOLDS
+        errors = []
+        for k in range(_N_FOLDS):
+            out = order == k
+            told = _plane(*_fit_plane(of_rated[~out], levels[~out], ratings[~out], seed), of_rated[out], levels[out])
+            errors.append(told - ratings[out])
+
+        from sklearn.ensemble import ExtraTreesClassifier
+
+        trees = ExtraTreesClassifier(random_state=seed, **TREES).fit(x[: len(clips)], labels).estimators_
+        plane, weight, bias = _fit_plane(of_rated, levels, ratings, seed)
+        return cls(
+            tuple(names[i] for i in defined),
+            median,
+            Forest.of([tree.tree_ for tree in trees]),
+            plane,
+            weight,
+            bias,
+            np.concatenate(errors).std(axis=0).astype(np.float32),
+            mapper,
+        )
+
+    def tell(self, score: Score) -> tuple[Floats, Floats]:
+        """Probabilities of the quadrants [4]; valence and arousal [2] in -1..1."""
+        measured = extract(score, names=list(dict.fromkeys([*self.columns, *SONG_CONTROLS])))
+        found = dict(zip(measured.names, _song(measured), strict=True))
+        x = np.array([[found[name] for name in self.columns]])
+        x = np.where(np.isfinite(x), x, self.median)
+        levels = self.mapper.measured_levels(measured)[None]
+        return self.quadrants.mean(x)[0], _plane(self.plane, self.weight, self.bias, x, levels)[0]
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """Arrays by name, to be stored; :meth:`save_columns` has the rest."""
+        found = {name: getattr(self, name) for name in ("median", "weight", "bias", "spread")}
+        for name in ("quadrants", "plane"):
+            found |= {f"{name}.{part}": values for part, values in asdict(getattr(self, name)).items()}
+        return found
+
+    def save_columns(self, folder: Path) -> None:
+        """Write the names of the attributes."""
+        save_json({"columns": list(self.columns)}, folder / COLUMNS_FILE)
+
+    @classmethod
+    def load(cls, tensors: Mapping[str, NDArray[Any]], folder: Path) -> AttributeExperts:
+        """The experts that were stored.
+
+        Raises
+        ------
+        InputError
+            Something is missing or does not fit.
+        """
+        columns = tuple(str(name) for name in load_json(folder / COLUMNS_FILE).get("columns", ()))
+        try:
+            quadrants, plane = (
+                Forest(*(tensors[f"{name}.{part}"] for part in Forest.__dataclass_fields__))
+                for name in ("quadrants", "plane")
+            )
+            median, weight, bias, spread = (tensors[name] for name in ("median", "weight", "bias", "spread"))
+        except KeyError as error:
+            raise InputError(f"{folder}: the experts on attributes lack {error}: get the checkpoint again") from None
+        for forest in (quadrants, plane):
+            n = len(forest.feature)
+            fits = {len(forest.threshold), len(forest.child), len(forest.value)} == {n} and len(median) == len(columns)
+            if not fits or forest.child.max(initial=0) >= n or forest.feature.max(initial=-1) >= len(columns):
+                raise InputError(f"{folder}: the experts on attributes are damaged: get the checkpoint again")
+        return cls(columns, median, quadrants, plane, weight, bias, spread, EmotionMapper.load())
+
+
+def _song(attributes: Attributes) -> Floats:
+    """One value per attribute, the mean over windows where there are several."""
+    values = np.asarray(attributes.values, np.float64)
+    return values[0] if len(values) == 1 else np.nanmean(values, axis=0)
+
+
+def _fit_plane(x: Floats, levels: Floats, ratings: Floats, seed: int) -> tuple[Forest, NDArray[Any], NDArray[Any]]:
+    from sklearn.ensemble import ExtraTreesRegressor
+    from sklearn.linear_model import Ridge
+
+    trees = ExtraTreesRegressor(random_state=seed, **TREES).fit(x, ratings).estimators_
+    ridge = Ridge(RIDGE).fit(levels, ratings)
+    weight, bias = ridge.coef_.T.astype(np.float32), np.asarray(ridge.intercept_, np.float32)
+    return Forest.of([tree.tree_ for tree in trees]), weight, bias
+
+
+def _plane(forest: Forest, weight: NDArray[Any], bias: NDArray[Any], x: Floats, levels: Floats) -> Floats:
+    return np.clip((forest.mean(x) + levels @ weight + bias) / 2, -1, 1)
