@@ -11,7 +11,8 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ import numpy as np
 from PIL import Image
 
 from muse.prompts.image import parse_image
+from muse.prompts.train_image import fit_reader
 from muse.prompts.video import parse_video
 
 KINDS: tuple[dict[str, Any], ...] = (
@@ -108,13 +110,20 @@ def measure(prompts: Path) -> dict[str, Any]:
     single, arc, rated = [], [], []
     with tempfile.TemporaryDirectory() as temporary:
         clip = Path(temporary) / "clip.mp4"
+        themes = np.array([row["theme"] for row in rows])
+        part = dict(
+            zip(np.unique(themes), np.random.default_rng(0).permutation(len(np.unique(themes))) % 3, strict=True)
+        )
         for seed in (10, 11, 12):
             rng = np.random.default_rng(seed)
+            # The reader knows no theme that it sees here.
+            unseen = np.flatnonzero([part[theme] == seed - 10 for theme in themes])
+            reader = fit_reader(prompts, frozenset(themes[unseen].tolist()))
             for kind in KINDS:
-                chosen = rng.choice(len(rows), SHOTS, replace=False)
+                chosen = rng.choice(unseen, SHOTS, replace=False)
                 lengths = rng.uniform(1.2, 5, SHOTS).tolist()
                 true = make_video(clip, [files[i] for i in chosen], lengths, seed=seed, **kind)
-                shots = parse_video(clip).found("shot")
+                shots = parse_video(clip, reader=reader).found("shot")
                 found = [shot["start_sec"] for shot in shots][1:]
                 hit += hits(found, true, 0.3 + kind.get("dissolve_sec", 0) / 2)
                 true_n, found_n = true_n + len(true), found_n + len(found)
@@ -122,7 +131,7 @@ def measure(prompts: Path) -> dict[str, Any]:
                 edges = [0.0, *true, sum(lengths)]
                 for k, i in enumerate(chosen):
                     at = shots[int(np.argmin(np.abs(middles - 0.5 * (edges[k] + edges[k + 1]))))]
-                    alone = parse_image(files[i]).intent.emotion
+                    alone = parse_image(files[i], reader=reader).intent.emotion
                     assert alone is not None
                     arc.append((at["valence"], at["arousal"]))
                     single.append((alone.mean.valence, alone.mean.arousal))
@@ -133,11 +142,15 @@ def measure(prompts: Path) -> dict[str, Any]:
         lengths = rng.uniform(2, 6, 44).tolist()
         lengths[-1] += 180 - sum(lengths)
         make_video(long, [files[i] for i in rng.choice(len(rows), 44)], lengths, size=(1920, 1080))
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        started = time.perf_counter()
-        parsed = parse_video(long)
-        seconds = time.perf_counter() - started
-        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        # In a process of its own, whose peak of memory is that of reading alone.
+        code = (
+            "import json, resource, sys, time; from muse.prompts import parse_video; t = time.perf_counter(); "
+            "p = parse_video(sys.argv[1]); print(json.dumps({'seconds': round(time.perf_counter() - t, 1), "
+            "'shots': len(p.found('shot')), "
+            "'peak_memory_mb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}))"
+        )
+        ran = subprocess.run([sys.executable, "-c", code, str(long)], capture_output=True, text=True, check=True)
+        three_minutes = json.loads(ran.stdout)
 
     photograph = files[0]
     parse_image(photograph)
@@ -156,10 +169,7 @@ def measure(prompts: Path) -> dict[str, Any]:
             "f1": round(2 * precision * recall / (precision + recall), 3),
         },
         "r_with_ratings": {"arc": r(arc), "single pictures": r(single)},
-        "three_minutes_1080p": {
-            "seconds": round(seconds, 1), "shots": len(parsed.found("shot")),
-            "peak_memory_mb": round(after / 1024), "peak_memory_before_mb": round(before / 1024),
-        },
+        "three_minutes_1080p": three_minutes,
         "picture_ms": round((time.perf_counter() - started) * 10, 1),
     }  # fmt: skip
 

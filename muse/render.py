@@ -24,6 +24,7 @@ import importlib.util
 import io
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ from muse.checkpoint import write_bytes
 from muse.errors import InputError
 from muse.harmony import PITCH_CLASS_NAMES, estimate_key
 from muse.score import DRUMS, Score, bar_grid, mean_tempo_bpm, note_array, write_score
+from muse.soundfont import SoundFont
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -307,7 +309,7 @@ def render_audio(
     sample_rate
         Samples a second, hertz.
     soundfont
-        An SF2 or SF3 file; the small General MIDI one that comes with ``pretty_midi`` when None.
+        An SF2 file; the small General MIDI one that comes with ``pretty_midi`` when None.
 
     Returns
     -------
@@ -319,22 +321,19 @@ def render_audio(
     InputError
         There is no such soundfont, or the ending cannot be written.
     """
-    import symusic
-
     if soundfont is None:
         package = importlib.util.find_spec("pretty_midi")
         assert package is not None and package.origin is not None  # a core dependency
         soundfont = Path(package.origin).parent / "TimGM6mb.sf2"
-    if not Path(soundfont).is_file():
-        raise InputError(f"{soundfont}: no such file: give an SF2 soundfont")
-    with Path(soundfont).open("rb") as file:
-        if file.read(4) != b"RIFF":
-            raise InputError(f"{soundfont} is no soundfont: give an SF2 file")
-    synthesizer = symusic.Synthesizer(sf_path=str(soundfont), sample_rate=sample_rate, quality=4)
-    samples = np.asarray(synthesizer.render(score.to("Second"), stereo=True), np.float32)
+    samples = _soundfont(str(soundfont)).play(note_array(score), sample_rate)
     samples *= np.float32(min(1.0, 0.9 / max(float(np.abs(samples).max(initial=0.0)), 1e-9)))
     if path is not None:
         from muse.audio import write_audio
 
         write_audio(samples, sample_rate, path)
     return samples
+
+
+@lru_cache(maxsize=4)
+def _soundfont(path: str) -> SoundFont:
+    return SoundFont(path)

@@ -23,6 +23,7 @@ Contents: :func:`parse_image`, :func:`read_picture`, :func:`colours`, :class:`Pi
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import warnings
@@ -90,10 +91,11 @@ def read_picture(source: str | Path | bytes | Array | Image.Image) -> Array:
     if isinstance(source, (str, Path)) and not Path(source).exists():
         raise InputError(f"{source}: no such file: give a picture (PNG, JPEG, WebP, GIF ...)")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), contextlib.ExitStack() as files:
             warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata; we check the size
             if not isinstance(source, Image.Image):
-                source = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+                stream: Any = source if isinstance(source, bytes) else files.enter_context(Path(source).open("rb"))
+                source = Image.open(io.BytesIO(stream) if isinstance(source, bytes) else stream)
             width, height = source.size
             if width * height > MAX_PIXELS:
                 raise InputError(f"{where} has {width} x {height} pixels; up to 300 million are read: make it smaller")
@@ -254,13 +256,15 @@ def load_reader(name_or_path: str | Path = CHECKPOINT) -> PictureReader:
     return PictureReader(load_tensors(folder, "np"), load_json(folder / "config.json"), model)
 
 
-def parse_image(source: str | Path | bytes | Array | Image.Image) -> Parsed:
+def parse_image(source: str | Path | bytes | Array | Image.Image, *, reader: PictureReader | None = None) -> Parsed:
     """Read the emotion of a picture.
 
     Parameters
     ----------
     source
         See :func:`read_picture`.
+    reader
+        Fitted heads; those that come with Muse when None.
 
     Returns
     -------
@@ -274,7 +278,7 @@ def parse_image(source: str | Path | bytes | Array | Image.Image) -> Parsed:
     """
     picture = read_picture(source)
     name = Path(source).name if isinstance(source, (str, Path)) else "the picture"
-    reader, found = load_reader(), colours(picture)
+    reader, found = reader or load_reader(), colours(picture)
     rows = [Evidence(key, round(found[key], 3), name, 1.0, "colours") for key in COLOUR_NAMES[:4]]
     felt = {"valence": round(found["pleasure"], 3), "arousal": round(found["arousal"], 3)}
     rows.append(Evidence("plain_colour", felt, "felt before plain colours (Valdez & Mehrabian 1994)", 0.2, "colours"))

@@ -9,7 +9,7 @@ statistics for where there is no encoder. All figures are means over five-fold c
 pictures of one theme ("Dog 1", "Dog 2") never in different parts; the settings, :data:`COMPONENTS` and
 :data:`MARGIN`, were chosen once by the same folds among fourteen, of which the nearest eight differed by 0.01.
 
-Contents: :func:`train_image`.
+Contents: :func:`train_image`, :func:`fit_reader`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from muse.checkpoint import save_json, save_tensors, write_bytes
 from muse.errors import InputError
 from muse.prompts.image import COLOUR_NAMES, MODEL_FILE, PictureReader, colours, read_picture
 
-__all__ = ["train_image"]
+__all__ = ["fit_reader", "train_image"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Fitted = Callable[[Array], Array]
@@ -65,15 +65,7 @@ def train_image(data: str | Path, out: str | Path, *, seed: int = 0) -> dict[str
         The data are not there.
     """
     data, out = Path(data), Path(out)
-    table, model = data / "oasis" / "ratings.csv", data / "vision_mobilenet_v2" / MODEL_FILE
-    for path in (table, model):
-        if not path.is_file():
-            raise InputError(f"{path}: no such file: give the folder with oasis and vision_mobilenet_v2")
-    with table.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    features = _features(data / "oasis" / "mobilenet_v2_embeddings.npz", [row["name"] for row in rows])
-    ratings = np.array([[float(row["valence_mean"]), float(row["arousal_mean"])] for row in rows])
-    ratings = (ratings - MIDDLE) / HALF_RANGE
+    rows, features, ratings = _read(data)
     theme = np.array([row["theme"] for row in rows])
     seen = np.array([bool(row["thumb"]) for row in rows])
     statistics = [colours(read_picture(data / "oasis" / "thumbs" / row["thumb"])) for row in rows if row["thumb"]]
@@ -112,13 +104,12 @@ def train_image(data: str | Path, out: str | Path, *, seed: int = 0) -> dict[str
     out.mkdir(parents=True, exist_ok=True)
     save_tensors({name: np.ascontiguousarray(values) for name, values in tensors.items()}, out)
     spread = {by: measured[name]["spread"] for by, name in (("vision", "vision"), ("colours", "colours alone"))}
-    scale = {"gain": (WORDS_SPREAD / ratings.std(0)).tolist(), "middle": [0.0, float(ratings[:, 1].mean())]}
-    config = {"model_type": "muse-prompts-image", "themes": labels, "spread": spread, **scale, **fitted.config}
+    config = {"model_type": "muse-prompts-image", "themes": labels, "spread": spread, **fitted.config}
     save_json(config, out / "config.json")
     metrics = {"pictures": len(rows), "themes": len(labels), "r": measured, "valdez_mehrabian_r": published}
     save_json(metrics, out / "metrics.json")
     write_bytes(out / "README.md", _card(metrics).encode())
-    shutil.copyfile(model, out / MODEL_FILE)
+    shutil.copyfile(data / "vision_mobilenet_v2" / MODEL_FILE, out / MODEL_FILE)
     return metrics
 
 
@@ -135,10 +126,45 @@ def _features(path: Path, names: list[str]) -> Array:
     return values.astype(np.float64)
 
 
+def fit_reader(data: str | Path, left_out: frozenset[str] = frozenset()) -> PictureReader:
+    """Heads for pictures alone, fitted without some themes: what evaluation on those needs.
+
+    Parameters
+    ----------
+    data
+        Folder with ``oasis`` and ``vision_mobilenet_v2``.
+    left_out
+        Themes that are not learnt from.
+    """
+    data = Path(data)
+    rows, features, ratings = _read(data)
+    kept = np.array([row["theme"] not in left_out for row in rows])
+    fitted = _fit_vision(features[kept], ratings[kept])
+    themes = sorted({row["theme"] for row, keep in zip(rows, kept, strict=True) if keep})
+    means = [fitted.project(features[[row["theme"] == one for row in rows]]).mean(0) for one in themes]
+    config = fitted.config | {"themes": themes, "spread": {"vision": [0.0, 0.0]}}
+    return PictureReader(
+        fitted.tensors | {"themes": np.stack(means)}, config, data / "vision_mobilenet_v2" / MODEL_FILE
+    )
+
+
+def _read(data: Path) -> tuple[list[dict[str, str]], Array, Array]:
+    """Rows of OASIS, features and ratings in -1..1."""
+    table, model = data / "oasis" / "ratings.csv", data / "vision_mobilenet_v2" / MODEL_FILE
+    for path in (table, model):
+        if not path.is_file():
+            raise InputError(f"{path}: no such file: give the folder with oasis and vision_mobilenet_v2")
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    features = _features(data / "oasis" / "mobilenet_v2_embeddings.npz", [row["name"] for row in rows])
+    ratings = np.array([[float(row["valence_mean"]), float(row["arousal_mean"])] for row in rows])
+    return rows, features, (ratings - MIDDLE) / HALF_RANGE
+
+
 class _Vision:
     """A fitted regression and what is stored of it."""
 
-    def __init__(self, tensors: dict[str, Array], config: dict[str, float]) -> None:
+    def __init__(self, tensors: dict[str, Array], config: dict[str, Any]) -> None:
         self.tensors, self.config = tensors, config
 
     def project(self, features: Array) -> Array:
@@ -164,7 +190,7 @@ def _fit_vision(features: Array, ratings: Array) -> _Vision:
     }  # fmt: skip
     z = x @ components
     gamma = 1 / (n * z.var())  # scikit-learn's "scale"
-    config = {}
+    config: dict[str, Any] = _scale(ratings)
     for k, axis in enumerate(("valence", "arousal")):
         fitted = SVR(gamma=gamma, **MARGIN).fit(z, ratings[:, k])
         tensors[f"{axis}.support"] = fitted.support_vectors_.astype(np.float16)
@@ -172,6 +198,11 @@ def _fit_vision(features: Array, ratings: Array) -> _Vision:
         tensors[f"{axis}.bias"] = np.array(fitted.intercept_[0], np.float32).reshape(1)
         config[f"{axis}_gamma"] = float(gamma)
     return _Vision(tensors, config)
+
+
+def _scale(ratings: Array) -> dict[str, list[float]]:
+    """What widens ratings to the spread of emotion words."""
+    return {"gain": (WORDS_SPREAD / ratings.std(0)).tolist(), "middle": [0.0, float(ratings[:, 1].mean())]}
 
 
 def _ridge_weights(x: Array, y: Array, penalty: float) -> tuple[Array, Array]:

@@ -36,7 +36,7 @@ from muse.audio import open_media
 from muse.emotion import Emotion, EmotionPath
 from muse.errors import InputError, require
 from muse.intent import Intent
-from muse.prompts.image import SHORT_SIDE, load_reader
+from muse.prompts.image import SHORT_SIDE, PictureReader, load_reader
 from muse.prompts.parsed import Evidence, Parsed, lasting
 
 __all__ = ["Shot", "find_shots", "parse_video"]
@@ -165,13 +165,15 @@ def find_shots(looks: Array, times: Array) -> list[int]:
     return sorted(starts)[:MAX_SHOTS]
 
 
-def parse_video(path: str | Path) -> Parsed:
+def parse_video(path: str | Path, *, reader: PictureReader | None = None) -> Parsed:
     """Read shots, emotion and pace of a video.
 
     Parameters
     ----------
     path
         The file; up to an hour.
+    reader
+        Reads the pictures; the one that comes with Muse when None.
 
     Returns
     -------
@@ -189,7 +191,7 @@ def parse_video(path: str | Path) -> Parsed:
     times: list[float] = []
     kept: list[Array] = []
     kept_at: list[int] = []
-    reader = load_reader()
+    reader = reader or load_reader()
     batch: list[tuple[int, Array]] = []
     features: dict[int, Array] = {}
 
