@@ -832,8 +832,8 @@ def train_pictures(
 def train_prompts(
     data: Annotated[str, typer.Argument(metavar="DIR", help="Folder with emobank, glasgow_norms and goemotions.")],
     output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint.")],
-    cache: Annotated[str | None, typer.Option(metavar="DIR", help="Keep features here between runs.")] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of the splits.")] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Optimizer steps.")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of splits and training.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fit what reads emotion in texts."""
@@ -841,7 +841,7 @@ def train_prompts(
     from muse.prompts.train import train
 
     tokenizer = find("prompts-text") / "tokenizer.json"
-    _print_document(train(data, output, tokenizer, **_given(cache=cache, seed=seed)), as_json)
+    _print_document(train(data, output, tokenizer, **_given(steps=steps, seed=seed)), as_json)
 
 
 def _config(file: str | None, function: Callable[..., Any], taken: Sequence[str] = ()) -> dict[str, Any]:

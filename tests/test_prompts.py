@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from muse.checkpoint import data_path
@@ -16,7 +15,7 @@ from muse.emotion import Emotion, EmotionPath, emotion_words
 from muse.errors import InputError
 from muse.intent import Intent
 from muse.prompts import Evidence, Parsed, fuse, parse_tags, parse_text
-from muse.prompts.encoder import CATEGORY_WORDS, lexicon_features
+from muse.prompts.encoder import CATEGORY_WORDS
 from muse.prompts.facts import FORM_WORDS, GENRE_WORDS, METER_WORDS, MORE_INSTRUMENTS, TEMPO_WORDS, find_facts
 from muse.prompts.parsed import weighted_mean
 from muse.prompts.tags import MOOD_TAGS
@@ -398,13 +397,6 @@ def test_fusion_of_one_and_of_none() -> None:
 
 
 # --- fitted parts ---
-
-
-def test_lexicon_features_know_negation() -> None:
-    places = {"good": np.array([0.8, 0.2]), "dull": np.array([-0.4, -0.6])}
-    plain, denied = lexicon_features("good", places), lexicon_features("not good", places)
-    assert len(plain) == 20 and plain[2] == pytest.approx(0.8) and denied[2] == pytest.approx(-0.4)
-    assert all(np.isfinite(lexicon_features("", places)))
 
 
 @needs_heads

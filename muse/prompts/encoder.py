@@ -1,16 +1,15 @@
-"""The sentence encoder and the heads fitted on it.
+"""The sentence encoder and what was fine-tuned on it.
 
 Conventions
 -----------
 encoder
     all-MiniLM-L6-v2 with 8-bit weights (Reimers & Gurevych 2019, *Sentence-BERT*; Wang et al. 2020, *MiniLM*), the
-    ONNX file of an optional package, run offline. Features of a text are the means over its tokens of four layers,
-    :data:`LAYERS`: the last layer was trained to forget what does not change the topic, and earlier ones still know
-    how something is said. ``float32 [n_texts, 1536]``.
+    ONNX file of an optional package, run offline. Of every token it gives the state after the third layer,
+    ``float32 [tokens, 384]``, which :class:`~muse.prompts.tuned.Tuned` goes on from, and of a text the mean of the last
+    layer, ``float32 [384]``, in whose space texts and labels are compared.
 heads
-    Affine maps of the features, in ``checkpoints/prompts-text``: ``words`` (Glasgow Norms: valence, arousal of single
-    words), ``emobank`` (valence and arousal in the reader's, the writer's and the joint view; features and
-    :func:`lexicon_features`), ``categories`` (28 of GoEmotions, logits).
+    ``views`` (valence and arousal of sentences by EmoBank: the reader's, the writer's and the joint view), ``words``
+    (of single words by Glasgow's norms), ``categories`` (28 of GoEmotions, logits).
 lexicon
     ``lexicon [n_vocabulary, 2]``: what the head ``words`` says of every whole word of the tokenizer, so that words
     have places without running the encoder; NaN where a token is no word.
@@ -18,12 +17,11 @@ scale
     -1..1 as in :mod:`muse.emotion`. The sentence norms use the middle third of their scale; ``gain`` in
     ``config.json`` widens them to the spread of the word table.
 
-Contents: :class:`Encoder`, :class:`Reader`, :class:`Reading`, :func:`load_reader`, :func:`lexicon_features`.
+Contents: :class:`Encoder`, :class:`Reader`, :class:`Reading`, :func:`load_reader`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -35,17 +33,17 @@ import numpy as np
 from muse.checkpoint import find, load_json, load_tensors
 from muse.emotion import Emotion
 from muse.errors import InputError, MissingExtraError, require
+from muse.prompts.tuned import HIDDEN, Tuned
 
-__all__ = ["LAYERS", "Encoder", "Reader", "Reading", "lexicon_features", "load_reader"]
+__all__ = ["CATEGORY_WORDS", "Encoder", "Reader", "Reading", "load_reader"]
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
-LAYERS: Final = ("layer_norm", "layer_norm_8", "layer_norm_10", "last_hidden_state")
-"""Outputs of the graph: embeddings, layers 4, 5 and 6."""
-WIDTH: Final = 384
+LAST: Final = "last_hidden_state"
 MAX_TOKENS: Final = 128
 BATCH: Final = 32
-N_LEXICON_FEATURES: Final = 20
+TUNED: Final = "tuned."
+"""Prefix of the fine-tuned tensors in the checkpoint."""
 
 CATEGORY_WORDS: Final = {
     "admiration": "adoration", "amusement": "amusement", "anger": "anger", "annoyance": "annoyance",
@@ -58,18 +56,9 @@ CATEGORY_WORDS: Final = {
 }  # fmt: skip
 """GoEmotions' 28 names (Demszky et al. 2020) -> nearest word of :func:`muse.emotion.emotion_words`."""
 
-_NEGATIONS: Final = frozenset(
-    "no not never without nothing none nor neither cannot 't hardly isn don doesn didn wasn won".split()
-)
-_STOPS: Final = frozenset(
-    "the a an and or of to in is was it that this for on with as at by be are were he she they you i we his her their "
-    "its my your our from had have has but who which what when there if so then than him them me us been will would "
-    "could should do did does".split()
-)
-
 
 class Encoder:
-    """Texts to features.
+    """Texts to states.
 
     Parameters
     ----------
@@ -93,13 +82,16 @@ class Encoder:
         options = runtime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        model = Path(package.model_path()).read_bytes() + _more_outputs(LAYERS[:-1])
+        model = Path(package.model_path()).read_bytes() + _more_outputs([HIDDEN])
         self._session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
-    def encode(self, texts: Sequence[str]) -> Array:
-        """Features ``float32 [n_texts, 1536]``; sorted by length inside, so that batches have little padding."""
+    def encode(self, texts: Sequence[str]) -> list[tuple[Array, Array]]:
+        """(states after the third layer [tokens, 384], mean of the last layer [384]) of every text.
+
+        Sorted by length inside, so that batches have little padding.
+        """
         ids = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
-        features = np.zeros((len(ids), len(LAYERS) * WIDTH), np.float32)
+        found: list[tuple[Array, Array]] = [(np.zeros((0, 0), np.float32), np.zeros(0, np.float32))] * len(ids)
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         for begin in range(0, len(order), BATCH):
             rows = order[begin : begin + BATCH]
@@ -110,10 +102,11 @@ class Encoder:
                 tokens[row, : len(ids[i])] = ids[i]
                 mask[row, : len(ids[i])] = 1
             inputs = {"input_ids": tokens, "attention_mask": mask, "token_type_ids": np.zeros_like(tokens)}
-            states = self._session.run(list(LAYERS), inputs)
-            weights = (mask / mask.sum(1, keepdims=True)).astype(np.float32)
-            features[rows] = np.hstack([np.einsum("btd,bt->bd", state, weights) for state in states])
-        return features
+            states, last = self._session.run([HIDDEN, LAST], inputs)
+            for row, i in enumerate(rows):
+                n = len(ids[i])
+                found[i] = states[row, :n], last[row, :n].mean(0)
+        return found
 
 
 def _more_outputs(names: Sequence[str]) -> bytes:
@@ -164,15 +157,12 @@ class Reader:
         self.folder = folder
         self.config = load_json(folder / "config.json")
         tensors = load_tensors(folder, "np")
-        n_features = len(LAYERS) * WIDTH
-        shapes = {"words.weight": (n_features, 2), "emobank.weight": (n_features + N_LEXICON_FEATURES, 6),
-                  "categories.weight": (n_features, len(CATEGORY_WORDS))}  # fmt: skip
-        for name, shape in shapes.items():
-            if name not in tensors or tensors[name].shape != shape:
-                raise InputError(f"{folder}: tensor {name!r} is not of shape {shape}: get the checkpoint again")
-        self._tensors = {name: tensor.astype(np.float32) for name, tensor in tensors.items()}
+        for name in ("lexicon", f"{TUNED}views.weight", f"{TUNED}categories.weight", f"{TUNED}words.weight"):
+            if name not in tensors:
+                raise InputError(f"{folder}: there is no tensor {name!r}: get the checkpoint again")
+        lexicon = tensors["lexicon"].astype(np.float32)
+        self.tuned = Tuned({name.removeprefix(TUNED): t for name, t in tensors.items() if name.startswith(TUNED)})
         vocabulary = load_json(folder / "tokenizer.json")["model"]["vocab"]
-        lexicon = self._tensors["lexicon"]
         self._places = {word: lexicon[i] for word, i in vocabulary.items() if not np.isnan(lexicon[i, 0])}
         self._encoder: Encoder | None = None
 
@@ -198,24 +188,22 @@ class Reader:
 
     def read_words(self, words: Sequence[str]) -> list[Emotion]:
         """Valence and arousal of words or short phrases, also of ones never seen."""
-        features = self.encoder.encode(words)
-        return [_emotion(row) for row in features @ self._tensors["words.weight"] + self._tensors["words.bias"]]
+        return [_emotion(self.tuned.tell(self.tuned.pool(states), "words")) for states, _ in self.encoder.encode(words)]
 
     def similarity(self, text: str, labels: Sequence[str]) -> list[float]:
         """Cosine of the last layer's means, -1..1, between a text and each label."""
-        last = self.encoder.encode([text, *labels])[:, -WIDTH:]
+        last = np.stack([mean for _, mean in self.encoder.encode([text, *labels])])
         last /= np.linalg.norm(last, axis=1, keepdims=True)
         return [float(x) for x in last[1:] @ last[0]]
 
     def read(self, text: str) -> Reading:
         """All heads on one sentence."""
-        features = self.encoder.encode([text])
-        tensors, config = self._tensors, self.config
-        both = np.hstack([features, [lexicon_features(text, self._places)]])
-        views = (both @ tensors["emobank.weight"] + tensors["emobank.bias"])[0]
+        [(states, _)] = self.encoder.encode([text])
+        pooled, config = self.tuned.pool(states), self.config
+        views = self.tuned.tell(pooled, "views")
         gain = np.array(config["gain"])
         reader, writer = (_emotion((views[i : i + 2] - config["emobank_mean"][i : i + 2]) * gain) for i in (0, 2))
-        logits = (features @ tensors["categories.weight"] + tensors["categories.bias"])[0]
+        logits = self.tuned.tell(pooled, "categories")
         p = 1 / (1 + np.exp(-logits))
         names = config["categories"]
         points = np.array([_place_of(name) for name in names])
@@ -231,38 +219,6 @@ class Reader:
             _emotion(mean),
             (float(within[0] ** 0.5), float(within[1] ** 0.5)),
         )
-
-
-def lexicon_features(text: str, places: dict[str, Any]) -> list[float]:
-    """What the words of a sentence say one by one.
-
-    Content words get their places; after a negation, valence turns round at half strength for four words.
-
-    Returns
-    -------
-    list of float
-        20 numbers: maximum, minimum, mean and sum of valence and of arousal, means of the clearly negative and of the
-        clearly positive valences, means over the three words furthest from the norms' mean, counts of ``!`` and ``?``,
-        quotation, log length, share of capitals, negation, standard deviations.
-    """
-    tokens = re.findall(r"[a-z]+|'t", text.lower())
-    reach, found, negations = 0, [], 0
-    for token in tokens:
-        if token in _NEGATIONS:
-            reach, negations = 4, negations + 1
-            continue
-        reach = max(0, reach - 1)
-        if token not in _STOPS and token in places:
-            valence, arousal = places[token]
-            found.append((-0.5 * valence if reach else valence, arousal))
-    v, a = np.array(found or [(0.0, 0.0)], np.float32).T
-    top = np.argsort(-np.abs(v - 0.1), kind="stable")[:3]
-    features = [
-        v.max(), v.min(), v.mean(), v.sum(), a.max(), a.min(), a.mean(), a.sum(), np.clip(v, -9, -0.2).mean(),
-        np.clip(v, 0.2, 9).mean(), v[top].mean(), a[top].mean(), text.count("!"), text.count("?"), '"' in text,
-        np.log1p(len(tokens)), sum(c.isupper() for c in text) / (len(text) + 1), negations > 0, v.std(), a.std(),
-    ]  # fmt: skip
-    return [float(x) for x in features]
 
 
 def _emotion(pair: Any) -> Emotion:

@@ -168,16 +168,18 @@ class PictureReader:
     config: Mapping[str, Any]
     model: Path
 
-    def features(self, pictures: Sequence[Array]) -> Array:
+    def features(self, pictures: Sequence[Array], *, whole: bool = False) -> Array:
         """Features of MobileNetV2, float32 [n, 1280].
 
         Parameters
         ----------
         pictures
             Each ``uint8 [height, width, 3]``, see :func:`read_picture`.
+        whole
+            All of a picture, squeezed into a square, instead of its middle: for the wide frames of videos.
         """
         session = _session(self.model)
-        batch = np.stack([_input(picture) for picture in pictures])
+        batch = np.stack([_input(picture, whole=whole) for picture in pictures])
         return np.asarray(session.run(["embedding"], {"image": batch})[0], np.float32)
 
     def project(self, features: Array) -> Array:
@@ -219,14 +221,14 @@ class PictureReader:
         return Emotion(valence, arousal), (spread[0], spread[1])
 
 
-def _input(picture: Array) -> Array:
-    """The middle of a picture, float32 [3, 224, 224]."""
+def _input(picture: Array, *, whole: bool = False) -> Array:
+    """The middle of a picture or all of it, float32 [3, 224, 224]."""
     from PIL import Image
 
     height, width = picture.shape[:2]
     side = min(height, width) * _CROP / SHORT_SIDE
     left, top = (width - side) / 2, (height - side) / 2
-    box = (left, top, left + side, top + side)
+    box = (0.0, 0.0, width, height) if whole else (left, top, left + side, top + side)
     crop = Image.fromarray(picture).resize((_CROP, _CROP), Image.Resampling.BILINEAR, box=box)
     return ((np.asarray(crop, np.float32) / 255 - _MEAN) / _SCALE).transpose(2, 0, 1)
 

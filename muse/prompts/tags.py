@@ -51,9 +51,7 @@ _WEIGHT = re.compile(r"^(.*?)\s*[:=]\s*([+-]?[\d.]+(?:e-?\d+)?)\s*$")
 _PREFIX = re.compile(r"^(?:mood(?:/theme)?|theme|genre|instrument|emotion)\s*(?:---|::|=|:)\s*")
 
 
-def parse_tags(
-    tags: str | Sequence[str] | Mapping[str, float], *, checkpoint: str | None = "prompts-text"
-) -> Parsed:
+def parse_tags(tags: str | Sequence[str] | Mapping[str, float], *, checkpoint: str | None = "prompts-text") -> Parsed:
     """Read tags.
 
     Parameters

@@ -10,8 +10,8 @@ shots
     second before and that of the half second after (a kernel as in Foote 2000 on a self-similarity matrix, narrow
     enough for cuts, wide enough for dissolves), where it peaks above the video's own unrest.
 emotion
-    Of a shot, the mean over up to three of its frames, see :mod:`muse.prompts.image`; the arc has a knot in the middle
-    of every shot, at most :data:`MAX_KNOTS`.
+    Of a shot, that of the mean features of up to three of its frames, see :mod:`muse.prompts.image`; the arc has a knot
+    in the middle of every shot, at most :data:`MAX_KNOTS`.
 pace
     After Adams, Dorai & Venkatesh 2002 (*Toward automatic extraction of expressive elements from motion pictures:
     tempo*, IEEE Trans. Multimedia 4, eq. 1): the sum of how short the shots are and how much moves in them, each
@@ -77,6 +77,7 @@ def _frames(path: str | Path) -> Iterator[tuple[float, Array]]:
     with open_media(path, "video") as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = 4  # more hold more frames in memory
         if stream.duration and stream.time_base and float(stream.duration * stream.time_base) > MAX_SEC:
             raise InputError(f"{path} is longer than an hour: cut out the part that is meant")
         # Frames that no other needs are passed over where there are far more of them than are looked at.
@@ -197,7 +198,7 @@ def parse_video(path: str | Path, *, reader: PictureReader | None = None) -> Par
 
     def flush() -> None:
         if batch:
-            for (i, _), row in zip(batch, reader.features([picture for _, picture in batch]), strict=True):
+            for (i, _), row in zip(batch, reader.features([picture for _, picture in batch], whole=True), strict=True):
                 features[i] = row
             batch.clear()
 
@@ -225,7 +226,7 @@ def parse_video(path: str | Path, *, reader: PictureReader | None = None) -> Par
         # Frames at the edges of a shot are often half of another.
         inner = [i for i in inside if start < i < stop - 1] or inside or [kept_at[np.searchsorted(kept_at, start) - 1]]
         chosen = [inner[k] for k in np.unique(np.linspace(0, len(inner) - 1, _KEPT_PER_SHOT).round().astype(int))]
-        point = reader.emotion(np.stack([features[i] for i in chosen])).mean(0)
+        point = reader.emotion(np.mean([features[i] for i in chosen], axis=0)[None])[0]
         emotion, spread = reader.place(point, "vision")
         scene = reader.scenes(features[chosen[len(chosen) // 2]])[0][0]
         motion = float(change[start : stop - 1].mean()) if stop - start > 1 else 0.0
