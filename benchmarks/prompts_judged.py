@@ -70,7 +70,7 @@ def prompts_of(quadrant: int, prompts: Path, corpora: Path, folder: Path) -> lis
     pictures = [prompts / "oasis" / "thumbs" / rows[i]["thumb"] for i in deepest]
     make_video(folder / f"{quadrant}.mp4", pictures[2:], [4.0] * 4, seed=quadrant)
     clips = read_emopia(corpora, "val")
-    example = np.flatnonzero(clips.quadrant == quadrant)[0]
+    example = np.flatnonzero(clips.quadrant == quadrant + 1)[0]
     write_score(clips.source[example], folder / f"{quadrant}.mid")  # type: ignore[arg-type]
     beat, length, pitch = melodies(4, 1)[quadrant]
     write_audio(
