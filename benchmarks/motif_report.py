@@ -17,6 +17,7 @@ from prompts_humming import melodies, sing
 from muse.composer import Composer
 from muse.motif import find_statement
 from muse.prompts.humming import SAMPLE_RATE, parse_humming
+from muse.score import note_array
 
 
 def measure(n: int) -> dict[str, Any]:
@@ -28,7 +29,8 @@ def measure(n: int) -> dict[str, Any]:
     for k, melody in enumerate(melodies(n, 1)):
         parsed = parse_humming(sing(*melody, rng).samples, SAMPLE_RATE)
         assert parsed.intent.motif is not None
-        bars = max(8, 4 * -(-int(melody[0][-1] + 8) // 16) + 4)
+        notes = note_array(parsed.intent.motif)
+        bars = 8 + 4 * int((notes["onset_beat"] + notes["duration_beat"]).max() // 16)
         intent = parsed.corrected(emotion=("happy", "sad", "calm", "tense")[k % 4], bars=bars).intent
         piece = composer.compose(intent, n_candidates=2, seed=k)
         for candidate in piece.candidates:

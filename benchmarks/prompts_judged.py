@@ -25,7 +25,7 @@ from muse.evaluate.judge import fit_judges, read_emopia
 from muse.evaluate.metrics import bootstrap
 from muse.prompts import parse_prompts
 from muse.prompts.humming import SAMPLE_RATE
-from muse.score import write_score
+from muse.score import read_score, write_score
 
 SENTENCES = (
     (
@@ -71,7 +71,7 @@ def prompts_of(quadrant: int, prompts: Path, corpora: Path, folder: Path) -> lis
     make_video(folder / f"{quadrant}.mp4", pictures[2:], [4.0] * 4, seed=quadrant)
     clips = read_emopia(corpora, "val")
     example = np.flatnonzero(clips.quadrant == quadrant + 1)[0]
-    write_score(clips.source[example], folder / f"{quadrant}.mid")  # type: ignore[arg-type]
+    write_score(read_score(clips.source[example]), folder / f"{quadrant}.mid")  # type: ignore[arg-type]
     beat, length, pitch = melodies(4, 1)[quadrant]
     write_audio(
         sing(beat, length, pitch, np.random.default_rng(quadrant)).samples, SAMPLE_RATE, folder / f"{quadrant}.wav"

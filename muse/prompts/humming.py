@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from muse.audio import as_audio, read_audio
 from muse.errors import InputError, require
 from muse.harmony import PITCH_CLASS_NAMES, estimate_key
-from muse.intent import Intent
+from muse.intent import MAX_BARS, Intent
 from muse.prompts.parsed import Evidence, Parsed
 from muse.score import NOTE_DTYPE, Notes, from_notes
 
@@ -46,6 +46,7 @@ Floats = NDArray[np.float64]
 SAMPLE_RATE: Final = 16_000
 MAX_SEC: Final = 120.0
 MIN_NOTES: Final = 3
+BAR_BEATS: Final = 4
 LOWEST, HIGHEST = 55, 84
 """Where a motif lies: from the low strings of a violin to two octaves above middle C."""
 STEPS_PER_BEAT: Final = 12
@@ -304,6 +305,12 @@ def parse_humming(source: str | Path | NDArray[Any], sample_rate: int | None = N
     ]
     if key is not None:
         evidence.append(Evidence("key", str(key), f"notes of {name}", min(max(key.clarity, 0.0), 1.0), "notes"))
+    fields: dict[str, Any] = {"motif": motif, "tempo_bpm": round(tempo, 1)}
+    tune_bars = int(np.ceil((rows["onset_beat"] + rows["duration_beat"]).max() / BAR_BEATS))
+    if 2 * tune_bars > Intent().bars:
+        # Room for the tune, for one return of it, and for an ending.
+        fields["bars"] = min(4 * -(-(2 * tune_bars + 1) // 4), MAX_BARS)
+        evidence.append(Evidence("bars", fields["bars"], f"the tune has {tune_bars} bars of 4/4", 0.4, "notes"))
     evidence.append(Evidence("tuning_cents", round(100 * tuning), name, 1.0, "notes"))
     if shift:
         text = f"the tune was moved by {shift:+d} octave{'s' if abs(shift) > 1 else ''}, into the middle register"
@@ -312,7 +319,6 @@ def parse_humming(source: str | Path | NDArray[Any], sample_rate: int | None = N
         said = {"onset_sec": round(note.onset_sec, 3), "length_sec": round(note.length_sec, 3), "pitch": note.pitch}
         words = f"{PITCH_CLASS_NAMES[note.pitch % 12]}{note.pitch // 12 - 1}"
         evidence.append(Evidence("sung", said, words, note.confidence, "notes"))
-    fields: dict[str, Any] = {"motif": motif, "tempo_bpm": round(tempo, 1)}
     if key is not None:
         fields["key"] = str(key)
     return Parsed(Intent(**fields), tuple(evidence))
