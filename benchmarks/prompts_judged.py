@@ -3,7 +3,8 @@
 ``python benchmarks/prompts_judged.py PROMPTS CORPORA`` prints JSON. Ten prompts a quadrant: four sentences and two rows
 of tags (written for this), two pictures of OASIS that people rated deepest in the quadrant, one video of four such,
 and one piece of EMOPIA's validation split, labelled by people, as an example. A hummed tune has no quadrant of its own;
-it goes with one of the sentences. Judges are those of the evaluation, which took no part in choosing.
+it goes with one of the sentences, in
+major where that is glad. Judges are those of the evaluation, which took no part in choosing.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from muse.audio import write_audio
 from muse.composer import Composer
 from muse.evaluate.judge import fit_judges, read_emopia
 from muse.evaluate.metrics import bootstrap
+from muse.harmony import estimate_key
 from muse.prompts import parse_prompts
 from muse.prompts.humming import SAMPLE_RATE
-from muse.score import read_score, write_score
+from muse.score import NOTE_DTYPE, read_score, write_score
 
 SENTENCES = (
     (
@@ -72,7 +74,9 @@ def prompts_of(quadrant: int, prompts: Path, corpora: Path, folder: Path) -> lis
     clips = read_emopia(corpora, "val")
     example = np.flatnonzero(clips.quadrant == quadrant + 1)[0]
     write_score(read_score(clips.source[example]), folder / f"{quadrant}.mid")  # type: ignore[arg-type]
-    beat, length, pitch = melodies(4, 1)[quadrant]
+    # Who asks for glad music hums a tune in major: a motif brings its key along.
+    wanted = "major" if quadrant in (0, 3) else "minor"
+    beat, length, pitch = next(one for one in melodies(200, 1) if mode_of(one[2], one[1]) == wanted)
     write_audio(
         sing(beat, length, pitch, np.random.default_rng(quadrant)).samples, SAMPLE_RATE, folder / f"{quadrant}.wav"
     )
@@ -81,6 +85,14 @@ def prompts_of(quadrant: int, prompts: Path, corpora: Path, folder: Path) -> lis
     found += [{"tags": tags} for tags in TAGS[quadrant]]
     found += [{"image": str(picture)} for picture in pictures[:2]]
     return [*found, {"video": str(folder / f"{quadrant}.mp4")}, {"like": str(folder / f"{quadrant}.mid")}]
+
+
+def mode_of(pitch: np.ndarray, length: np.ndarray) -> str | None:
+    """Mode of a tune by its notes."""
+    notes = np.zeros(len(pitch), NOTE_DTYPE)
+    notes["pitch"], notes["duration_beat"] = pitch, length
+    key = estimate_key(notes)
+    return None if key is None else key.mode
 
 
 def measure(prompts: Path, corpora: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ pace
     After Adams, Dorai & Venkatesh 2002 (*Toward automatic extraction of expressive elements from motion pictures:
     tempo*, IEEE Trans. Multimedia 4, eq. 1): the sum of how short the shots are and how much moves in them, each
     against a usual value. One more doubles the shots a minute or the motion; tempo rises by a fifth with it, notes a
-    second by two fifths. (The usual values are ours: shots of five seconds, as films have them by Cutting et al. 2011,
+    second by two fifths, from what music of the arc's arousal has. (The usual values are ours: shots of five seconds, as films have them by Cutting et al. 2011,
     *Quicker, faster, darker*; the motion is the median over clips of slowly moved photographs.)
 
 Contents: :func:`parse_video`, :class:`Shot`, :func:`find_shots`.
@@ -50,6 +50,8 @@ MAX_SHOTS: Final = 2000
 SHORTEST_SEC: Final = 0.2
 USUAL_SHOT_SEC, USUAL_MOTION = 5.0, 0.03
 BASE_TEMPO_BPM, BASE_NOTES_PER_SEC = 96.0, 4.5
+TEMPO_OCTAVES, DENSITY_OCTAVES = 0.25, 1.5
+"""How much one unit of arousal adds; the emotion mapping asks for 3 to 10 notes a second between arousal -0.5 and 0.5."""
 _GRID: Final = (12, 16)
 _BINS: Final = 4
 _LEAST_NOVELTY: Final = 0.18
@@ -238,8 +240,10 @@ def parse_video(path: str | Path, *, reader: PictureReader | None = None) -> Par
     motion = sum(shot.motion * (shot.stop_sec - shot.start_sec) for shot in shots) / duration
     pace = math.log2(USUAL_SHOT_SEC / usual) + math.log2(max(motion, 1e-3) / USUAL_MOTION)
     pace = max(-3.0, min(3.0, pace))
-    tempo = BASE_TEMPO_BPM * 2 ** (pace * math.log2(1.2))
-    density = BASE_NOTES_PER_SEC * 2 ** (pace * math.log2(1.4))
+    # From what music of that arousal usually has, the pace goes up or down.
+    arousal = path_of_emotion.mean.arousal
+    tempo = BASE_TEMPO_BPM * 2 ** (pace * math.log2(1.2) + TEMPO_OCTAVES * arousal)
+    density = BASE_NOTES_PER_SEC * 2 ** (pace * math.log2(1.4) + DENSITY_OCTAVES * arousal)
     name = Path(path).name
     rate = f"{len(shots)} shots of {usual:.1f} s, motion {motion:.3f}"
     rows = [
