@@ -16,8 +16,9 @@ pace
     After Adams, Dorai & Venkatesh 2002 (*Toward automatic extraction of expressive elements from motion pictures:
     tempo*, IEEE Trans. Multimedia 4, eq. 1): the sum of how short the shots are and how much moves in them, each
     against a usual value. One more doubles the shots a minute or the motion; tempo rises by a fifth with it, notes a
-    second by two fifths, from what music of the arc's arousal has. (The usual values are ours: shots of five seconds, as films have them by Cutting et al. 2011,
-    *Quicker, faster, darker*; the motion is the median over clips of slowly moved photographs.)
+    second by two fifths, from what music of the arc's arousal has. (The usual values are ours: shots of five seconds,
+    as films have them by Cutting et al. 2011, *Quicker, faster, darker*; the motion is the median over clips of slowly
+    moved photographs.)
 
 Contents: :func:`parse_video`, :class:`Shot`, :func:`find_shots`.
 """
@@ -51,7 +52,7 @@ SHORTEST_SEC: Final = 0.2
 USUAL_SHOT_SEC, USUAL_MOTION = 5.0, 0.03
 BASE_TEMPO_BPM, BASE_NOTES_PER_SEC = 96.0, 4.5
 TEMPO_OCTAVES, DENSITY_OCTAVES = 0.25, 1.5
-"""How much one unit of arousal adds; the emotion mapping asks for 3 to 10 notes a second between arousal -0.5 and 0.5."""
+"""How much one unit of arousal adds; the mapping asks for 3 to 10 notes a second between arousal -0.5 and 0.5."""
 _GRID: Final = (12, 16)
 _BINS: Final = 4
 _LEAST_NOVELTY: Final = 0.18
