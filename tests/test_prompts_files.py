@@ -502,3 +502,28 @@ def test_a_video_that_breaks_off_is_read_up_to_there(shots: Path, tmp_path: Path
     (tmp_path / "half.mp4").write_bytes(shots.read_bytes()[:1000])
     with pytest.raises(InputError, match=r"half\.mp4"):
         parse_video(tmp_path / "half.mp4")
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "data"),
+    [
+        ("--image", "rubbish.png", RUBBISH), ("--image", "bomb.png", PICTURES["bomb.png"]),
+        ("--video", "text.mp4", b"this is no video"), ("--video", "sound.mp4", VIDEOS["sound.mp4"]),
+        ("--hum", "silent.wav", SOUNDS["silent.wav"]), ("--hum", "empty.wav", b""),
+        ("--like", "rubbish.mid", RUBBISH), ("--like", "noise.wav", SOUNDS["noise.wav"]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("command", ["intent", "compose"])
+def test_the_command_line_refuses_them_with_one_line_and_code_2(
+    command: str, option: str, name: str, data: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import muse.cli as cli
+
+    (tmp_path / name).write_bytes(data)
+    rest = ["-o", str(tmp_path / "out.mid")] if command == "compose" else []
+    with pytest.raises(SystemExit) as end:
+        cli.main([command, option, str(tmp_path / name), *rest])
+    out, err = capsys.readouterr()
+    assert end.value.code == 2 and out == ""
+    assert err.startswith("muse: ") and err.count("\n") == 1 and name in err
+    assert [path.name for path in tmp_path.iterdir()] == [name]
