@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -187,11 +186,9 @@ def as_audio(samples: Any, sample_rate: int | None, target_rate: int) -> Samples
         raise InputError(
             f"an array of shape {array.shape} and type {array.dtype} is no sound: give [n] or [channels, n]"
         )
+    kind = array.dtype
     if array.ndim == 2:
         array = array.mean(axis=int(np.argmin(array.shape)))
-        kind = np.asarray(samples).dtype
-    else:
-        kind = array.dtype
     values = array.astype(np.float64)
     if kind.kind in "iu":
         bits = 8 * kind.itemsize
@@ -234,20 +231,16 @@ def _written(path: str | Path) -> Iterator[OutputContainer]:
     path = Path(path)
     av.logging.set_level(None)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(suffix=path.suffix, prefix=f".{path.stem}-", dir=path.parent)
-    os.close(handle)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
         try:
-            with av.open(temporary, "w") as container:
+            with av.open(str(temporary), "w") as container:
                 yield container
         except (av.error.FFmpegError, ValueError) as error:
             raise InputError(f"{path} cannot be written ({error}): choose another ending, for example .mp4") from None
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
+        temporary.replace(path)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def write_audio(samples: NDArray[np.floating], sample_rate: int, path: str | Path) -> None:

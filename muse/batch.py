@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from muse.checkpoint import write_bytes
+from muse.checkpoint import save_json
 from muse.errors import InputError, MuseError
 from muse.intent import Intent
 from muse.prompts import KINDS, lasting, parse_prompts
@@ -193,7 +193,7 @@ def _one(
         "id": request.id, "line": request.line, "fingerprint": mark, "output": midi.name,
         "evidence": parsed.to_dict()["evidence"] if parsed else [], **piece.to_json(),
     }  # fmt: skip
-    write_bytes(report, (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode())
+    save_json(document, report)
     return Outcome(request, document)
 
 

@@ -490,12 +490,12 @@ class _Outputs:
             write_musicxml(piece.best.score, self.sheet, title=title)
         if self.plot:
             piano_roll(piece.best.score, self.plot, title=title)
-        if self.audio:
-            render_audio(piece.best.score, self.audio)
-        if self.mux and video:
-            from muse.audio import mux
+        if self.audio or self.mux:
+            samples = render_audio(piece.best.score, self.audio)
+            if self.mux and video:
+                from muse.audio import mux
 
-            mux(video, render_audio(piece.best.score), SAMPLE_RATE, self.mux)
+                mux(video, samples, SAMPLE_RATE, self.mux)
 
 
 # ------------------------------------------------------------------------------------------------------------- analyze

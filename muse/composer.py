@@ -255,6 +255,8 @@ class _Plan:
     sections: tuple[AttributeTarget, ...]
     statements: tuple[Statement, ...] = ()
     """Of the motif, at the pitches that sound."""
+    melodist: int = -1
+    """Program that plays them."""
 
     @property
     def barred_third(self) -> int:
@@ -433,14 +435,14 @@ class Composer:
         )
         if intent.motif is None:
             return plan
-        _melodist(intent)
+        melodist = _melodist(intent)
         moved = 0 if own_key is None else fold_shift(tonic - own_key.tonic)
         meter = self._written_meter(plan)
         statements = develop(
             Motif.of(intent.motif, meter[1]).moved(moved).within_range(), n_bars=intent.bars,
             bar_steps=STEPS_PER_BEAT * meter[0], tonic=tonic, mode=mode, rng=rng,
         )  # fmt: skip
-        return replace(plan, statements=tuple(statements))
+        return replace(plan, statements=tuple(statements), melodist=melodist)
 
     def _overrides(self, intent: Intent) -> dict[str, float]:
         unknown = [name for name in intent.attributes if name not in SONG_CONTROLS]
@@ -477,7 +479,7 @@ class Composer:
             barred_pitch_classes=[(plan.barred_third + (0 if self.codec.key_relative else plan.tonic)) % 12],
             sustained_end=True,
             tune=self._tune(plan),
-            tune_program=_melodist(intent) if plan.statements else -1,
+            tune_program=plan.melodist,
         )
 
     def _tune(self, plan: _Plan) -> list[TuneNote]:

@@ -16,7 +16,7 @@ Contents: :class:`Motif`, :class:`Statement`, :func:`develop`, :func:`find_state
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,14 +26,12 @@ from numpy.typing import NDArray
 from muse.errors import InputError
 from muse.harmony import Key, estimate_key
 from muse.score import DRUMS, Score, mean_tempo_bpm, note_array
+from muse.tokens.vocabulary import SECTION_BARS, STEPS_PER_BEAT
 
 __all__ = ["Motif", "Statement", "develop", "find_statement"]
 
 Ints = NDArray[np.int64]
 
-STEPS_PER_BEAT: Final = 12
-EVERY_BARS: Final = 4
-"""Later statements begin with a section."""
 SURE_BARS: Final = 8
 """At least one statement begins in so many bars, as far as it fits in."""
 LOWEST, HIGHEST = 24, 105
@@ -157,7 +155,7 @@ def develop(
     statements = [Statement(0, "opening", motif)]
     free = motif.n_steps
     since = 0
-    for bar in range(EVERY_BARS, n_bars, EVERY_BARS):
+    for bar in range(SECTION_BARS, n_bars, SECTION_BARS):
         start = bar * bar_steps
         due = bar - since >= SURE_BARS
         if start < free or (not due and rng.random() < 0.5):
@@ -209,21 +207,15 @@ def _diminution(motif: Motif) -> Motif | None:
     return Motif(motif.step // 2, motif.length // 2, motif.pitch)
 
 
-def find_statement(
-    score: Score, statement: Statement, *, bar_steps: int, denominator: int, programs: Sequence[int] | None = None
-) -> int:
+def find_statement(score: Score, statement: Statement, *, bar_steps: int, denominator: int) -> int:
     """How many notes of a statement stand in a score, onset and pitch exact.
 
     Parameters
     ----------
     bar_steps, denominator
         Of the score's meter.
-    programs
-        Instruments to look in; all when None.
     """
     notes = note_array(score)
-    if programs is not None:
-        notes = notes[np.isin(notes["program"], list(programs))]
     step = np.rint(notes["onset_beat"] * STEPS_PER_BEAT * denominator / 4).astype(np.int64)
     there = set(zip(step.tolist(), notes["pitch"].tolist(), strict=True))
     wanted = statement.motif.step + statement.bar * bar_steps

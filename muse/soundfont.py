@@ -60,8 +60,6 @@ _NOT_ADDED: Final = (_KEYS, _VELOCITIES, _INSTRUMENT, _SAMPLE, _MODES, _ROOT, _S
 class _Zone:
     """A sample and how it is played."""
 
-    keys: tuple[int, int]
-    velocities: tuple[int, int]
     generators: Generators
     data: NDArray[np.int16]
     loop: tuple[int, int] | None
@@ -154,8 +152,7 @@ class SoundFont:
         data = self._wave[first:last]
         looped = g.get(_MODES, 0) & 1 and 0 <= a < b <= len(data)
         root = g[_ROOT] if g[_ROOT] >= 0 else (pitch if pitch <= 127 else 60)
-        keys, velocities = (((g[k] & 255), (g[k] >> 8) & 255) for k in (_KEYS, _VELOCITIES))
-        return _Zone(keys, velocities, g, data, (a, b) if looped else None, max(rate, 400), root - correction / 100)
+        return _Zone(g, data, (a, b) if looped else None, max(rate, 400), root - correction / 100)
 
 
 def _voice(zone: _Zone, key: int, velocity: int, length_sec: float, sample_rate: int) -> Samples:

@@ -66,7 +66,7 @@ def tune(
 PITCHES, BEATS = [60, 62, 64, 65, 67, 67, 69, 67, 64, 60], [1, 1, 0.5, 0.5, 1, 1, 0.5, 0.5, 1, 2.0]
 
 
-def video(path: Path, pictures: list[Image.Image], seconds: float, *, sound: bool = False, rate: int = 12) -> Path:
+def video(path: Path, pictures: list[Image.Image], seconds: float, *, rate: int = 12) -> Path:
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream("libx264", rate=rate)
         stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
@@ -74,7 +74,6 @@ def video(path: Path, pictures: list[Image.Image], seconds: float, *, sound: boo
             for _ in range(int(seconds * rate)):
                 container.mux(stream.encode(av.VideoFrame.from_image(picture)))
         container.mux(stream.encode(None))
-    del sound
     return path
 
 

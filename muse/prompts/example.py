@@ -39,7 +39,6 @@ MIDI_SUFFIXES: Final = (".mid", ".midi", ".kar", ".smf", ".rmi")
 LONGEST_BARS: Final = 32
 """A longer example asks for so many bars; ask for more outright."""
 SURE_GENRE: Final = 0.6
-METERS: Final = {(2, 4), (3, 4), (4, 4), (5, 4), (6, 4), (3, 8), (6, 8), (9, 8), (12, 8)}
 
 
 @cache
@@ -93,7 +92,7 @@ def _of_sound(path: Path) -> Parsed:
 
 def _of_score(score: Score, name: str) -> Parsed:
     from muse.attributes import SONG_CONTROLS, extract
-    from muse.selector.events import MIN_NOTES
+    from muse.selector.events import METERS, MIN_NOTES
 
     notes = note_array(score)
     if len(notes) < MIN_NOTES:

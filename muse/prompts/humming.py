@@ -38,6 +38,7 @@ from muse.harmony import PITCH_CLASS_NAMES, estimate_key
 from muse.intent import MAX_BARS, Intent
 from muse.prompts.parsed import Evidence, Parsed
 from muse.score import NOTE_DTYPE, Notes, from_notes
+from muse.tokens.vocabulary import STEPS_PER_BEAT
 
 __all__ = ["Note", "on_grid", "parse_humming", "transcribe"]
 
@@ -49,7 +50,6 @@ MIN_NOTES: Final = 3
 BAR_BEATS: Final = 4
 LOWEST, HIGHEST = 55, 84
 """Where a motif lies: from the low strings of a violin to two octaves above middle C."""
-STEPS_PER_BEAT: Final = 12
 
 _VOICED = 0.5
 _CHANGE_COST = 8.0

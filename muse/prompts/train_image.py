@@ -34,6 +34,9 @@ Fitted = Callable[[Array], Array]
 COMPONENTS: Final = 100
 MARGIN: Final = {"C": 0.3, "epsilon": 0.1}
 RIDGE: Final = 1.0
+"""Penalty of colours."""
+SHRINKAGE: Final = 3000.0
+"""Penalty of features, for comparison."""
 N_FOLDS: Final = 5
 DIVISIONS: Final = 2
 WORDS_SPREAD: Final = 0.55
@@ -65,6 +68,7 @@ def train_image(data: str | Path, out: str | Path, *, seed: int = 0) -> dict[str
         The data are not there.
     """
     data, out = Path(data), Path(out)
+    model = data / "vision_mobilenet_v2" / MODEL_FILE
     rows, features, ratings = _read(data)
     theme = np.array([row["theme"] for row in rows])
     seen = np.array([bool(row["thumb"]) for row in rows])
@@ -72,35 +76,27 @@ def train_image(data: str | Path, out: str | Path, *, seed: int = 0) -> dict[str
     colour = np.array([[one[name] for name in COLOUR_NAMES[:4]] for one in statistics])
     plain = np.array([[one["pleasure"], one["arousal"]] for one in statistics])
 
-    every = np.flatnonzero(np.ones(len(rows), bool))
-    measured = {
-        "vision": _crossed(lambda i: _fit_vision(features[i], ratings[i]).told, features, ratings, theme, every, seed),
-        "ridge on the same features": _crossed(
-            lambda i: _ridge(features[i], ratings[i], 3000.0), features, ratings, theme, every, seed
-        ),
-    }
-    where = np.flatnonzero(seen)
+    def vision(x: Array, y: Array) -> Fitted:
+        return _fit_vision(x, y, model).emotion
+
+    own, names = ratings[seen], theme[seen]
     both = np.concatenate([np.sqrt(features[seen]), colour], axis=1)
-    own, names, index = ratings[seen], theme[seen], np.arange(len(where))
-    measured |= {
-        "vision, pictures with thumbnail": _crossed(
-            lambda i: _fit_vision(features[seen][i], own[i]).told, features[seen], own, names, index, seed
-        ),
-        "ridge on the same features and colours": _crossed(
-            lambda i: _ridge(both[i], own[i], 3000.0), both, own, names, index, seed
-        ),
-        "colours alone": _crossed(lambda i: _ridge(colour[i], own[i], RIDGE), colour, own, names, index, seed),
+    measured = {
+        "vision": _crossed(vision, features, ratings, theme, seed),
+        "ridge on the same features": _crossed(_ridge_of(SHRINKAGE), features, ratings, theme, seed),
+        "vision, pictures with thumbnail": _crossed(vision, features[seen], own, names, seed),
+        "ridge on the same features and colours": _crossed(_ridge_of(SHRINKAGE), both, own, names, seed),
+        "colours alone": _crossed(_ridge_of(RIDGE), colour, own, names, seed),
     }
     published = {
         axis: float(np.corrcoef(plain[:, k], own[:, k])[0, 1]) for k, axis in enumerate(("valence", "arousal"))
     }
 
-    fitted = _fit_vision(features, ratings)
+    fitted = _fit_vision(features, ratings, model)
     weight, bias = _ridge_weights(colour, own, RIDGE)
-    labels = sorted(set(theme.tolist()))
-    projected = fitted.project(features)
-    means = np.stack([projected[theme == label].mean(0) for label in labels])
-    tensors = fitted.tensors | {"themes": means.astype(np.float16), "colours.weight": weight, "colours.bias": bias}
+    labels, means = _themes(fitted, features, theme)
+    own_tensors = {"themes": means.astype(np.float16), "colours.weight": weight, "colours.bias": bias}
+    tensors = {**fitted.tensors, **own_tensors}
     out.mkdir(parents=True, exist_ok=True)
     save_tensors({name: np.ascontiguousarray(values) for name, values in tensors.items()}, out)
     spread = {by: measured[name]["spread"] for by, name in (("vision", "vision"), ("colours", "colours alone"))}
@@ -109,7 +105,7 @@ def train_image(data: str | Path, out: str | Path, *, seed: int = 0) -> dict[str
     metrics = {"pictures": len(rows), "themes": len(labels), "r": measured, "valdez_mehrabian_r": published}
     save_json(metrics, out / "metrics.json")
     write_bytes(out / "README.md", _card(metrics).encode())
-    shutil.copyfile(data / "vision_mobilenet_v2" / MODEL_FILE, out / MODEL_FILE)
+    shutil.copyfile(model, out / MODEL_FILE)
     return metrics
 
 
@@ -138,14 +134,19 @@ def fit_reader(data: str | Path, left_out: frozenset[str] = frozenset()) -> Pict
     """
     data = Path(data)
     rows, features, ratings = _read(data)
-    kept = np.array([row["theme"] not in left_out for row in rows])
-    fitted = _fit_vision(features[kept], ratings[kept])
-    themes = sorted({row["theme"] for row, keep in zip(rows, kept, strict=True) if keep})
-    means = [fitted.project(features[[row["theme"] == one for row in rows]]).mean(0) for one in themes]
-    config = fitted.config | {"themes": themes, "spread": {"vision": [0.0, 0.0]}}
-    return PictureReader(
-        fitted.tensors | {"themes": np.stack(means)}, config, data / "vision_mobilenet_v2" / MODEL_FILE
-    )
+    theme = np.array([row["theme"] for row in rows])
+    kept = ~np.isin(theme, list(left_out))
+    fitted = _fit_vision(features[kept], ratings[kept], data / "vision_mobilenet_v2" / MODEL_FILE)
+    themes, means = _themes(fitted, features[kept], theme[kept])
+    config = {**fitted.config, "themes": themes, "spread": {"vision": [0.0, 0.0]}}
+    return PictureReader({**fitted.tensors, "themes": means}, config, fitted.model)
+
+
+def _themes(reader: PictureReader, features: Array, theme: Array) -> tuple[list[str], Array]:
+    """Names of the themes, and their mean projected features [themes, components]."""
+    names = sorted(set(theme.tolist()))
+    projected = reader.project(features)
+    return names, np.stack([projected[theme == name].mean(0) for name in names])
 
 
 def _read(data: Path) -> tuple[list[dict[str, str]], Array, Array]:
@@ -161,21 +162,7 @@ def _read(data: Path) -> tuple[list[dict[str, str]], Array, Array]:
     return rows, features, (ratings - MIDDLE) / HALF_RANGE
 
 
-class _Vision:
-    """A fitted regression and what is stored of it."""
-
-    def __init__(self, tensors: dict[str, Array], config: dict[str, Any]) -> None:
-        self.tensors, self.config = tensors, config
-
-    def project(self, features: Array) -> Array:
-        t = self.tensors
-        return np.asarray((np.sqrt(features) - t["mean"]) / t["scale"] @ t["components"])
-
-    def told(self, features: Array) -> Array:
-        return PictureReader(self.tensors, self.config, Path()).emotion(features)
-
-
-def _fit_vision(features: Array, ratings: Array) -> _Vision:
+def _fit_vision(features: Array, ratings: Array, model: Path) -> PictureReader:
     from sklearn.svm import SVR
 
     x = np.sqrt(features)
@@ -197,7 +184,7 @@ def _fit_vision(features: Array, ratings: Array) -> _Vision:
         tensors[f"{axis}.dual"] = fitted.dual_coef_[0].astype(np.float32)
         tensors[f"{axis}.bias"] = np.array(fitted.intercept_[0], np.float32).reshape(1)
         config[f"{axis}_gamma"] = float(gamma)
-    return _Vision(tensors, config)
+    return PictureReader(tensors, config, model)
 
 
 def _scale(ratings: Array) -> dict[str, list[float]]:
@@ -214,21 +201,22 @@ def _ridge_weights(x: Array, y: Array, penalty: float) -> tuple[Array, Array]:
     return weight.astype(np.float32), (y.mean(0) - mean @ weight).astype(np.float32)
 
 
-def _ridge(x: Array, y: Array, penalty: float) -> Fitted:
-    weight, bias = _ridge_weights(x, y, penalty)
-    return lambda new: new @ weight + bias
+def _ridge_of(penalty: float) -> Callable[[Array, Array], Fitted]:
+    def fit(x: Array, y: Array) -> Fitted:
+        weight, bias = _ridge_weights(x, y, penalty)
+        return lambda new: new @ weight + bias
+
+    return fit
 
 
-def _crossed(
-    fit: Callable[[Array], Fitted], x: Array, y: Array, theme: Array, index: Array, seed: int
-) -> dict[str, Any]:
+def _crossed(fit: Callable[[Array, Array], Fitted], x: Array, y: Array, theme: Array, seed: int) -> dict[str, Any]:
     """Of predictions for left-out themes: correlation, 95 % interval (bootstrap over themes), spread of the error."""
     told = np.zeros((DIVISIONS, *y.shape))
     names, number = np.unique(theme, return_inverse=True)
     for division in range(DIVISIONS):
         part = (np.random.default_rng([seed, division]).permutation(len(names)) % N_FOLDS)[number]
         for k in range(N_FOLDS):
-            told[division, part == k] = fit(index[part != k])(x[part == k])
+            told[division, part == k] = fit(x[part != k], y[part != k])(x[part == k])
     rng, draws = np.random.default_rng(seed), []
     members = [np.flatnonzero(number == k) for k in range(len(names))]
     for _ in range(400):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from scipy.special import erf, softmax
 
 __all__ = ["HEADS", "HIDDEN", "LAYER_PARTS", "Tuned"]
 
@@ -52,7 +53,7 @@ class Tuned:
         x = states.astype(np.float32)
         for layer in range(N_LAYERS):
             x = self._layer(x, f"{layer}.")
-        weight = _softmax(x @ self.tensors["pool.weight"][0])
+        weight = softmax(x @ self.tensors["pool.weight"][0])
         return np.concatenate([x.mean(0), weight @ x])
 
     def tell(self, pooled: Array, head: str) -> Array:
@@ -75,18 +76,11 @@ class Tuned:
             return y.reshape(len(y), N_HEADS, WIDTH // N_HEADS).transpose(1, 0, 2)
 
         q, k, v = (split(linear(part, x)) for part in ("query", "key", "value"))
-        weights = _softmax(q @ k.transpose(0, 2, 1) / np.float32((WIDTH // N_HEADS) ** 0.5))
+        weights = softmax(q @ k.transpose(0, 2, 1) / np.float32((WIDTH // N_HEADS) ** 0.5), axis=-1)
         mixed = (weights @ v).transpose(1, 0, 2).reshape(len(x), WIDTH)
         x = norm("norm1", x + linear("attention", mixed))
         return norm("norm2", x + linear("down", _gelu(linear("up", x))))
 
 
-def _softmax(x: Array) -> Array:
-    shifted = np.exp(x - x.max(-1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(-1, keepdims=True))
-
-
 def _gelu(x: Array) -> Array:
-    from scipy.special import erf
-
     return np.asarray(0.5 * x * (1 + erf(x * np.float32(0.5**0.5))))

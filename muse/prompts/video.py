@@ -193,7 +193,6 @@ def parse_video(path: str | Path, *, reader: PictureReader | None = None) -> Par
     looks: list[Array] = []
     greys: list[Array] = []
     times: list[float] = []
-    kept: list[Array] = []
     kept_at: list[int] = []
     reader = reader or load_reader()
     batch: list[tuple[int, Array]] = []
@@ -208,8 +207,11 @@ def parse_video(path: str | Path, *, reader: PictureReader | None = None) -> Par
     for now, picture in _frames(path):
         look, grey = _look(picture)
         # A frame a second is looked at closely, and every frame that differs from the last such one.
-        if not kept_at or now - times[kept_at[-1]] >= _KEEP_EVERY_SEC or np.linalg.norm(look - kept[-1]) > 0.4:
-            kept.append(look)
+        if (
+            not kept_at
+            or now - times[kept_at[-1]] >= _KEEP_EVERY_SEC
+            or np.linalg.norm(look - looks[kept_at[-1]]) > 0.4
+        ):
             kept_at.append(len(times))
             batch.append((len(times), picture))
             if len(batch) == 8:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.attributes import SONG_CONTROLS, Attributes, EmotionMapper, extract
+from muse.attributes import SONG_CONTROLS, EmotionMapper, extract
 from muse.checkpoint import load_json, save_json
 from muse.errors import InputError
 from muse.score import Score
@@ -129,7 +129,7 @@ class AttributeExperts:
             raise InputError(f"no clip is of {', '.join(missing)}: give labelled clips of all four quadrants")
         mapper = EmotionMapper.load()
         measured = [extract(score) for score in (*clips, *rated)]
-        names, values = measured[0].names, np.stack([_song(one) for one in measured])
+        names, values = measured[0].names, np.stack([one.values[0] for one in measured])
         defined = np.flatnonzero(np.isfinite(values[: len(clips)]).mean(axis=0) >= MIN_DEFINED)
         x = values[:, defined]
         median = np.nanmedian(x[: len(clips)], axis=0).astype(np.float32)
@@ -162,7 +162,7 @@ class AttributeExperts:
     def tell(self, score: Score) -> tuple[Floats, Floats]:
         """Probabilities of the quadrants [4]; valence and arousal [2] in -1..1."""
         measured = extract(score, names=list(dict.fromkeys([*self.columns, *SONG_CONTROLS])))
-        found = dict(zip(measured.names, _song(measured), strict=True))
+        found = measured.to_dict()
         x = np.array([[found[name] for name in self.columns]])
         x = np.where(np.isfinite(x), x, self.median)
         levels = self.mapper.measured_levels(measured)[None]
@@ -203,12 +203,6 @@ class AttributeExperts:
             if not fits or forest.child.max(initial=0) >= n or forest.feature.max(initial=-1) >= len(columns):
                 raise InputError(f"{folder}: the experts on attributes are damaged: get the checkpoint again")
         return cls(columns, median, quadrants, plane, weight, bias, spread, EmotionMapper.load())
-
-
-def _song(attributes: Attributes) -> Floats:
-    """One value per attribute, the mean over windows where there are several."""
-    values = np.asarray(attributes.values, np.float64)
-    return values[0] if len(values) == 1 else np.nanmean(values, axis=0)
 
 
 def _fit_plane(x: Floats, levels: Floats, ratings: Floats, seed: int) -> tuple[Forest, NDArray[Any], NDArray[Any]]:

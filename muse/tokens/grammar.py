@@ -211,9 +211,8 @@ class Grammar:
         else:  # after a position, a finished note, the tempo, or the time signature
             at_position = row.last != "TimeSig"
             room = row.notes_in_bar < MAX_NOTES_PER_BAR
-            tune = self._tune[row.tune] if row.tune < len(self._tune) else None
-            waiting = tune is not None and tune.bar == row.bar
-            if waiting and tune is not None and at_position and tune.position == row.position:
+            tune = self._awaited(row)
+            if tune is not None and at_position and tune.position == row.position:
                 self._allow_notes(index, row, mask, due=True)
                 return
             if at_position and room:
@@ -221,12 +220,12 @@ class Grammar:
             if row.last != "Position":
                 first = v.position[0] + (row.position + 1 if at_position else 0)
                 stop = self.bar_steps if row.bar < self.n_bars - 1 else self._last_onset + 1
-                if waiting and tune is not None:  # nobody passes by the next note of the tune
+                if tune is not None:  # nobody passes by the next note of the tune
                     mask[v.position[0] + tune.position] = True
                     stop = min(stop, tune.position + 1)
                 if room:
                     mask[first : v.position[0] + stop] = True
-                if not waiting and self._may_end_bar(row):
+                if tune is None and self._may_end_bar(row):
                     mask[self._bar_end(row)] = True
             if not mask.any():  # nothing fits here any more: leave the bar, silent or not
                 mask[self._bar_end(row)] = True
@@ -254,12 +253,16 @@ class Grammar:
             free = free & (np.arange(first, stop) > row.pitch)
         if row.program == self._tune_rank:
             free = free & (np.arange(first, stop) < self._sounding(row))
-            if row.tune < len(self._tune):
-                tune = self._tune[row.tune]
-                if (tune.bar, tune.position) == (row.bar, row.position):
-                    free = free & (np.arange(first, stop) < self._tune_ids[row.tune])
-                    free[self._tune_ids[row.tune] - first] = True
+            tune = self._awaited(row)
+            if tune is not None and tune.position == row.position:
+                free = free & (np.arange(first, stop) < self._tune_ids[row.tune])
+                free[self._tune_ids[row.tune] - first] = True
         mask[first:stop] = free
+
+    def _awaited(self, row: _Row) -> TuneNote | None:
+        """The next note of the tune where it stands in this bar."""
+        note = self._tune[row.tune] if row.tune < len(self._tune) else None
+        return note if note is not None and note.bar == row.bar else None
 
     def _sounding(self, row: _Row) -> int:
         """Id of the pitch of the tune that still sounds; beyond all pitches where none does."""
@@ -272,10 +275,10 @@ class Grammar:
 
     def _is_tune(self, row: _Row, token: int) -> bool:
         """Whether a pitch that was taken is the next note of the tune."""
-        if row.tune >= len(self._tune) or row.program != self._tune_rank:
+        note = self._awaited(row)
+        if note is None or row.program != self._tune_rank:
             return False
-        note = self._tune[row.tune]
-        return (note.bar, note.position) == (row.bar, row.position) and token == self._tune_ids[row.tune]
+        return note.position == row.position and token == self._tune_ids[row.tune]
 
     def _may_end_bar(self, row: _Row) -> bool:
         if row.notes_in_bar:
