@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         generator,
         harmony,
         intent,
+        recognizer,
         render,
         score,
         tokens,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from muse.emotion import Emotion, EmotionPath
     from muse.errors import MuseError
     from muse.intent import Intent
+    from muse.recognizer import Recognizer
     from muse.score import read_score
 
 # public name -> the room that makes it
@@ -45,6 +47,7 @@ _NAMES = {
     "EmotionPath": "emotion",
     "Intent": "intent",
     "MuseError": "errors",
+    "Recognizer": "recognizer",
     "compose": "composer",
     "read_score": "score",
 }
@@ -59,6 +62,7 @@ _ROOMS = (
     "generator",
     "harmony",
     "intent",
+    "recognizer",
     "render",
     "score",
     "tokens",
@@ -72,6 +76,7 @@ __all__ = [
     "EmotionPath",
     "Intent",
     "MuseError",
+    "Recognizer",
     "__version__",
     "attributes",
     "checkpoint",
@@ -85,6 +90,7 @@ __all__ = [
     "harmony",
     "intent",
     "read_score",
+    "recognizer",
     "render",
     "score",
     "tokens",

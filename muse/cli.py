@@ -77,9 +77,7 @@ VideoOption = Annotated[
 HumOption = Annotated[
     str | None, typer.Option(metavar="FILE", help="A hummed or whistled tune that the piece opens with and develops.")
 ]
-LikeOption = Annotated[
-    str | None, typer.Option(metavar="FILE", help="A piece (MIDI) that the music should be like.")
-]
+LikeOption = Annotated[str | None, typer.Option(metavar="FILE", help="A piece (MIDI) that the music should be like.")]
 ConfigOption = Annotated[
     str | None,
     typer.Option(
@@ -545,6 +543,87 @@ def analyze(
         raise typer.Exit(2)
 
 
+@app.command()
+def recognize(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Sound files (WAV, FLAC, Ogg, MP3, M4A).")],
+    dynamic: Annotated[
+        bool, typer.Option("--dynamic", help="Valence and arousal every half second too, with their spread.")
+    ] = False,
+    plot: Annotated[
+        str | None,
+        typer.Option(metavar="F.png", help="Draw the curves (PNG or SVG); {file} stands for the file's name."),
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print a table: a row per file, or per half second.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell the emotion of sound: valence, arousal, quadrant, what listeners feel, and the key."""
+    if as_csv and as_json:
+        raise InputError("--csv and --json exclude each other: choose one")
+    plots = _plots(files, plot)
+
+    from muse.recognizer import Recognizer
+
+    recognizer = Recognizer.from_pretrained()
+    rows: list[dict[str, Any]] = []
+    with _progress("listening") as progress:
+        for i, (file, picture) in enumerate(zip(files, plots, strict=True)):
+            try:
+                heard = recognizer.recognize(file)
+                if picture is not None:
+                    from muse.render import emotion_curves
+
+                    emotion_curves(heard.time_sec, heard.curve, heard.curve_spread, picture, title=Path(file).name)
+                row = {"file": file, **heard.to_dict()}
+                rows.append(row if dynamic else {name: value for name, value in row.items() if name != "curve"})
+            except MuseError as error:
+                rows.append({"file": file, "error": " ".join(str(error).split())})
+            if progress:
+                progress(i + 1, len(files))
+    if as_json:
+        _print_json(rows)
+    elif as_csv:
+        _print_recognition_csv(rows, dynamic)
+    else:
+        for row in rows:
+            if "error" not in row:
+                _print_recognition(row)
+    if any("error" in row for row in rows):
+        for row in rows:
+            if "error" in row:
+                _complain(row["error"])
+        raise typer.Exit(2)
+
+
+def _print_recognition(row: Mapping[str, Any]) -> None:
+    emotion, (valence_spread, arousal_spread) = row["emotion"], row["emotion"]["spread"]
+    typer.echo(f"{row['file']}: {emotion['quadrant']} (confidence {row['confidence']:.2f})")
+    typer.echo(
+        f"  valence {emotion['valence']:+.2f} ± {valence_spread:.2f}, arousal {emotion['arousal']:+.2f} ± "
+        f"{arousal_spread:.2f}, key {row['key'] or 'none'}, {row['duration_s']:.1f} s"
+    )
+    felt = sorted(row["tags"].items(), key=lambda item: -item[1])[:3]
+    typer.echo("  felt: " + ", ".join(f"{name.replace('_', ' ')} {value:.0%}" for name, value in felt))
+    for point in row.get("curve", ()):
+        typer.echo(f"  {point['time_s']:8.2f} s  valence {point['valence']:+.2f}  arousal {point['arousal']:+.2f}")
+
+
+def _print_recognition_csv(rows: Sequence[Mapping[str, Any]], dynamic: bool) -> None:
+    import csv
+
+    writer = csv.writer(sys.stdout)
+    told = [row for row in rows if "error" not in row]
+    if dynamic:
+        writer.writerow(["file", "time_s", "valence", "arousal", "valence_spread", "arousal_spread"])
+        writer.writerows([row["file"], *point.values()] for row in told for point in row["curve"])
+        return
+    tags = list(told[0]["tags"]) if told else []
+    writer.writerow(["file", "valence", "arousal", "quadrant", "confidence", "key", "duration_s", *tags])
+    for row in told:
+        emotion = row["emotion"]
+        facts = [emotion["valence"], emotion["arousal"], emotion["quadrant"], row["confidence"], row["key"] or ""]
+        writer.writerow([row["file"], *facts, row["duration_s"], *row["tags"].values()])
+
+
 def _plots(files: Sequence[str], plot: str | None) -> list[Path | None]:
     """Where to draw each file, checked before anything is analyzed."""
     if plot is None:
@@ -813,6 +892,23 @@ def train_selector(
     if "masked" not in options.get("tasks", ()):
         calibrate(output, corpus, kept, corpora)
     _print_document(document, as_json)
+
+
+@train_app.command("recognizer")
+def train_recognizer_command(
+    data: Annotated[list[str], typer.Argument(metavar="DIR...", help="Folders of emotify, emopia and vgmidi.")],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint.")],
+    chords: Annotated[str, typer.Option(metavar="DIR", help="Folder of POP909, to learn chords and keys from.")],
+    cache: Annotated[
+        str, typer.Option(metavar="DIR", help="Folder that keeps what was heard; an interrupted run goes on from it.")
+    ] = "runs/recognizer",
+) -> None:
+    """Train the recogniser of sound on labelled recordings and rendered MIDI."""
+    from muse.recognizer.train import train_recognizer
+
+    with _progress("training the recogniser") as progress:
+        report = train_recognizer(data, chords, output, cache=cache, progress=progress)
+    _print_json(report)
 
 
 @train_app.command("pictures")

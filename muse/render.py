@@ -15,7 +15,7 @@ picture
 
 matplotlib and music21 are loaded by the functions that need them, and matplotlib's global state is left alone.
 
-Contents: :func:`piano_roll`, :func:`signed_bars`, :func:`write_musicxml`, :func:`render_audio`.
+Contents: :func:`piano_roll`, :func:`signed_bars`, :func:`emotion_curves`, :func:`write_musicxml`, :func:`render_audio`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,15 @@ from muse.soundfont import SoundFont
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["PICTURE_SUFFIXES", "SHEET_SUFFIXES", "piano_roll", "render_audio", "signed_bars", "write_musicxml"]
+__all__ = [
+    "PICTURE_SUFFIXES",
+    "SHEET_SUFFIXES",
+    "emotion_curves",
+    "piano_roll",
+    "render_audio",
+    "signed_bars",
+    "write_musicxml",
+]
 
 PICTURE_SUFFIXES = (".png", ".svg")
 SHEET_SUFFIXES = (".musicxml", ".xml")
@@ -113,6 +121,49 @@ def signed_bars(
         Another format is asked for, or the file cannot be written.
     """
     return _picture(lambda: _draw_bars(labels, columns, title), path, format)
+
+
+def emotion_curves(
+    time_sec: NDArray[np.floating],
+    curve: NDArray[np.floating],
+    spread: NDArray[np.floating],
+    path: str | Path | None = None,
+    *,
+    title: str | None = None,
+    format: str = "png",
+) -> bytes:
+    """Draw valence and arousal over time, with a band of one standard deviation.
+
+    Parameters
+    ----------
+    time_sec
+        Seconds, [T].
+    curve, spread
+        Valence and arousal, and their standard deviations, [T, 2].
+    path, title, format
+        As for :func:`piano_roll`.
+
+    Raises
+    ------
+    InputError
+        Another format is asked for, or the file cannot be written.
+    """
+
+    def draw() -> Figure:
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(9, 3.5), layout="constrained")
+        axes = figure.add_subplot()
+        for i, name in enumerate(("valence", "arousal")):
+            axes.plot(time_sec, curve[:, i], color=_COLORS[i], label=name)
+            low, high = curve[:, i] - spread[:, i], curve[:, i] + spread[:, i]
+            axes.fill_between(time_sec, low, high, color=_COLORS[i], alpha=0.15, linewidth=0)
+        axes.axhline(0, color="0.6", linewidth=0.8)
+        axes.set(xlabel="seconds", ylim=(-1, 1), title=title or "emotion over time")
+        axes.legend(loc="upper right", frameon=False)
+        return figure
+
+    return _picture(draw, path, format)
 
 
 def _picture(draw: Callable[[], Figure], path: str | Path | None, format: str) -> bytes:

@@ -28,6 +28,7 @@ FLOORS: dict[str, int] = {
     "render": 2,
     "attributes": 2,
     "tokens": 3,
+    "recognizer": 4,
     "corpus": 4,
     "motif": 4,
     "generator": 5,
