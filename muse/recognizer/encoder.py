@@ -41,8 +41,8 @@ WINDOW_STEPS: Final = 6
 """Steps that MusiCNN was trained on: three seconds."""
 CHUNK_STEPS, MARGIN_STEPS = 120, 8
 """Sound is worked through a minute at a time, with four seconds on either side that only lend their context: the 1.5 s
-of half a window and the 1.3 s that a frame's convolutions see. Four steps are 125 frames, so multiples of four keep frames
-where they were."""
+of half a window and the 1.3 s that a frame's convolutions see. Four steps are 125 frames, so multiples of four keep
+frames where they were."""
 
 
 class Encoder(Protocol):
