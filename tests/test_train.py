@@ -48,7 +48,9 @@ def a_song(rng: np.random.Generator, n_bars: int = 16) -> symusic.Score:
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    folder = tmp_path_factory.mktemp("songs")
+    # The split is by a hash of the folder's name, so the name must not count the folders of other tests.
+    folder = tmp_path_factory.mktemp("train") / "songs0"
+    folder.mkdir()
     rng = np.random.default_rng(0)
     for i in range(60):
         write_score(a_song(rng), folder / f"song{i:02d}.mid")
