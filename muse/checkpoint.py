@@ -7,7 +7,7 @@ Nothing is ever unpickled. Shards stay under 16 MB, so that they can live in any
 Artefacts lie in the top-level folders ``attributes/`` and ``checkpoints/`` of a checkout, and in ``muse/_data/`` of an
 installed wheel; :func:`data_path` knows which. Every file is written whole or not at all.
 
-Contents: :func:`data_path`, :func:`find`; :func:`load_tensors`, :func:`save_tensors`; :func:`load_json`,
+Contents: :func:`data_path`, :func:`find`; :func:`load_tensors`, :func:`under`, :func:`save_tensors`; :func:`load_json`,
 :func:`save_json`, :func:`write_bytes`; :func:`sha256`. PyTorch is imported only where tensors of it are asked for.
 """
 
@@ -38,6 +38,7 @@ __all__ = [
     "save_json",
     "save_tensors",
     "sha256",
+    "under",
 ]
 
 DEFAULT_CHECKPOINT = "mini"
@@ -209,6 +210,11 @@ def _to_numpy(tensor: Mapping[str, Any]) -> np.ndarray[Any, Any]:
     if kind not in _NUMPY_TYPES:
         raise InputError(f"numpy has no type for {kind}: load with framework='pt'")
     return np.frombuffer(data, np.dtype(_NUMPY_TYPES[kind]).newbyteorder("<")).reshape(shape).copy()
+
+
+def under(tensors: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Those tensors whose names begin with a prefix, by the rest of their names."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def save_tensors(

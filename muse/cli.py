@@ -523,23 +523,39 @@ def analyze(
     from muse.selector import Selector
 
     mapper, selector = EmotionMapper.load(), Selector.from_pretrained()
-    rows: list[dict[str, Any]] = []
-    with _progress("analyzing") as progress:
-        for i, (file, picture) in enumerate(zip(files, plots, strict=True)):
-            try:
-                rows.append({"file": file, **_analysis(file, mapper, selector, picture)})
-            except MuseError as error:
-                rows.append({"file": file, "error": " ".join(str(error).split())})
-            if progress:
-                progress(i + 1, len(files))
+    rows = _of_each(files, plots, "analyzing", lambda file, picture: _analysis(file, mapper, selector, picture))
     if as_json:
         _print_json(rows)
     else:
         _print_analysis(rows)
-    if any("error" in row for row in rows):
-        for row in rows:
-            if "error" in row:
-                _complain(row["error"])
+    _fail_for(rows)
+
+
+def _of_each(
+    files: Sequence[str],
+    plots: Sequence[Path | None],
+    task: str,
+    tell: Callable[[str, Path | None], Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """A row for each file; one that cannot be used has its error, and the others go on."""
+    rows: list[dict[str, Any]] = []
+    with _progress(task) as progress:
+        for i, (file, picture) in enumerate(zip(files, plots, strict=True)):
+            try:
+                rows.append({"file": file, **tell(file, picture)})
+            except MuseError as error:
+                rows.append({"file": file, "error": " ".join(str(error).split())})
+            if progress:
+                progress(i + 1, len(files))
+    return rows
+
+
+def _fail_for(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Say what went wrong in rows, and end the command if anything did."""
+    errors = [row["error"] for row in rows if "error" in row]
+    for error in errors:
+        _complain(error)
+    if errors:
         raise typer.Exit(2)
 
 
@@ -564,21 +580,16 @@ def recognize(
     from muse.recognizer import Recognizer
 
     recognizer = Recognizer.from_pretrained()
-    rows: list[dict[str, Any]] = []
-    with _progress("listening") as progress:
-        for i, (file, picture) in enumerate(zip(files, plots, strict=True)):
-            try:
-                heard = recognizer.recognize(file)
-                if picture is not None:
-                    from muse.render import emotion_curves
 
-                    emotion_curves(heard.time_sec, heard.curve, heard.curve_spread, picture, title=Path(file).name)
-                row = {"file": file, **heard.to_dict()}
-                rows.append(row if dynamic else {name: value for name, value in row.items() if name != "curve"})
-            except MuseError as error:
-                rows.append({"file": file, "error": " ".join(str(error).split())})
-            if progress:
-                progress(i + 1, len(files))
+    def tell(file: str, picture: Path | None) -> dict[str, Any]:
+        heard = recognizer.recognize(file)
+        if picture is not None:
+            from muse.render import emotion_curves
+
+            emotion_curves(heard.time_sec, heard.curve, heard.curve_spread, picture, title=Path(file).name)
+        return {name: value for name, value in heard.to_dict().items() if dynamic or name != "curve"}
+
+    rows = _of_each(files, plots, "listening", tell)
     if as_json:
         _print_json(rows)
     elif as_csv:
@@ -587,11 +598,7 @@ def recognize(
         for row in rows:
             if "error" not in row:
                 _print_recognition(row)
-    if any("error" in row for row in rows):
-        for row in rows:
-            if "error" in row:
-                _complain(row["error"])
-        raise typer.Exit(2)
+    _fail_for(rows)
 
 
 def _print_recognition(row: Mapping[str, Any]) -> None:

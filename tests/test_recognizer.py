@@ -13,10 +13,10 @@ from muse.audio import write_audio
 from muse.errors import InputError
 from muse.recognizer import Recognizer
 from muse.recognizer.chords import QUALITIES, Chord, Harmony, from_root, parse_chord
-from muse.recognizer.datasets import GEMS, open_dataset
+from muse.recognizer.datasets import open_dataset
 from muse.recognizer.encoder import MusicnnEncoder
 from muse.recognizer.features import stream_features
-from muse.recognizer.network import Network, NetworkConfig, Windows
+from muse.recognizer.network import GEMS, Network, NetworkConfig, Windows
 from muse.recognizer.signal import SAMPLE_RATE, STEP, SUMMARY_FEATURES, chroma, log_mel, semitones, summary
 from muse.recognizer.train_chords import ChordSong, key_points, weighted_overlap
 

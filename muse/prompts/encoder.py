@@ -30,7 +30,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from muse.checkpoint import find, load_json, load_tensors
+from muse.checkpoint import find, load_json, load_tensors, under
 from muse.emotion import Emotion
 from muse.errors import InputError, MissingExtraError, require
 from muse.prompts.tuned import HIDDEN, Tuned
@@ -161,7 +161,7 @@ class Reader:
             if name not in tensors:
                 raise InputError(f"{folder}: there is no tensor {name!r}: get the checkpoint again")
         lexicon = tensors["lexicon"].astype(np.float32)
-        self.tuned = Tuned({name.removeprefix(TUNED): t for name, t in tensors.items() if name.startswith(TUNED)})
+        self.tuned = Tuned(under(tensors, TUNED))
         vocabulary = load_json(folder / "tokenizer.json")["model"]["vocab"]
         self._places = {word: lexicon[i] for word, i in vocabulary.items() if not np.isnan(lexicon[i, 0])}
         self._encoder: Encoder | None = None

@@ -23,6 +23,7 @@ Contents: :class:`Harmony`, :class:`Chord`, :class:`HarmonyModel`, :func:`parse_
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_softmax, softmax
 
 from muse.errors import InputError
 from muse.harmony import PITCH_CLASS_NAMES, Key
@@ -53,6 +55,7 @@ QUALITIES: Final[dict[str, tuple[int, ...]]] = {
     "hdim7": (0, 3, 6, 10),
 }
 """Semitones over the root."""
+_NAMES: Final = tuple(QUALITIES)
 NO_CHORD: Final = 12 * len(QUALITIES)
 DEGREES: Final = ("root", "third", "fifth", "seventh")
 """What may be in the bass."""
@@ -88,7 +91,7 @@ def parse_chord(text: str) -> tuple[int, int]:
     quality = _LIKE.get(quality, quality)
     if quality not in QUALITIES:
         raise InputError(f"{text!r}: quality {quality!r} is not one of {', '.join([*QUALITIES, *_LIKE])}")
-    return root, list(QUALITIES).index(quality)
+    return root, _NAMES.index(quality)
 
 
 @dataclass(frozen=True)
@@ -131,11 +134,10 @@ class Harmony:
         if len(kept) > limit:
             longest = sorted(range(len(kept)), key=lambda i: kept[i].start_sec - kept[i].end_sec)[:limit]
             kept = [kept[i] for i in sorted(longest)]
-        names = list(QUALITIES)
         rows = [
-            ((chord.root - tonic) % 12 + 1, names.index(chord.quality) + 1, chord.degree + 1)
+            ((chord.root - tonic) % 12 + 1, _NAMES.index(chord.quality) + 1, chord.degree + 1)
             if chord.root >= 0
-            else (13, len(names) + 1, 1)
+            else (13, len(_NAMES) + 1, 1)
             for chord in kept
         ]
         return np.array(rows, np.int64).reshape(-1, 3)
@@ -189,7 +191,7 @@ class HarmonyModel:
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Arrays by name."""
-        return {f"harmony.{name}": getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     @classmethod
     def load(cls, tensors: Mapping[str, NDArray[Any]]) -> HarmonyModel:
@@ -201,23 +203,22 @@ class HarmonyModel:
             Something is missing.
         """
         try:
-            return cls(*(np.asarray(tensors[f"harmony.{name}"], np.float32) for name in cls.__dataclass_fields__))
+            return cls(*(np.asarray(tensors[name], np.float32) for name in cls.__dataclass_fields__))
         except KeyError as error:
-            raise InputError(f"the checkpoint lacks {error}: get it again") from None
+            raise InputError(f"the weights of chords and keys lack {error}: get the checkpoint again") from None
 
     def log_probabilities(self, seen: Floats) -> Floats:
         """Of every label, float32 [T, 121], for :func:`observations` [T, 48]."""
         inner = np.maximum(from_root(seen) @ self.hidden + self.hidden_bias, 0)  # [T, 12, hidden]
         chords = (inner @ self.quality + self.quality_bias).reshape(len(seen), -1)
         none = inner.mean(axis=1) @ self.none[:-1] + self.none[-1]
-        logits = np.concatenate([chords, none[:, None]], axis=1)
-        logits -= logits.max(axis=1, keepdims=True)
-        return np.asarray(logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)), np.float32)
+        return np.asarray(log_softmax(np.concatenate([chords, none[:, None]], axis=1), axis=1), np.float32)
 
     def label(self, seen: Floats) -> NDArray[np.int64]:
         """The most plausible path of labels, int [T]."""
-        return _viterbi(self.log_probabilities(seen) * self.chord_weight[0], self._transitions())
+        return _viterbi(self.log_probabilities(seen) * self.chord_weight[0], self._transitions)
 
+    @functools.cached_property
     def _transitions(self) -> Floats:
         """Log probabilities between all labels, [121, 121]."""
         n = len(QUALITIES)
@@ -232,21 +233,23 @@ class HarmonyModel:
         table[NO_CHORD, NO_CHORD] = self.bigram[n, 0, n]
         return table
 
-    def hear(self, pitches: Floats, start_sec: float = 0.0) -> Harmony:
-        """Chords and key of :func:`~muse.recognizer.signal.semitones` [T, 76]; times count from `start_sec`."""
-        seen = observations(pitches)
+    def hear(self, pitches: Floats) -> Harmony:
+        """Chords and key of :func:`~muse.recognizer.signal.semitones` [T, 76]."""
+        return self.read(observations(pitches))
+
+    def read(self, seen: Floats) -> Harmony:
+        """Chords and key of :func:`observations` [T, 48]."""
         labels = self.label(seen)
         edges = np.flatnonzero(np.diff(labels, prepend=-1, append=-1))
-        names = list(QUALITIES)
         chords = []
         for first, last in itertools.pairwise(edges):
-            times = (start_sec + first * FRAME_SEC, start_sec + last * FRAME_SEC)
+            times = (first * FRAME_SEC, last * FRAME_SEC)
             if labels[first] == NO_CHORD:
                 chords.append(Chord(*times, -1, ""))
                 continue
-            root, quality = divmod(int(labels[first]), len(names))
-            degree = _degree(seen[first:last, :12].mean(axis=0), root, QUALITIES[names[quality]])
-            chords.append(Chord(*times, root, names[quality], degree))
+            root, quality = divmod(int(labels[first]), len(_NAMES))
+            degree = _degree(seen[first:last, :12].mean(axis=0), root, QUALITIES[_NAMES[quality]])
+            chords.append(Chord(*times, root, _NAMES[quality], degree))
         return Harmony(tuple(chords), self.key_of(key_evidence(seen, labels)))
 
     def key_of(self, evidence: Floats) -> Key | None:
@@ -254,9 +257,8 @@ class HarmonyModel:
         if not evidence.any():
             return None
         logits = (from_root(evidence) @ self.key.T + self.key_bias).T.reshape(-1)  # 12 major, 12 minor
-        probabilities = np.exp(logits - logits.max())
         best = int(np.argmax(logits))
-        return Key(best % 12, "minor" if best >= 12 else "major", float(probabilities[best] / probabilities.sum()))
+        return Key(best % 12, "minor" if best >= 12 else "major", float(softmax(logits)[best]))
 
 
 def key_evidence(seen: Floats, labels: NDArray[np.int64]) -> Floats:

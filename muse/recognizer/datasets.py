@@ -9,7 +9,7 @@ tags
 group
     What must not be on both sides of a split: artist, album or song.
 split
-    ``"train"``, ``"validation"``, ``"test"``, or empty where the collection has none.
+    ``"train"``, ``"val"``, ``"test"``, or empty where the collection has none.
 
 Contents: :class:`Clip`, :class:`EmotionDataset`, :func:`open_dataset`.
 """
@@ -24,9 +24,12 @@ from typing import Final
 
 import numpy as np
 
+from muse.corpus.importers import find_songs
+from muse.emotion import QUADRANTS
 from muse.errors import InputError
+from muse.recognizer.network import GEMS
 
-__all__ = ["GEMS", "QUADRANTS", "READERS", "Clip", "EmotionDataset", "open_dataset"]
+__all__ = ["READERS", "Clip", "EmotionDataset", "open_dataset"]
 
 
 @dataclass(frozen=True)
@@ -54,101 +57,62 @@ class EmotionDataset:
     """All tags, in a fixed order; a tag that a clip does not name is 0 there."""
     exclusive: bool = False
     """Exactly one of the tags is true for a clip (quadrants)."""
-    licence: str = ""
 
 
-GEMS: Final = (
-    "amazement", "solemnity", "tenderness", "nostalgia", "calmness", "power", "joyful_activation", "tension", "sadness",
-)  # fmt: skip
-"""The Geneva Emotional Music Scale's nine factors (Zentner, Grandjean & Scherer 2008)."""
-QUADRANTS: Final = ("Q1", "Q2", "Q3", "Q4")
-
-
-def _table(folder: Path) -> list[dict[str, str]]:
-    path = folder / "metadata.csv"
-    if not path.is_file():
-        raise InputError(f"{path}: no such file: give the folder that the dataset was unpacked to")
-    with path.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
-
-
-def _number(row: Mapping[str, str], name: str, folder: Path) -> float:
+def _number(row: Mapping[str, str], name: str, table: Path) -> float:
     try:
         value = float(row[name])
     except (KeyError, ValueError):
         value = float("nan")
     if not np.isfinite(value):
-        raise InputError(f"{folder / 'metadata.csv'}: {name} of {row.get('id') or row.get('track_id')} is no number")
+        raise InputError(f"{table}: {name} of {row.get('track_id')} is no number")
     return value
 
 
-def read_emotify(folder: Path) -> EmotionDataset:
-    """Emotify (Aljanaki, Wiering & Veltkamp 2015): shares of listeners that felt each of :data:`GEMS`; by artist.
+def _read_emotify(folder: Path, name: str) -> EmotionDataset:
+    """Emotify (Aljanaki, Wiering & Veltkamp 2015): shares of listeners that felt each of GEMS; by artist."""
+    table = folder / "metadata.csv"
+    if not table.is_file():
+        raise InputError(f"{table}: no such file: give the folder that the dataset was unpacked to")
+    with table.open(encoding="utf-8", newline="") as stream:
+        clips = [
+            Clip(
+                row["track_id"],
+                folder / row["file"],
+                row["artist"] or row["album"] or row["track_id"],
+                tags={tag: _number(row, tag, table) for tag in GEMS},
+            )
+            for row in csv.DictReader(stream)
+        ]
+    return EmotionDataset(name, tuple(clips), GEMS)
 
-    Raises
-    ------
-    InputError
-        The table is missing or broken.
-    """
+
+def _read_quadrants(folder: Path, name: str) -> EmotionDataset:
+    """Music in MIDI with a quadrant for each clip."""
     clips = [
-        Clip(
-            row["track_id"],
-            folder / row["file"],
-            row["artist"] or row["album"] or row["track_id"],
-            tags={name: _number(row, name, folder) for name in GEMS},
-        )
-        for row in _table(folder)
+        Clip(song.song_id, song.path, song.group, song.split, tags={song.quadrant: 1.0})
+        for song in find_songs([folder])
+        if song.quadrant
     ]
-    return EmotionDataset("emotify", tuple(clips), GEMS, licence="research, non-commercial")
+    return EmotionDataset(name, tuple(clips), QUADRANTS, exclusive=True)
 
 
-def read_emopia(folder: Path) -> EmotionDataset:
-    """EMOPIA (Hung et al. 2021) as MIDI: a quadrant for each clip; by song.
-
-    Raises
-    ------
-    InputError
-        The table is missing or broken.
-    """
+def _read_ratings(folder: Path, name: str) -> EmotionDataset:
+    """Music in MIDI with listeners' mean valence and arousal."""
     clips = [
-        Clip(
-            row["id"],
-            folder / row["file"],
-            row["song_id"],
-            {"val": "validation"}.get(row["split"], row["split"]),
-            tags={f"Q{row['quadrant']}": 1.0},
-        )
-        for row in _table(folder)
+        Clip(song.song_id, song.path, song.group, song.split, emotion=(song.valence, song.arousal))
+        for song in find_songs([folder])
+        if song.label_kind == "rating"
     ]
-    return EmotionDataset("emopia", tuple(clips), QUADRANTS, exclusive=True, licence="CC BY-NC-SA 4.0")
+    return EmotionDataset(name, tuple(clips))
 
 
-def read_vgmidi(folder: Path) -> EmotionDataset:
-    """VGMIDI (Ferreira & Whitehead 2019), rated pieces: means over some thirty annotators; a piece is a group.
-
-    Raises
-    ------
-    InputError
-        The table is missing or broken.
-    """
-    clips = [
-        Clip(
-            row["id"],
-            folder / row["file"],
-            row["id"],
-            emotion=(_number(row, "valence", folder), _number(row, "arousal", folder)),
-        )
-        for row in _table(folder)
-        if row["valence"]
-    ]
-    return EmotionDataset("vgmidi", tuple(clips), licence="not stated")
-
-
-READERS: Final[Mapping[str, Callable[[Path], EmotionDataset]]] = {
-    "emotify": read_emotify,
-    "emopia": read_emopia,
-    "vgmidi": read_vgmidi,
+READERS: Final[Mapping[str, Callable[[Path, str], EmotionDataset]]] = {
+    "emotify": _read_emotify,
+    "emopia": _read_quadrants,  # Hung et al. 2021
+    "vgmidi": _read_ratings,  # Ferreira & Whitehead 2019, some thirty annotators
 }
+"""By the beginning of a folder's name."""
 
 
 def open_dataset(folder: str | Path) -> EmotionDataset:
@@ -162,5 +126,5 @@ def open_dataset(folder: str | Path) -> EmotionDataset:
     folder = Path(folder)
     for name, read in READERS.items():
         if folder.name.casefold().startswith(name):
-            return read(folder)
+            return read(folder, name)
     raise InputError(f"{folder} is none of the datasets {', '.join(READERS)}: name the folder after one of them")

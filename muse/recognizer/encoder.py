@@ -18,20 +18,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from muse.checkpoint import find, load_json, load_tensors
+from muse.checkpoint import find, load_json, load_tensors, under
 from muse.errors import InputError
 from muse.recognizer.signal import MEL_HOP, N_MELS, STEP, log_mel
 from muse.recognizer.signal import SAMPLE_RATE as MEL_RATE
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Encoder", "Musicnn", "MusicnnEncoder"]
 
@@ -173,9 +170,8 @@ class MusicnnEncoder:
         networks = {}
         for name, facts in config["networks"].items():
             network = Musicnn(len(facts["tags"]))
-            own = {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
             try:
-                network.load_state_dict(own)
+                network.load_state_dict(under(tensors, f"{name}."))
             except RuntimeError as error:
                 raise InputError(f"{folder}: weights do not fit ({str(error).splitlines()[-1].strip()})") from None
             networks[name] = network

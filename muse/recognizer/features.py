@@ -7,37 +7,30 @@ feature
 window
     :data:`~muse.recognizer.network.WINDOW_STEPS` steps; windows overlap by half, the last one ends with the sound.
 
-Contents: :class:`Features`, :class:`Window`, :func:`hear`, :func:`stream_features`.
+Contents: :class:`Features`, :class:`Window`, :func:`extract`, :func:`stream_features`, :func:`batch`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from muse.audio import read_audio
 from muse.recognizer.chords import Harmony, HarmonyModel
-from muse.recognizer.encoder import Encoder
+from muse.recognizer.encoder import MARGIN_STEPS, Encoder
 from muse.recognizer.network import MAX_CHORDS, WINDOW_STEPS, Windows
-from muse.recognizer.signal import SAMPLE_RATE, SEMITONE_HOP, STEP, semitones, step_features
-from muse.render import render_audio
-from muse.score import read_score
+from muse.recognizer.signal import SEMITONE_HOP, STEP, semitones, step_features
 
-__all__ = ["Features", "Window", "batch", "hear", "stream_features"]
+__all__ = ["Features", "Window", "batch", "extract", "stream_features"]
 
 Floats = NDArray[np.float32]
 
 HOP_STEPS = WINDOW_STEPS // 2
 FRAMES = STEP // SEMITONE_HOP
 """Frames of the pitch spectrum in a step."""
-MARGIN_STEPS = 8
-"""Sound to either side of a block that only lends its context, as in :mod:`muse.recognizer.encoder`."""
-MIDI_SUFFIXES = (".mid", ".midi")
 
 
 @dataclass(frozen=True)
@@ -49,48 +42,44 @@ class Features:
     pitches: Floats
     """[T * 5, 76], see :func:`~muse.recognizer.signal.semitones`."""
 
+    def cut(self, first: int, last: int | None = None) -> Features:
+        """Steps `first` to `last`, or to the end."""
+        frames = None if last is None else last * FRAMES
+        return Features(self.steps[first:last], self.pitches[first * FRAMES : frames])
+
+    def join(self, after: Features) -> Features:
+        """This sound and what comes after it."""
+        return Features(
+            np.concatenate([self.steps, after.steps]),
+            np.concatenate([self.pitches, after.pitches]),
+        )
+
+    def window(self, harmony: HarmonyModel) -> Window:
+        """All of it, which must not be longer than a window."""
+        return Window(self.steps, harmony.hear(self.pitches))
+
     def windows(self, harmony: HarmonyModel) -> list[Window]:
         """The sound in overlapping windows."""
         n = len(self.steps)
         starts = [0] if n <= WINDOW_STEPS else [*range(0, n - WINDOW_STEPS, HOP_STEPS), n - WINDOW_STEPS]
-        found = []
-        for first in starts:
-            rows = slice(first, first + WINDOW_STEPS)
-            heard = harmony.hear(self.pitches[first * FRAMES : (first + WINDOW_STEPS) * FRAMES], first * 0.5)
-            found.append(Window(first, self.steps[rows], heard))
-        return found
+        return [self.cut(first, first + WINDOW_STEPS).window(harmony) for first in starts]
 
 
 @dataclass(frozen=True)
 class Window:
     """A window of sound."""
 
-    first: int
-    """Step that it begins with."""
     steps: Floats
+    """[T, features]."""
     harmony: Harmony
 
 
-def _of_samples(samples: Floats, encoder: Encoder) -> Features:
+def extract(samples: Floats, encoder: Encoder) -> Features:
+    """Features of samples at 16 kHz."""
     n_steps = max(-(-len(samples) // STEP), 1)
     steps = np.concatenate([encoder.encode(samples)[:n_steps], step_features(samples)[:n_steps]], axis=1)
     pitches = semitones(samples)
     return Features(steps, np.pad(pitches, ((0, max(n_steps * FRAMES - len(pitches), 0)), (0, 0)))[: n_steps * FRAMES])
-
-
-def hear(path: str | Path, encoder: Encoder) -> Features:
-    """Features of a sound file, or of a MIDI file rendered with the General MIDI soundfont.
-
-    Raises
-    ------
-    InputError
-        The file cannot be read.
-    """
-    if Path(path).suffix.lower() in MIDI_SUFFIXES:
-        samples = np.ascontiguousarray(render_audio(read_score(path), sample_rate=SAMPLE_RATE).mean(axis=0))
-    else:
-        samples = read_audio(path, SAMPLE_RATE)
-    return _of_samples(samples, encoder)
 
 
 def stream_features(blocks: Iterable[Floats], encoder: Encoder) -> Iterator[Features]:
@@ -116,9 +105,8 @@ def stream_features(blocks: Iterable[Floats], encoder: Encoder) -> Iterator[Feat
 
 def _inner(before: Floats, block: Floats, after: Floats, encoder: Encoder) -> Features:
     """Features of a block with its context."""
-    whole = _of_samples(np.concatenate([before, block, after]), encoder)
     first, n = len(before) // STEP, max(-(-len(block) // STEP), 1)
-    return Features(whole.steps[first : first + n], whole.pitches[first * FRAMES : (first + n) * FRAMES])
+    return extract(np.concatenate([before, block, after]), encoder).cut(first, first + n)
 
 
 def batch(windows: Sequence[Window]) -> Windows:

@@ -16,7 +16,7 @@ Contents: :class:`Recognizer`, :class:`Recognition`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,15 +26,14 @@ import torch
 from numpy.typing import NDArray
 
 from muse.audio import as_audio, stream_audio
-from muse.checkpoint import find, load_json, load_tensors
-from muse.emotion import Emotion
+from muse.checkpoint import find, load_json, load_tensors, under
+from muse.emotion import QUADRANTS, Emotion
 from muse.errors import InputError
-from muse.harmony import Key
+from muse.harmony import Key, Mode
 from muse.recognizer.chords import HarmonyModel
-from muse.recognizer.datasets import GEMS, QUADRANTS
 from muse.recognizer.encoder import MusicnnEncoder
-from muse.recognizer.features import FRAMES, HOP_STEPS, Features, Window, batch, stream_features
-from muse.recognizer.network import WINDOW_STEPS, Network, NetworkConfig
+from muse.recognizer.features import HOP_STEPS, Features, batch, stream_features
+from muse.recognizer.network import GEMS, WINDOW_STEPS, Network, NetworkConfig, Told
 from muse.recognizer.signal import SAMPLE_RATE, STEP_SEC
 
 __all__ = ["DEFAULT_RECOGNIZER", "Recognition", "Recognizer"]
@@ -106,14 +105,11 @@ class Recognizer:
         try:
             for i in range(config["n_networks"]):
                 network = Network(NetworkConfig(**config["network"]))
-                prefix = f"network{i}."
-                network.load_state_dict(
-                    {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-                )
+                network.load_state_dict(under(tensors, f"network{i}."))
                 networks.append(network)
         except (KeyError, TypeError, RuntimeError) as error:
             raise InputError(f"{folder}: the weights do not fit ({str(error).splitlines()[-1].strip()})") from None
-        harmony = HarmonyModel.load({name: value.numpy() for name, value in tensors.items() if name.startswith("harm")})
+        harmony = HarmonyModel.load(under(tensors, "harmony."))
         return cls(MusicnnEncoder.from_pretrained(config["encoder"]), harmony, networks)
 
     def recognize(self, source: str | Path | NDArray[Any], sample_rate: int | None = None) -> Recognition:
@@ -153,46 +149,37 @@ class Recognizer:
         kept: Features | None = None
         first = 0  # step that `kept` begins with
         for part in stream_features(counted(), self.encoder):
-            if kept is not None:
-                part = Features(
-                    *(np.concatenate(pair) for pair in ((kept.steps, part.steps), (kept.pitches, part.pitches)))
-                )
-            kept, first = self._windows(part, first, told)
+            kept = part if kept is None else kept.join(part)
+            while len(kept.steps) >= WINDOW_STEPS:
+                self._tell(kept.cut(0, WINDOW_STEPS), first, told)
+                kept, first = kept.cut(HOP_STEPS), first + HOP_STEPS
         assert kept is not None  # a file without sound is refused when it is read
-        if len(kept.steps) and told.n_steps < first + len(kept.steps):
-            self._tell(kept.windows(self.harmony), first, told)
+        if told.n_steps < first + len(kept.steps):
+            self._tell(kept, first, told)
         loud = (power / max(n_samples, 1)) ** 0.5 > SILENCE
         return told.result(n_samples / SAMPLE_RATE, loud)
 
-    def _windows(self, part: Features, first: int, told: _Sum) -> tuple[Features, int]:
-        """Tell the whole windows of a part; what is left is kept for the next."""
-        done = 0
-        while len(part.steps) - done >= WINDOW_STEPS:
-            rows = slice(done * FRAMES, (done + WINDOW_STEPS) * FRAMES)
-            window = Window(done, part.steps[done : done + WINDOW_STEPS], self.harmony.hear(part.pitches[rows]))
-            self._tell([window], first, told)
-            done += HOP_STEPS
-        return Features(part.steps[done:], part.pitches[done * FRAMES :]), first + done
-
     @torch.inference_mode()
-    def _tell(self, windows: Sequence[Window], first: int, told: _Sum) -> None:
-        x = batch(windows)
+    def _tell(self, features: Features, first: int, told: _Sum) -> None:
+        """Add what the networks tell of a window that begins with step `first`."""
+        window = features.window(self.harmony)
+        n, x = len(window.steps), batch([window])
         heard = [network(x) for network in self.networks]
-        for i, window in enumerate(windows):
-            n = len(window.steps)
-            planes = np.stack([one.plane[i].numpy() for one in heard])
-            curves = np.stack([one.curve[i, :n].numpy() for one in heard])
-            noise = np.stack([one.curve_log_variance[i, :n].exp().numpy() for one in heard]).mean(axis=0)
-            told.add(
-                first + window.first,
-                np.stack([one.tags["quadrants"][i].softmax(0).numpy() for one in heard]).mean(axis=0),
-                np.stack([one.tags["gems"][i].sigmoid().numpy() for one in heard]).mean(axis=0),
-                planes.mean(axis=0),
-                np.stack([one.log_variance[i].exp().numpy() for one in heard]).mean(axis=0) + planes.var(axis=0),
-                curves.mean(axis=0),
-                noise + curves.var(axis=0),
-                window.harmony.key,
-            )
+
+        def over_networks(take: Callable[[Told], torch.Tensor]) -> Floats:
+            return np.stack([take(one)[0].numpy() for one in heard])
+
+        planes, curves = over_networks(lambda one: one.plane), over_networks(lambda one: one.curve[:, :n])
+        told.add(
+            first,
+            over_networks(lambda one: one.tags["quadrants"].softmax(1)).mean(axis=0),
+            over_networks(lambda one: one.tags["gems"].sigmoid()).mean(axis=0),
+            planes.mean(axis=0),
+            over_networks(lambda one: one.log_variance.exp()).mean(axis=0) + planes.var(axis=0),
+            curves.mean(axis=0),
+            over_networks(lambda one: one.curve_log_variance[:, :n].exp()).mean(axis=0) + curves.var(axis=0),
+            window.harmony.key,
+        )
 
 
 class _Sum:
@@ -201,8 +188,8 @@ class _Sum:
     def __init__(self) -> None:
         self.weight = 0.0
         self.totals: list[Floats] = []
-        self.curves: dict[int, tuple[Floats, Floats, int]] = {}
-        self.keys: dict[tuple[int, str], float] = {}
+        self.curves: list[tuple[int, Floats, Floats]] = []
+        self.keys: dict[tuple[int, Mode], float] = {}
         self.n_steps = 0
 
     def add(
@@ -215,20 +202,22 @@ class _Sum:
         self.weight += n
         if key is not None:
             self.keys[key.tonic, key.mode] = self.keys.get((key.tonic, key.mode), 0.0) + n * key.clarity
-        for i in range(n):
-            values_then, noise_then, count = self.curves.get(first + i, (np.zeros(2), np.zeros(2), 0))
-            self.curves[first + i] = (values_then + curve[i], noise_then + noise[i], count + 1)
+        self.curves.append((first, curve, noise))
         self.n_steps = max(self.n_steps, first + n)
 
     def result(self, duration_sec: float, loud: bool) -> Recognition:
         quadrants, tags, plane, variance = (total / self.weight for total in self.totals)
-        rows = [self.curves[i] for i in range(self.n_steps)]
-        curve = np.clip(np.stack([values / n for values, _, n in rows]), -1, 1).astype(np.float32)
-        spread = np.sqrt(np.stack([noise / n for _, noise, n in rows])).astype(np.float32)
+        sums, count = np.zeros((2, self.n_steps, 2)), np.zeros((self.n_steps, 1))
+        for first, *values in self.curves:
+            rows = slice(first, first + len(values[0]))
+            sums[:, rows] += values
+            count[rows] += 1
+        curve = np.clip(sums[0] / count, -1, 1).astype(np.float32)
+        spread = np.sqrt(sums[1] / count).astype(np.float32)
         key = None
         if self.keys and loud:
             best = max(self.keys, key=lambda name: self.keys[name])
-            key = Key(best[0], "minor" if best[1] == "minor" else "major", self.keys[best] / self.weight)
+            key = Key(*best, self.keys[best] / self.weight)
         valence, arousal = (float(value) for value in np.clip(plane, -1, 1))
         return Recognition(
             Emotion(valence, arousal),

@@ -27,10 +27,17 @@ from typing import Final, NamedTuple
 import torch
 from torch import nn
 
+from muse.emotion import QUADRANTS
 from muse.recognizer.chords import DEGREES, QUALITIES
 
-__all__ = ["MAX_CHORDS", "WINDOW_STEPS", "Network", "NetworkConfig", "Told", "Windows"]
+__all__ = ["GEMS", "MAX_CHORDS", "TAGS", "WINDOW_STEPS", "Network", "NetworkConfig", "Told", "Windows"]
 
+GEMS: Final = (
+    "amazement", "solemnity", "tenderness", "nostalgia", "calmness", "power", "joyful_activation", "tension", "sadness",
+)  # fmt: skip
+"""The Geneva Emotional Music Scale's nine factors (Zentner, Grandjean & Scherer 2008)."""
+TAGS: Final[Mapping[str, tuple[str, ...]]] = {"gems": GEMS, "quadrants": QUADRANTS}
+"""The sets of tags that are learnt; those of quadrants exclude each other."""
 WINDOW_STEPS: Final = 60
 """Half a minute."""
 MAX_CHORDS: Final = 100
@@ -83,8 +90,6 @@ class Told(NamedTuple):
     """Valence and arousal of every step, [B, T, 2]."""
     curve_log_variance: torch.Tensor
     """[B, T, 2]."""
-    hidden: torch.Tensor
-    """What every step's curve is told from, [B, T, D]."""
 
 
 class Network(nn.Module):
@@ -117,8 +122,9 @@ class Network(nn.Module):
         there = windows.there
         steps = (windows.steps - self.mean) / self.spread * there[..., None]
         x = self.step(steps)
+        seen = _seen(there, self.config.n_heads)
         for block in self.blocks:
-            x = block(x, there)
+            x = block(x, seen)
         curve = self.curve(x)  # [B, T, 4]
 
         count = there.sum(dim=1, keepdim=True).clamp(min=1)
@@ -135,8 +141,17 @@ class Network(nn.Module):
             plane[:, 2:].clamp(MIN_LOG_VARIANCE, MAX_LOG_VARIANCE),
             curve[..., :2],
             curve[..., 2:].clamp(MIN_LOG_VARIANCE, MAX_LOG_VARIANCE),
-            x,
         )
+
+
+def _seen(there: torch.Tensor, n_heads: int) -> torch.Tensor:
+    """Which steps each head sees from each step, bool [B, heads, T, T]."""
+    T = there.shape[1]
+    place = torch.arange(T, device=there.device)
+    scale = torch.ones(n_heads, T, T, dtype=torch.bool, device=there.device)
+    scale[: n_heads // 2] = (place[:, None] - place).abs() <= LOCAL_STEPS
+    # A step that is not there sees itself, so that no row of the softmax is empty.
+    return scale & there[:, None, None] | torch.eye(T, dtype=torch.bool, device=there.device)
 
 
 class _DualScaleBlock(nn.Module):
@@ -156,14 +171,9 @@ class _DualScaleBlock(nn.Module):
         )
         self.drop = nn.Dropout(config.dropout)
 
-    def forward(self, x: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
         B, T, D = x.shape
         parts = self.look(self.norm(x)).view(B, T, 3, self.n_heads, D // self.n_heads).permute(2, 0, 3, 1, 4)
-        near = (torch.arange(T)[:, None] - torch.arange(T)).abs() <= LOCAL_STEPS
-        scale = torch.ones(self.n_heads, T, T, dtype=torch.bool)
-        scale[: self.n_heads // 2] = near
-        # A step that is not there sees itself, so that no row of the softmax is empty.
-        seen = scale.to(x.device) & there[:, None, None] | torch.eye(T, dtype=torch.bool, device=x.device)
         heard = nn.functional.scaled_dot_product_attention(parts[0], parts[1], parts[2], attn_mask=seen)
         x = x + self.drop(self.out(heard.transpose(1, 2).reshape(B, T, D)))
         return x + self.drop(self.feed(x))

@@ -157,8 +157,12 @@ def chroma(pitches: Floats) -> Floats:
 
 def step_features(samples: Floats) -> Floats:
     """Timbre and loudness of every step, float32 [ceil(n / 8000), 26], see :data:`STEP_FEATURES`."""
-    magnitude = _spectrum(samples, MEL_WINDOW, MEL_HOP)
-    power = magnitude**2
+    return _per_step(_frame_features(samples), len(samples))
+
+
+def _frame_features(samples: Floats) -> Floats:
+    """The same of every frame of the mel spectrogram."""
+    power = _spectrum(samples, MEL_WINDOW, MEL_HOP) ** 2
     mel = 10 * np.log10(np.maximum(power @ _mel_filters(), 1e-10))
     cepstrum = scipy.fft.dct(mel, axis=1, norm="ortho")[:, :N_MFCC] / 20
     hertz = np.arange(power.shape[1]) * SAMPLE_RATE / MEL_WINDOW
@@ -175,7 +179,7 @@ def step_features(samples: Floats) -> Floats:
         _flux(mel),
         level / 20,
     ]
-    return _per_step(np.stack(columns, axis=1).astype(np.float32), len(samples), MEL_HOP)
+    return np.stack(columns, axis=1).astype(np.float32)
 
 
 def _flux(mel_db: Floats) -> Floats:
@@ -184,10 +188,10 @@ def _flux(mel_db: Floats) -> Floats:
     return (rise.mean(axis=1) / 10).astype(np.float32)
 
 
-def _per_step(frames: Floats, n_samples: int, hop: int) -> Floats:
+def _per_step(frames: Floats, n_samples: int) -> Floats:
     """Means over the frames whose centre lies in each step."""
     n_steps = max(-(-n_samples // STEP), 1)
-    step = np.minimum(np.arange(len(frames)) * hop // STEP, n_steps - 1)
+    step = np.minimum(np.arange(len(frames)) * MEL_HOP // STEP, n_steps - 1)
     sums = np.zeros((n_steps, frames.shape[1]), np.float32)
     np.add.at(sums, step, frames)
     counts = np.maximum(np.bincount(step, minlength=n_steps), 1).astype(np.float32)
@@ -197,12 +201,12 @@ def _per_step(frames: Floats, n_samples: int, hop: int) -> Floats:
 
 def summary(samples: Floats) -> Floats:
     """72 plain numbers of a clip, float32, see :data:`SUMMARY_FEATURES`: the base line of the reports."""
-    steps = step_features(samples)
+    frames = _frame_features(samples)
+    steps = _per_step(frames, len(samples))
     harmonic = chroma(semitones(samples))[:, 12:]
     mean = harmonic.mean(axis=0)
     share = mean / max(float(mean.sum()), 1e-6)
-    mel_db = 10 * np.log10(np.maximum(_spectrum(samples, MEL_WINDOW, MEL_HOP) ** 2 @ _mel_filters(), 1e-10))
-    flux = _flux(mel_db)
+    flux = frames[:, STEP_FEATURES.index("flux")]
     tempo, clarity = _tempo(flux)
     crossings = np.count_nonzero(np.diff(np.signbit(samples))) / max(len(samples), 1)
     more = (

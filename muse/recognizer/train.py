@@ -2,8 +2,7 @@
 
 Every batch has windows of every dataset; a dataset without some label leaves that head alone, so losses are masked by
 dataset. Features are made once and kept in a cache folder; a second run, or one that was interrupted, reads them from
-there. Clips of a split ``validation`` or ``test``, and others of their groups, are
-never learnt from.
+there. Clips of a split ``val`` or ``test``, and others of their groups, are never learnt from.
 
 Contents: :class:`RecognizerConfig`, :func:`train_recognizer`.
 """
@@ -11,7 +10,7 @@ Contents: :class:`RecognizerConfig`, :func:`train_recognizer`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,14 +20,16 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from muse.audio import read_audio
 from muse.checkpoint import save_json, save_tensors
+from muse.corpus.importers import MIDI_SUFFIXES
 from muse.errors import InputError
 from muse.recognizer.chords import HarmonyModel
-from muse.recognizer.datasets import GEMS, QUADRANTS, Clip, EmotionDataset, open_dataset
+from muse.recognizer.datasets import Clip, EmotionDataset, open_dataset
 from muse.recognizer.encoder import Encoder, MusicnnEncoder
-from muse.recognizer.features import Features, Window, batch, hear
+from muse.recognizer.features import Features, Window, batch, extract
 from muse.recognizer.model import MODEL_TYPE
-from muse.recognizer.network import Network, NetworkConfig, Windows
+from muse.recognizer.network import TAGS, Network, NetworkConfig, Windows
 from muse.recognizer.signal import SAMPLE_RATE, semitones
 from muse.recognizer.train_chords import (
     ChordSong,
@@ -42,6 +43,8 @@ from muse.render import render_audio
 from muse.score import read_score
 
 __all__ = ["RecognizerConfig", "fit", "train_recognizer"]
+
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,7 @@ class RecognizerConfig:
 class Learnt:
     """Windows of a dataset with their labels."""
 
-    name: str
     windows: Windows
-    clip: torch.Tensor
-    """Which clip a window is of, [W]."""
     tags: torch.Tensor | None
     """[W, tags]; of exclusive ones, the share 1 is the label."""
     exclusive: bool
@@ -121,11 +121,11 @@ def train_recognizer(
     counts: dict[str, Any] = {"harmony": measured}
     parts = []
     for i, dataset in enumerate(datasets):
-        held = {clip.group for clip in dataset.clips if clip.split in ("validation", "test")}
+        held = {clip.group for clip in dataset.clips if clip.split in ("val", "test")}
         clips = [clip for clip in dataset.clips if clip.group not in held]
         part = _learnt(dataset, clips, encoder, harmony, Path(cache) / dataset.name)
         parts.append(part)
-        counts[dataset.name] = {"clips": len(clips), "windows": len(part.clip)}
+        counts[dataset.name] = {"clips": len(clips), "windows": len(part.windows.mode)}
         if progress is not None:
             progress(0.5 * (i + 1) / len(datasets))
     networks = []
@@ -133,7 +133,7 @@ def train_recognizer(
         networks.append(fit(parts, replace(config, seed=config.seed + i)))
         if progress is not None:
             progress(0.5 + 0.5 * (i + 1) / config.n_networks)
-    tensors = {name: torch.from_numpy(np.array(value)) for name, value in harmony.tensors().items()}
+    tensors = {f"harmony.{name}": torch.from_numpy(np.array(value)) for name, value in harmony.tensors().items()}
     for i, network in enumerate(networks):
         tensors |= {f"network{i}.{name}": value for name, value in network.state_dict().items()}
     folder = Path(out)
@@ -153,20 +153,12 @@ def train_recognizer(
 
 def _harmony(folder: Path, cache: Path, seed: int) -> tuple[HarmonyModel, dict[str, Any]]:
     """The chord recogniser, and what it reaches on songs of its own."""
-    cache.mkdir(parents=True, exist_ok=True)
 
-    def pitches(song: ChordSong) -> NDArray[np.float32]:
-        path = cache / f"{song.name}.npz"
-        if not path.is_file():
-            samples = render_audio(read_score(song.path), sample_rate=SAMPLE_RATE).mean(axis=0)
-            temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-            np.savez(temporary, pitches=semitones(samples).astype(np.float16))
-            temporary.replace(path)
-        with np.load(path, allow_pickle=False) as stored:
-            return stored["pitches"].astype(np.float32)
+    def pitches(song: ChordSong) -> Floats:
+        return _kept(cache / f"{song.name}.npz", lambda: {"pitches": semitones(_sound(song.path))})["pitches"]
 
     learnt, held = split_songs(read_pop909(folder))
-    model, _ = fit_harmony(learnt, pitches, seed=seed)
+    model = fit_harmony(learnt, pitches, seed=seed)
     heard = [(song, model.hear(pitches(song))) for song in held]
     overlap = [weighted_overlap(song, harmony) for song, harmony in heard]
     points = [key_points(song.key, harmony.key) for song, harmony in heard if song.key is not None]
@@ -177,11 +169,10 @@ def _harmony(folder: Path, cache: Path, seed: int) -> tuple[HarmonyModel, dict[s
 def _learnt(
     dataset: EmotionDataset, clips: Sequence[Clip], encoder: Encoder, harmony: HarmonyModel, cache: Path
 ) -> Learnt:
-    cache.mkdir(parents=True, exist_ok=True)
     windows: list[Window] = []
     owner: list[int] = []
     for i, clip in enumerate(clips):
-        found = _cached(clip, encoder, cache).windows(harmony)
+        found = _features(clip, encoder, cache).windows(harmony)
         windows += found
         owner += [i] * len(found)
     tags = None
@@ -190,18 +181,30 @@ def _learnt(
         tags = table[owner]
     rated = [clip.emotion for clip in clips if clip.emotion is not None]
     plane = torch.tensor(rated)[owner] if len(rated) == len(clips) else None
-    return Learnt(dataset.name, batch(windows), torch.tensor(owner), tags, dataset.exclusive, plane)
+    return Learnt(batch(windows), tags, dataset.exclusive, plane)
 
 
-def _cached(clip: Clip, encoder: Encoder, cache: Path) -> Features:
-    path = cache / f"{clip.name}.npz"
+def _features(clip: Clip, encoder: Encoder, cache: Path) -> Features:
+    return Features(**_kept(cache / f"{clip.name}.npz", lambda: vars(extract(_sound(clip.path), encoder))))
+
+
+def _sound(path: Path) -> Floats:
+    """Samples of a sound file, or of a MIDI file rendered with the General MIDI soundfont."""
+    if path.suffix.lower() in MIDI_SUFFIXES:
+        return np.ascontiguousarray(render_audio(read_score(path), sample_rate=SAMPLE_RATE).mean(axis=0))
+    return read_audio(path, SAMPLE_RATE)
+
+
+def _kept(path: Path, make: Callable[[], Mapping[str, Floats]]) -> dict[str, Floats]:
+    """Arrays from a file of the cache, in half precision; made and written there where it is not."""
     if not path.is_file():
-        features = hear(clip.path, encoder)
+        path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-        np.savez(temporary, steps=features.steps.astype(np.float16), pitches=features.pitches.astype(np.float16))
+        halves: dict[str, Any] = {name: array.astype(np.float16) for name, array in make().items()}
+        np.savez(temporary, **halves)
         temporary.replace(path)
     with np.load(path, allow_pickle=False) as stored:
-        return Features(stored["steps"].astype(np.float32), stored["pitches"].astype(np.float32))
+        return {name: stored[name].astype(np.float32) for name in stored.files}
 
 
 def fit(parts: Sequence[Learnt], config: RecognizerConfig) -> Network:
@@ -209,7 +212,7 @@ def fit(parts: Sequence[Learnt], config: RecognizerConfig) -> Network:
     torch.manual_seed(config.seed)
     random = torch.Generator().manual_seed(config.seed)
     shape = NetworkConfig(
-        parts[0].windows.steps.shape[2], {"gems": len(GEMS), "quadrants": len(QUADRANTS)}, dropout=config.dropout
+        parts[0].windows.steps.shape[2], {name: len(tags) for name, tags in TAGS.items()}, dropout=config.dropout
     )
     network = Network(shape)
     # Every dataset weighs the same in the scale of features.
@@ -223,7 +226,7 @@ def fit(parts: Sequence[Learnt], config: RecognizerConfig) -> Network:
     share = max(config.batch // len(parts), 1)
     network.train()
     for _ in range(config.n_steps):
-        rows = [torch.randint(len(part.clip), (share,), generator=random) for part in parts]
+        rows = [torch.randint(len(part.windows.mode), (share,), generator=random) for part in parts]
         drawn = [_cropped(Windows(*(x[k] for x in part.windows)), random) for part, k in zip(parts, rows, strict=True)]
         x = Windows(*(torch.cat(column) for column in zip(*drawn, strict=True)))
         blur = config.noise * network.spread * torch.randn(x.steps.shape, generator=random)

@@ -10,17 +10,17 @@ Contents: :class:`ChordSong`, :func:`read_pop909`, :func:`split_songs`, :func:`f
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from muse.corpus.importers import find_songs, read_chords
 from muse.errors import InputError
 from muse.harmony import Key
 from muse.recognizer.chords import (
@@ -82,20 +82,16 @@ def read_pop909(folder: Path) -> list[ChordSong]:
         A file is missing or no annotation.
     """
     songs = []
-    table = folder / "metadata.csv"
-    if not table.is_file():
-        raise InputError(f"{table}: no such file: give the folder of POP909 with metadata.csv and annotations/")
-    with table.open(encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream):
-            number = row["id"].removeprefix("pop909_")
-            chords = _rows(folder / "annotations" / f"{number}_chord_midi.txt")
-            keys = _rows(folder / "annotations" / f"{number}_key_audio.txt")
-            longest = max(keys, key=lambda key: key[1] - key[0], default=None)
-            key = None
-            if longest is not None:
-                tonic, _ = parse_chord(longest[2].partition(":")[0])
-                key = (tonic, "minor" if longest[2].endswith(":min") else "major")
-            songs.append(ChordSong(row["id"], folder / row["file"], tuple(chords), key))
+    for song in find_songs([folder]):
+        if song.chords_path is None or song.key_path is None:
+            raise InputError(f"{song.path}: it has no annotated chords and key: give POP909 with its annotations")
+        key = None
+        keys = read_chords(song.key_path)  # the same three columns
+        if keys:
+            _, _, name = max(keys, key=lambda row: row[1] - row[0])
+            tonic, _ = parse_chord(name.partition(":")[0])
+            key = (tonic, "minor" if name.endswith(":min") else "major")
+        songs.append(ChordSong(song.song_id, song.path, tuple(read_chords(song.chords_path)), key))
     return songs
 
 
@@ -109,26 +105,12 @@ def split_songs(songs: Sequence[ChordSong]) -> tuple[list[ChordSong], list[Chord
     return [song for song in ordered if 7 <= place(song) < 22], [song for song in ordered if place(song) < 7]
 
 
-def _rows(path: Path) -> list[tuple[float, float, str]]:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file: unpack POP909's annotations there")
-    rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            start, end, text = line.split()
-            rows.append((float(start), float(end), text))
-        except ValueError:
-            raise InputError(f"{path}:{number}: {line!r} is not start, end and a name") from None
-    return rows
-
-
 def fit_harmony(
     songs: Sequence[ChordSong],
     hear: Callable[[ChordSong], Floats],
     *,
     seed: int = 0,
-    progress: Callable[[float], None] | None = None,
-) -> tuple[HarmonyModel, dict[str, Any]]:
+) -> HarmonyModel:
     """Fit on songs; a tenth of them chooses the weight of the network beside the bigram.
 
     Parameters
@@ -139,13 +121,6 @@ def fit_harmony(
         Gives the :func:`~muse.recognizer.signal.semitones` of a song.
     seed
         Of order and weights.
-    progress
-        Called with the share that is done.
-
-    Returns
-    -------
-    tuple
-        The model, and what was measured on the tenth.
     """
     seen = [observations(hear(song)) for song in songs]
     labels = [song.labels(len(rows)) for song, rows in zip(songs, seen, strict=True)]
@@ -153,29 +128,19 @@ def fit_harmony(
     chosen = [i for i in range(len(songs)) if not held[i]]
     x = np.concatenate([seen[i][::EVERY] for i in chosen])
     y = np.concatenate([labels[i][::EVERY] for i in chosen])
-    network = _fit_network(x[y != UNKNOWN], y[y != UNKNOWN], seed, progress)
+    network = _fit_network(x[y != UNKNOWN], y[y != UNKNOWN], seed)
     bigram = _bigram([labels[i] for i in chosen])
-    empty = HarmonyModel(
-        *network, bigram, np.zeros((2, 48), np.float32), np.zeros(2, np.float32), np.ones(1, np.float32)
-    )
-    tried: dict[float, float] = {}
-    best = empty
-    for weight in WEIGHTS:
-        model = replace(empty, chord_weight=np.array([weight], np.float32))
-        tried[weight] = float(
-            np.mean([weighted_overlap(songs[i], model.hear(hear(songs[i]))) for i in np.flatnonzero(held).tolist()])
-        )
-        if tried[weight] == max(tried.values()):
-            best = model
-    evidence = np.stack([key_evidence(rows, best.label(rows)) for rows in seen])
-    known = [i for i in range(len(songs)) if songs[i].key is not None]
-    key, key_bias = _fit_key(evidence[known], [songs[i].key for i in known])
-    return replace(best, key=key, key_bias=key_bias), {"weight": float(best.chord_weight[0]), "overlap": tried}
+    key, key_bias = np.zeros((2, 48), np.float32), np.zeros(2, np.float32)
+    tried = [HarmonyModel(*network, bigram, key, key_bias, np.array([weight], np.float32)) for weight in WEIGHTS]
+    judges = [(songs[i], seen[i]) for i in range(len(songs)) if held[i]]
+    best = max(tried, key=lambda model: np.mean([weighted_overlap(song, model.read(rows)) for song, rows in judges]))
+    known = [(rows, song.key) for rows, song in zip(seen, songs, strict=True) if song.key is not None]
+    evidence = np.stack([key_evidence(rows, best.label(rows)) for rows, _ in known])
+    key, key_bias = _fit_key(evidence, [truth for _, truth in known])
+    return replace(best, key=key, key_bias=key_bias)
 
 
-def _fit_network(
-    x: Floats, y: NDArray[np.int64], seed: int, progress: Callable[[float], None] | None
-) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+def _fit_network(x: Floats, y: NDArray[np.int64], seed: int) -> tuple[Floats, Floats, Floats, Floats, Floats]:
     torch.manual_seed(seed)
     n_qualities = len(QUALITIES)
     hidden = torch.nn.Linear(N_INPUT, HIDDEN)
@@ -187,7 +152,7 @@ def _fit_network(
     optimizer = torch.optim.AdamW(weights, RATE, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=n_steps)
     random = torch.Generator().manual_seed(seed)
-    for step in range(n_steps):
+    for _ in range(n_steps):
         rows = torch.randint(len(x), (BATCH,), generator=random)
         inner = hidden(rooted[rows]).relu()
         logits = torch.cat([quality(inner).flatten(1), none(inner.mean(dim=1))], dim=1)
@@ -196,8 +161,6 @@ def _fit_network(
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
-        if progress is not None:
-            progress((step + 1) / n_steps)
     arrays: list[Floats] = [layer.detach().numpy() for layer in weights]
     return (
         arrays[0].T.copy(), arrays[1], arrays[2].T.copy(), arrays[3],
@@ -227,9 +190,9 @@ def _bigram(labels: Sequence[NDArray[np.int64]]) -> Floats:
     return np.log(np.maximum(counts / total, 1e-9)).astype(np.float32)
 
 
-def _fit_key(evidence: Floats, keys: Sequence[tuple[int, str] | None]) -> tuple[Floats, Floats]:
+def _fit_key(evidence: Floats, keys: Sequence[tuple[int, str]]) -> tuple[Floats, Floats]:
     """Maximum likelihood with a penalty on weights, by L-BFGS."""
-    target = torch.tensor([tonic + 12 * (mode == "minor") for tonic, mode in keys if tonic is not None])  # type: ignore[misc]
+    target = torch.tensor([tonic + 12 * (mode == "minor") for tonic, mode in keys])
     rooted = torch.from_numpy(from_root(evidence)).double()
     weight = torch.zeros(2, evidence.shape[1], dtype=torch.float64, requires_grad=True)
     bias = torch.zeros(2, dtype=torch.float64, requires_grad=True)
