@@ -18,7 +18,7 @@ twelve roots in turn, so that it learns qualities, not keys; a Viterbi search ov
 makes a path of its answers (Sheh & Ellis 2003, "Chord segmentation and recognition using EM-trained HMMs", ISMIR). The
 key is told by one linear map per mode of the chroma and of the chords' durations, heard from each tonic.
 
-Contents: :class:`Harmony`, :class:`Chord`, :class:`HarmonyModel`, :func:`parse_chord`.
+Contents: :class:`Harmony`, :class:`Chord`, :class:`HarmonyModel`, :func:`parse_chord`; :data:`N_PROFILE`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import functools
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -38,7 +38,7 @@ from muse.errors import InputError
 from muse.harmony import PITCH_CLASS_NAMES, Key
 from muse.recognizer.signal import SAMPLE_RATE, SEMITONE_HOP, chroma
 
-__all__ = ["DEGREES", "NO_CHORD", "QUALITIES", "Chord", "Harmony", "HarmonyModel", "parse_chord"]
+__all__ = ["DEGREES", "NO_CHORD", "N_PROFILE", "QUALITIES", "Chord", "Harmony", "HarmonyModel", "parse_chord"]
 
 Floats = NDArray[np.float32]
 
@@ -68,6 +68,8 @@ FRAME_SEC: Final = SEMITONE_HOP / SAMPLE_RATE
 CONTEXT: Final = 4
 """Frames to either side that an observation is averaged over, beside the frame itself."""
 N_INPUT: Final = 48
+N_PROFILE: Final = N_INPUT + NO_CHORD + 3
+"""Numbers of :attr:`Harmony.profile`."""
 BASS_MARGIN: Final = 1.15
 """How much stronger than the root another chord tone must be in the bass to be an inversion."""
 
@@ -123,6 +125,10 @@ class Harmony:
     chords: tuple[Chord, ...]
     key: Key | None
     """None where nothing with a pitch sounds; ``clarity`` is the key's probability."""
+    profile: Floats = field(default_factory=lambda: np.zeros(N_PROFILE, np.float32), compare=False)
+    """The whole stretch as heard from its tonic, float32 [:data:`N_PROFILE`]: mean bass and treble chroma and shares of
+    major and minor chords by root (48), share of time of each chord (roots times qualities), how far major is ahead of
+    minor (log odds), changes of chord a frame, the key's probability. Zeros where nothing with a pitch sounds."""
 
     def codes(self, limit: int) -> NDArray[np.int64]:
         """Chords relative to the key's tonic, int [n, 3]: root 1..12, or 13 for no chord; quality 1..; degree 1..4.
@@ -250,15 +256,32 @@ class HarmonyModel:
             root, quality = divmod(int(labels[first]), len(_NAMES))
             degree = _degree(seen[first:last, :12].mean(axis=0), root, QUALITIES[_NAMES[quality]])
             chords.append(Chord(*times, root, _NAMES[quality], degree))
-        return Harmony(tuple(chords), self.key_of(key_evidence(seen, labels)))
+        evidence = key_evidence(seen, labels)
+        return Harmony(tuple(chords), self.key_of(evidence), self._profile(evidence, labels))
 
     def key_of(self, evidence: Floats) -> Key | None:
         """The key that :func:`key_evidence` [48] tells."""
         if not evidence.any():
             return None
-        logits = (from_root(evidence) @ self.key.T + self.key_bias).T.reshape(-1)  # 12 major, 12 minor
+        logits = self._key_logits(evidence).reshape(-1)  # 12 major, 12 minor
         best = int(np.argmax(logits))
         return Key(best % 12, "minor" if best >= 12 else "major", float(softmax(logits)[best]))
+
+    def _key_logits(self, evidence: Floats) -> Floats:
+        """Of every key, float32 [2 modes, 12 tonics]."""
+        return np.asarray((from_root(evidence) @ self.key.T + self.key_bias).T, np.float32)
+
+    def _profile(self, evidence: Floats, labels: NDArray[np.int64]) -> Floats:
+        """See :attr:`Harmony.profile`."""
+        if not evidence.any():
+            return np.zeros(N_PROFILE, np.float32)
+        logits = self._key_logits(evidence)
+        tonic = int(np.argmax(logits)) % 12
+        major, minor = logits[:, tonic]
+        shares = np.bincount(labels, minlength=NO_CHORD + 1)[:NO_CHORD].reshape(12, -1) / len(labels)
+        more = (major - minor, np.mean(np.diff(labels) != 0) if len(labels) > 1 else 0.0, softmax(logits).max())
+        heard = np.roll(shares, -tonic, axis=0)
+        return np.concatenate([from_root(evidence)[tonic], heard.ravel(), more]).astype(np.float32)
 
 
 def key_evidence(seen: Floats, labels: NDArray[np.int64]) -> Floats:

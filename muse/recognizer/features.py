@@ -7,7 +7,8 @@ feature
 window
     :data:`~muse.recognizer.network.WINDOW_STEPS` steps; windows overlap by half, the last one ends with the sound.
 
-Contents: :class:`Features`, :class:`Window`, :func:`extract`, :func:`stream_features`, :func:`batch`.
+Contents: :class:`Features`, :class:`Window`, :func:`extract`, :func:`stream_features`, :func:`window_starts`,
+:func:`batch`, :func:`clip_means`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from muse.recognizer.encoder import MARGIN_STEPS, Encoder
 from muse.recognizer.network import MAX_CHORDS, WINDOW_STEPS, Windows
 from muse.recognizer.signal import SEMITONE_HOP, STEP, semitones, step_features
 
-__all__ = ["Features", "Window", "batch", "extract", "stream_features"]
+__all__ = ["Features", "Window", "batch", "clip_means", "extract", "stream_features", "window_starts"]
 
 Floats = NDArray[np.float32]
 
@@ -60,9 +61,7 @@ class Features:
 
     def windows(self, harmony: HarmonyModel) -> list[Window]:
         """The sound in overlapping windows."""
-        n = len(self.steps)
-        starts = [0] if n <= WINDOW_STEPS else [*range(0, n - WINDOW_STEPS, HOP_STEPS), n - WINDOW_STEPS]
-        return [self.cut(first, first + WINDOW_STEPS).window(harmony) for first in starts]
+        return [self.cut(first, first + WINDOW_STEPS).window(harmony) for first in window_starts(len(self.steps))]
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,13 @@ class Window:
     steps: Floats
     """[T, features]."""
     harmony: Harmony
+
+
+def window_starts(n_steps: int) -> list[int]:
+    """First steps of the windows of a sound."""
+    if n_steps <= WINDOW_STEPS:
+        return [0]
+    return [*range(0, n_steps - WINDOW_STEPS, HOP_STEPS), n_steps - WINDOW_STEPS]
 
 
 def extract(samples: Floats, encoder: Encoder) -> Features:
@@ -115,11 +121,19 @@ def batch(windows: Sequence[Window]) -> Windows:
     steps = torch.zeros(n, WINDOW_STEPS, windows[0].steps.shape[1])
     there = torch.zeros(n, WINDOW_STEPS, dtype=torch.bool)
     chords = torch.zeros(n, MAX_CHORDS, 3, dtype=torch.long)
-    mode = torch.zeros(n, dtype=torch.long)
+    profile = torch.from_numpy(np.stack([window.harmony.profile for window in windows]))
     for i, window in enumerate(windows):
-        codes, key = window.harmony.codes(MAX_CHORDS), window.harmony.key
+        codes = window.harmony.codes(MAX_CHORDS)
         steps[i, : len(window.steps)] = torch.from_numpy(np.asarray(window.steps, np.float32))
         there[i, : len(window.steps)] = True
         chords[i, : len(codes)] = torch.from_numpy(codes)
-        mode[i] = 0 if key is None else 1 if key.mode == "major" else 2
-    return Windows(steps, there, chords, mode)
+    return Windows(steps, there, chords, profile)
+
+
+def clip_means(values: Floats, owner: NDArray[np.int64], weights: Floats, n_clips: int) -> Floats:
+    """Means over each clip's windows, float32 [n_clips, ...], by the windows' weights (their lengths)."""
+    total = np.zeros((n_clips, *values.shape[1:]), np.float64)
+    count = np.zeros(n_clips)
+    np.add.at(total, owner, values * weights.reshape(-1, *[1] * (values.ndim - 1)))
+    np.add.at(count, owner, weights)
+    return (total / np.maximum(count, 1e-9).reshape(-1, *[1] * (values.ndim - 1))).astype(np.float32)

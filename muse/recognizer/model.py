@@ -5,9 +5,11 @@ Conventions
 valence, arousal
     -1..1, as rated by VGMIDI's listeners; ``spread`` is the standard deviation that the networks expect of their error.
 tags
-    The nine of GEMS: the share of listeners, 0..1, that would say they felt it (Emotify).
+    The nine of GEMS: the share of listeners, 0..1, that would say they felt it (Emotify); of a checkpoint that learnt
+    MTG-Jamendo, also the probabilities of its moods and themes. ``named`` are those above their thresholds, which were
+    chosen on clips that were not learnt from.
 quadrants
-    Probabilities of Q1..Q4 (EMOPIA).
+    Probabilities of Q1..Q4 (EMOPIA; of a checkpoint without it, what valence, arousal and their spreads say).
 confidence
     0..1: how sure of the quadrant; 0 where nothing sounds.
 
@@ -16,7 +18,8 @@ Contents: :class:`Recognizer`, :class:`Recognition`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +27,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from muse.audio import as_audio, stream_audio
 from muse.checkpoint import find, load_json, load_tensors, under
@@ -31,9 +35,9 @@ from muse.emotion import QUADRANTS, Emotion
 from muse.errors import InputError
 from muse.harmony import Key, Mode
 from muse.recognizer.chords import HarmonyModel
-from muse.recognizer.encoder import MusicnnEncoder
+from muse.recognizer.encoder import Encoder, MusicnnEncoder
 from muse.recognizer.features import HOP_STEPS, Features, batch, stream_features
-from muse.recognizer.network import GEMS, WINDOW_STEPS, Network, NetworkConfig, Told
+from muse.recognizer.network import TAGS, WINDOW_STEPS, Network, NetworkConfig, Told
 from muse.recognizer.signal import SAMPLE_RATE, STEP_SEC
 
 __all__ = ["DEFAULT_RECOGNIZER", "Recognition", "Recognizer"]
@@ -55,6 +59,7 @@ class Recognition:
     spread: tuple[float, float]
     quadrants: dict[str, float]
     tags: dict[str, float]
+    named: tuple[str, ...]
     confidence: float
     key: Key | None
     duration_sec: float
@@ -66,13 +71,14 @@ class Recognition:
     """Standard deviations, [T, 2]."""
 
     def to_dict(self) -> dict[str, Any]:
-        """In JSON's types: ``emotion, tags, confidence, key, duration_s, curve``."""
+        """In JSON's types: ``emotion, tags, named, confidence, key, duration_s, curve``."""
         emotion = {**self.emotion.to_dict(), "quadrant": max(self.quadrants, key=lambda name: self.quadrants[name])}
         rows = np.round(np.column_stack([self.time_sec, self.curve, self.curve_spread]).astype(float), 4)
         names = ("time_s", "valence", "arousal", "valence_spread", "arousal_spread")
         return {
             "emotion": {**emotion, "probabilities": self.quadrants, "spread": list(self.spread)},
             "tags": self.tags,
+            "named": list(self.named),
             "confidence": self.confidence,
             "key": None if self.key is None else str(self.key),
             "duration_s": self.duration_sec,
@@ -83,8 +89,14 @@ class Recognition:
 class Recognizer:
     """See the module; made by :meth:`from_pretrained`."""
 
-    def __init__(self, encoder: MusicnnEncoder, harmony: HarmonyModel, networks: Sequence[Network]) -> None:
-        self.encoder, self.harmony = encoder, harmony
+    def __init__(
+        self,
+        encoder: Encoder,
+        harmony: HarmonyModel,
+        networks: Sequence[Network],
+        thresholds: Mapping[str, Sequence[float]] | None = None,
+    ) -> None:
+        self.encoder, self.harmony, self.thresholds = encoder, harmony, thresholds or {}
         self.networks = [network.eval().requires_grad_(False) for network in networks]
 
     @classmethod
@@ -110,7 +122,7 @@ class Recognizer:
         except (KeyError, TypeError, RuntimeError) as error:
             raise InputError(f"{folder}: the weights do not fit ({str(error).splitlines()[-1].strip()})") from None
         harmony = HarmonyModel.load(under(tensors, "harmony."))
-        return cls(MusicnnEncoder.from_pretrained(config["encoder"]), harmony, networks)
+        return cls(MusicnnEncoder.from_pretrained(config["encoder"]), harmony, networks, config.get("thresholds"))
 
     def recognize(self, source: str | Path | NDArray[Any], sample_rate: int | None = None) -> Recognition:
         """Tell the emotion of a sound file or of samples.
@@ -157,7 +169,7 @@ class Recognizer:
         if told.n_steps < first + len(kept.steps):
             self._tell(kept, first, told)
         loud = (power / max(n_samples, 1)) ** 0.5 > SILENCE
-        return told.result(n_samples / SAMPLE_RATE, loud)
+        return told.result(n_samples / SAMPLE_RATE, loud, self.thresholds)
 
     @torch.inference_mode()
     def _tell(self, features: Features, first: int, told: _Sum) -> None:
@@ -172,8 +184,10 @@ class Recognizer:
         planes, curves = over_networks(lambda one: one.plane), over_networks(lambda one: one.curve[:, :n])
         told.add(
             first,
-            over_networks(lambda one: one.tags["quadrants"].softmax(1)).mean(axis=0),
-            over_networks(lambda one: one.tags["gems"].sigmoid()).mean(axis=0),
+            {
+                name: over_networks(functools.partial(_probabilities, name)).mean(axis=0)
+                for name in self.networks[0].config.tags
+            },
             planes.mean(axis=0),
             over_networks(lambda one: one.log_variance.exp()).mean(axis=0) + planes.var(axis=0),
             curves.mean(axis=0),
@@ -182,31 +196,51 @@ class Recognizer:
         )
 
 
+def _probabilities(name: str, told: Told) -> torch.Tensor:
+    logits = told.tags[name]
+    return logits.softmax(dim=1) if name == "quadrants" else logits.sigmoid()
+
+
+def _quadrants(plane: Floats, variance: Floats) -> Floats:
+    """Probabilities of Q1..Q4 of a normal distribution over the plane."""
+    high = norm.cdf(plane / np.sqrt(variance))
+    (valence, arousal), (no_valence, no_arousal) = high, 1 - high
+    return np.array([valence * arousal, no_valence * arousal, no_valence * no_arousal, valence * no_arousal])
+
+
 class _Sum:
     """Means over windows, by length, and over steps."""
 
     def __init__(self) -> None:
         self.weight = 0.0
-        self.totals: list[Floats] = []
+        self.totals: dict[str, Floats] = {}
         self.curves: list[tuple[int, Floats, Floats]] = []
         self.keys: dict[tuple[int, Mode], float] = {}
         self.n_steps = 0
 
     def add(
-        self, first: int, quadrants: Floats, tags: Floats, plane: Floats, variance: Floats,
+        self, first: int, tags: Mapping[str, Floats], plane: Floats, variance: Floats,
         curve: Floats, noise: Floats, key: Key | None,
     ) -> None:  # fmt: skip
         n = len(curve)
-        values = [quadrants, tags, plane, variance]
-        self.totals = [n * value + (self.totals[i] if self.totals else 0) for i, value in enumerate(values)]
+        for name, value in {**tags, "plane": plane, "variance": variance}.items():
+            self.totals[name] = n * value + self.totals.get(name, np.zeros(1, np.float32))
         self.weight += n
         if key is not None:
             self.keys[key.tonic, key.mode] = self.keys.get((key.tonic, key.mode), 0.0) + n * key.clarity
         self.curves.append((first, curve, noise))
         self.n_steps = max(self.n_steps, first + n)
 
-    def result(self, duration_sec: float, loud: bool) -> Recognition:
-        quadrants, tags, plane, variance = (total / self.weight for total in self.totals)
+    def result(self, duration_sec: float, loud: bool, thresholds: Mapping[str, Sequence[float]]) -> Recognition:
+        means = {name: total / self.weight for name, total in self.totals.items()}
+        plane, variance = means.pop("plane"), means.pop("variance")
+        quadrants = means.pop("quadrants") if "quadrants" in means else _quadrants(plane, variance)
+        tags = {
+            tag: float(value) for name, values in means.items() for tag, value in zip(TAGS[name], values, strict=True)
+        }
+        needed = {
+            tag: value for name, values in thresholds.items() for tag, value in zip(TAGS[name], values, strict=True)
+        }
         sums, count = np.zeros((2, self.n_steps, 2)), np.zeros((self.n_steps, 1))
         for first, *values in self.curves:
             rows = slice(first, first + len(values[0]))
@@ -223,7 +257,8 @@ class _Sum:
             Emotion(valence, arousal),
             (float(variance[0] ** 0.5), float(variance[1] ** 0.5)),
             {name: float(value) for name, value in zip(QUADRANTS, quadrants, strict=True)},
-            {name: float(value) for name, value in zip(GEMS, tags, strict=True)},
+            tags,
+            tuple(tag for tag, value in tags.items() if loud and value >= needed.get(tag, 0.5)),
             float(max((float(quadrants.max()) - 0.25) / 0.75, 0.0)) if loud else 0.0,
             key,
             duration_sec,

@@ -12,8 +12,9 @@ The parts: steps are joined by self-attention on two scales, half of the heads s
 side, the others the whole window (Zhang et al. 2025, "Personalized Dynamic Music Emotion Recognition with Dual-Scale
 Attention-Based Meta-Learning", AAAI, section 3); chords, relative to the key, are read by a small transformer of their
 own (Kang & Herremans 2025, "Towards Unified Music Emotion Recognition across Dimensional and Categorical Models",
-section 3.2), here with a padding mask; both and the window's plain statistics meet in one layer, from which every task
-has its head.
+section 3.2), here with a padding mask, beside the profile of the window's harmony; these and the window's plain
+statistics meet in one layer, from which every task has its head. The curve is the window's valence and arousal with a
+step's own departure from it.
 
 Contents: :class:`NetworkConfig`, :class:`Network`, :class:`Windows`, :class:`Told`.
 """
@@ -28,15 +29,24 @@ import torch
 from torch import nn
 
 from muse.emotion import QUADRANTS
-from muse.recognizer.chords import DEGREES, QUALITIES
+from muse.recognizer.chords import DEGREES, N_PROFILE, QUALITIES
 
-__all__ = ["GEMS", "MAX_CHORDS", "TAGS", "WINDOW_STEPS", "Network", "NetworkConfig", "Told", "Windows"]
+__all__ = ["GEMS", "MAX_CHORDS", "MOODS", "TAGS", "WINDOW_STEPS", "Network", "NetworkConfig", "Told", "Windows"]
 
 GEMS: Final = (
     "amazement", "solemnity", "tenderness", "nostalgia", "calmness", "power", "joyful_activation", "tension", "sadness",
 )  # fmt: skip
 """The Geneva Emotional Music Scale's nine factors (Zentner, Grandjean & Scherer 2008)."""
-TAGS: Final[Mapping[str, tuple[str, ...]]] = {"gems": GEMS, "quadrants": QUADRANTS}
+MOODS: Final = (
+    "action", "adventure", "advertising", "background", "ballad", "calm", "children", "christmas", "commercial", "cool",
+    "corporate", "dark", "deep", "documentary", "drama", "dramatic", "dream", "emotional", "energetic", "epic", "fast",
+    "film", "fun", "funny", "game", "groovy", "happy", "heavy", "holiday", "hopeful", "inspiring", "love", "meditative",
+    "melancholic", "melodic", "motivational", "movie", "nature", "party", "positive", "powerful", "relaxing", "retro",
+    "romantic", "sad", "sexy", "slow", "soft", "soundscape", "space", "sport", "summer", "trailer", "travel", "upbeat",
+    "uplifting",
+)  # fmt: skip
+"""Moods and themes of MTG-Jamendo (Bogdanov et al. 2019)."""
+TAGS: Final[Mapping[str, tuple[str, ...]]] = {"gems": GEMS, "quadrants": QUADRANTS, "moods": MOODS}
 """The sets of tags that are learnt; those of quadrants exclude each other."""
 WINDOW_STEPS: Final = 60
 """Half a minute."""
@@ -44,6 +54,8 @@ MAX_CHORDS: Final = 100
 LOCAL_STEPS: Final = 5
 """How far the heads of the short scale see, to either side."""
 MIN_LOG_VARIANCE, MAX_LOG_VARIANCE = -5.0, 1.0
+MAX_DEVIATION: Final = 5.0
+"""Of a profile's numbers from their mean, in standard deviations: rare chords would reach far beyond."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +85,8 @@ class Windows(NamedTuple):
     """bool [B, T]: which steps are."""
     chords: torch.Tensor
     """int [B, C, 3], see :meth:`muse.recognizer.chords.Harmony.codes`; 0 where there is none."""
-    mode: torch.Tensor
-    """int [B]: 0 unknown, 1 major, 2 minor."""
+    profile: torch.Tensor
+    """float [B, N_PROFILE], see :attr:`muse.recognizer.chords.Harmony.profile`."""
 
 
 class Told(NamedTuple):
@@ -90,6 +102,13 @@ class Told(NamedTuple):
     """Valence and arousal of every step, [B, T, 2]."""
     curve_log_variance: torch.Tensor
     """[B, T, 2]."""
+    hidden: torch.Tensor
+    """What each step looks like to the network, [B, T, width]."""
+
+    def only(self, rows: slice) -> Told:
+        """Of some of the windows."""
+        tags = {name: logits[rows] for name, logits in self.tags.items()}
+        return Told(tags, *(x[rows] for x in self[1:]))
 
 
 class Network(nn.Module):
@@ -97,17 +116,21 @@ class Network(nn.Module):
 
     mean: torch.Tensor
     spread: torch.Tensor
+    profile_mean: torch.Tensor
+    profile_spread: torch.Tensor
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
         self.register_buffer("mean", torch.zeros(config.n_features))
         self.register_buffer("spread", torch.ones(config.n_features))
+        self.register_buffer("profile_mean", torch.zeros(N_PROFILE))
+        self.register_buffer("profile_spread", torch.ones(N_PROFILE))
         self.step = nn.Sequential(nn.Linear(config.n_features, config.width), nn.GELU(), nn.Dropout(config.dropout))
         self.blocks = nn.ModuleList(_DualScaleBlock(config) for _ in range(config.n_layers))
         self.curve = nn.Sequential(nn.LayerNorm(config.width), nn.Dropout(config.dropout), nn.Linear(config.width, 4))
         self.chords = _ChordReader(config) if config.harmony else None
-        n_joined = 2 * config.n_features + config.width + (config.harmony_width + 3 if config.harmony else 0)
+        n_joined = 2 * config.n_features + config.width + (config.harmony_width + N_PROFILE if config.harmony else 0)
         self.join = nn.Sequential(
             nn.Dropout(config.dropout),
             nn.Linear(n_joined, config.hidden),
@@ -125,22 +148,24 @@ class Network(nn.Module):
         seen = _seen(there, self.config.n_heads)
         for block in self.blocks:
             x = block(x, seen)
-        curve = self.curve(x)  # [B, T, 4]
+        own = self.curve(x)  # [B, T, 4]
 
         count = there.sum(dim=1, keepdim=True).clamp(min=1)
         mean = steps.sum(dim=1) / count
         spread = (((steps - mean[:, None]) ** 2 * there[..., None]).sum(dim=1) / count + 1e-6).sqrt()
         joined = [mean, spread, (x * there[..., None]).sum(dim=1) / count]
         if self.chords is not None:
-            joined += [self.chords(windows.chords), nn.functional.one_hot(windows.mode, 3).to(mean.dtype)]
+            profile = (windows.profile - self.profile_mean) / self.profile_spread
+            joined += [self.chords(windows.chords), profile.clamp(-MAX_DEVIATION, MAX_DEVIATION)]
         hidden = self.join(torch.cat(joined, dim=1))
         plane = self.plane(hidden)
         return Told(
             {name: head(hidden) for name, head in self.tags.items()},
             plane[:, :2],
             plane[:, 2:].clamp(MIN_LOG_VARIANCE, MAX_LOG_VARIANCE),
-            curve[..., :2],
-            curve[..., 2:].clamp(MIN_LOG_VARIANCE, MAX_LOG_VARIANCE),
+            plane[:, None, :2] + own[..., :2],
+            own[..., 2:].clamp(MIN_LOG_VARIANCE, MAX_LOG_VARIANCE),
+            x,
         )
 
 

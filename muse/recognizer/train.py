@@ -1,19 +1,23 @@
 """Training of the recogniser on several datasets at once.
 
-Every batch has windows of every dataset; a dataset without some label leaves that head alone, so losses are masked by
-dataset. Features are made once and kept in a cache folder; a second run, or one that was interrupted, reads them from
-there. Clips of a split ``val`` or ``test``, and others of their groups, are never learnt from.
+Every batch has windows of every dataset; a dataset without some label leaves that head to the other datasets' teachers,
+so losses are masked by dataset. Features are made once and kept in a cache folder; a second run, or one that was
+interrupted, reads them from there. Clips of a split ``val`` or ``test``, and others of their groups, are never learnt
+from.
 
-Contents: :class:`RecognizerConfig`, :func:`train_recognizer`.
+Contents: :class:`RecognizerConfig`, :func:`train_recognizer`; its steps :func:`learn_harmony`, :func:`read_parts`,
+:func:`teach`, :func:`fit`; :class:`Part`.
 """
 
 from __future__ import annotations
 
+import functools
+import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -27,10 +31,11 @@ from muse.errors import InputError
 from muse.recognizer.chords import HarmonyModel
 from muse.recognizer.datasets import Clip, EmotionDataset, open_dataset
 from muse.recognizer.encoder import Encoder, MusicnnEncoder
-from muse.recognizer.features import Features, Window, batch, extract
+from muse.recognizer.features import Features, Window, batch, clip_means, extract, window_starts
 from muse.recognizer.model import MODEL_TYPE
-from muse.recognizer.network import TAGS, Network, NetworkConfig, Windows
-from muse.recognizer.signal import SAMPLE_RATE, semitones
+from muse.recognizer.network import TAGS, WINDOW_STEPS, Network, NetworkConfig, Told, Windows
+from muse.recognizer.signal import SAMPLE_RATE, STEP_SEC, semitones, summary
+from muse.recognizer.teachers import fit_teacher, statistics
 from muse.recognizer.train_chords import (
     ChordSong,
     fit_harmony,
@@ -42,7 +47,7 @@ from muse.recognizer.train_chords import (
 from muse.render import render_audio
 from muse.score import read_score
 
-__all__ = ["RecognizerConfig", "fit", "train_recognizer"]
+__all__ = ["Part", "RecognizerConfig", "fit", "learn_harmony", "read_parts", "teach", "train_recognizer"]
 
 Floats = NDArray[np.float32]
 
@@ -51,7 +56,7 @@ Floats = NDArray[np.float32]
 class RecognizerConfig:
     """How it is trained."""
 
-    n_steps: int = 200
+    n_steps: int = 300
     """Of every network."""
     n_networks: int = 3
     """Trained from different seeds; their mean is told."""
@@ -61,19 +66,68 @@ class RecognizerConfig:
     noise: float = 0.1
     """Standard deviation of what is added to features, in their own."""
     dropout: float = 0.4
+    harmony: bool = True
+    """Chords and key are looked at."""
+    distilled: float = 0.8
+    """Share of the teachers in the loss, the rest is the labels'; 0: no teachers."""
+    temperature: float = 2.0
+    """Of tags when they are taught by teachers."""
+    borrowed: float = 0.3
+    """Weight of what teachers tell of other datasets' clips."""
     seed: int = 0
 
 
 @dataclass(frozen=True)
-class Learnt:
-    """Windows of a dataset with their labels."""
+class Part:
+    """Clips of a dataset with their windows."""
 
+    name: str
     windows: Windows
-    tags: torch.Tensor | None
-    """[W, tags]; of exclusive ones, the share 1 is the label."""
-    exclusive: bool
-    plane: torch.Tensor | None
-    """[W, 2]."""
+    owner: NDArray[np.int64]
+    """Which clip each window belongs to, [W]."""
+    clips: tuple[Clip, ...]
+    tag_set: str
+    tags: Floats | None
+    """[clips, tags]."""
+    plane: Floats | None
+    """[clips, 2]."""
+    curve: torch.Tensor | None
+    """Valence and arousal of every step, [W, T, 2]; NaN where nobody rated."""
+
+    def only(self, chosen: NDArray[np.bool_]) -> Part:
+        """Some of the clips."""
+        new = np.cumsum(chosen) - 1
+        kept = chosen[self.owner]
+        index = torch.from_numpy(np.flatnonzero(kept))
+        return Part(
+            self.name,
+            Windows(*(x[index] for x in self.windows)),
+            new[self.owner[kept]],
+            tuple(itertools.compress(self.clips, chosen)),
+            self.tag_set,
+            None if self.tags is None else self.tags[chosen],
+            None if self.plane is None else self.plane[chosen],
+            None if self.curve is None else self.curve[index],
+        )
+
+    @property
+    def groups(self) -> list[str]:
+        """Of the clips."""
+        return [clip.group for clip in self.clips]
+
+    @property
+    def lengths(self) -> Floats:
+        """Steps of every window."""
+        return self.windows.there.sum(dim=1).numpy().astype(np.float32)
+
+    def of_clips(self, values: Floats) -> Floats:
+        """Means over each clip's windows of something told of windows [W, ...]."""
+        return clip_means(values, self.owner, self.lengths, len(self.clips))
+
+    def targets(self) -> dict[str, Floats]:
+        """Labels of clips by what they are of: a set of tags, or ``plane``."""
+        found = {self.tag_set: self.tags, "plane": self.plane}
+        return {name: value for name, value in found.items() if value is not None}
 
 
 def train_recognizer(
@@ -113,26 +167,19 @@ def train_recognizer(
         A dataset cannot be read, or two are the same.
     """
     config = config or RecognizerConfig()
-    encoder = MusicnnEncoder.from_pretrained()
-    datasets = [open_dataset(folder) for folder in folders]
-    if len({dataset.name for dataset in datasets}) < len(datasets) or not datasets:
-        raise InputError("datasets to learn from must be given, each once")
-    harmony, measured = _harmony(Path(chords), Path(cache) / "pop909", config.seed)
-    counts: dict[str, Any] = {"harmony": measured}
+    harmony, measured = learn_harmony(chords, cache, config.seed)
     parts = []
-    for i, dataset in enumerate(datasets):
-        held = {clip.group for clip in dataset.clips if clip.split in ("val", "test")}
-        clips = [clip for clip in dataset.clips if clip.group not in held]
-        part = _learnt(dataset, clips, encoder, harmony, Path(cache) / dataset.name)
-        parts.append(part)
-        counts[dataset.name] = {"clips": len(clips), "windows": len(part.windows.mode)}
-        if progress is not None:
-            progress(0.5 * (i + 1) / len(datasets))
+    for part in read_parts(folders, harmony, cache, progress=share_of(progress, 0, 0.5)):
+        held = {clip.group for clip in part.clips if clip.split in ("val", "test")}
+        parts.append(part.only(np.array([clip.group not in held for clip in part.clips])))
+    lessons = [teach(part, parts, config) for part in parts] if config.distilled else []
     networks = []
     for i in range(config.n_networks):
-        networks.append(fit(parts, replace(config, seed=config.seed + i)))
+        networks.append(fit(parts, replace(config, seed=config.seed + i), lessons))
         if progress is not None:
             progress(0.5 + 0.5 * (i + 1) / config.n_networks)
+    counts: dict[str, Any] = {"harmony": measured}
+    counts |= {part.name: {"clips": len(part.clips), "windows": len(part.owner)} for part in parts}
     tensors = {f"harmony.{name}": torch.from_numpy(np.array(value)) for name, value in harmony.tensors().items()}
     for i, network in enumerate(networks):
         tensors |= {f"network{i}.{name}": value for name, value in network.state_dict().items()}
@@ -144,6 +191,7 @@ def train_recognizer(
             "encoder": "musicnn",
             "n_networks": config.n_networks,
             "network": asdict(networks[0].config),
+            "thresholds": _thresholds(parts, lessons),
         },
         folder / "config.json",
     )
@@ -151,41 +199,171 @@ def train_recognizer(
     return counts
 
 
-def _harmony(folder: Path, cache: Path, seed: int) -> tuple[HarmonyModel, dict[str, Any]]:
-    """The chord recogniser, and what it reaches on songs of its own."""
+def share_of(progress: Callable[[float], None] | None, low: float, high: float) -> Callable[[float], None] | None:
+    """Progress of a step that goes from `low` to `high` of the whole."""
+    return None if progress is None else lambda share: progress(low + (high - low) * share)
+
+
+def learn_harmony(chords: str | Path, cache: str | Path, seed: int = 0) -> tuple[HarmonyModel, dict[str, Any]]:
+    """The chord recogniser, learnt from POP909, and what it reaches on songs of its own."""
+    folder = Path(cache) / "pop909"
 
     def pitches(song: ChordSong) -> Floats:
-        return _kept(cache / f"{song.name}.npz", lambda: {"pitches": semitones(_sound(song.path))})["pitches"]
+        return kept(folder / f"{song.name}.npz", lambda: {"pitches": semitones(_sound(song.path))})["pitches"]
 
-    learnt, held = split_songs(read_pop909(folder))
+    learnt, held = split_songs(read_pop909(Path(chords)))
     model = fit_harmony(learnt, pitches, seed=seed)
     heard = [(song, model.hear(pitches(song))) for song in held]
     overlap = [weighted_overlap(song, harmony) for song, harmony in heard]
     points = [key_points(song.key, harmony.key) for song, harmony in heard if song.key is not None]
     songs = {"learnt": len(learnt), "held_out": len(held)}
-    return model, {**songs, "majmin_overlap": float(np.mean(overlap)), "key_points": float(np.mean(points))}
+    measured = {"majmin_overlap": interval(overlap), "key_points": interval(points)}
+    return model, {**songs, **measured}
 
 
-def _learnt(
-    dataset: EmotionDataset, clips: Sequence[Clip], encoder: Encoder, harmony: HarmonyModel, cache: Path
-) -> Learnt:
-    windows: list[Window] = []
-    owner: list[int] = []
-    for i, clip in enumerate(clips):
-        found = _features(clip, encoder, cache).windows(harmony)
-        windows += found
-        owner += [i] * len(found)
-    tags = None
-    if dataset.tags:
-        table = torch.tensor([[clip.tags.get(name, 0.0) for name in dataset.tags] for clip in clips])
-        tags = table[owner]
-    rated = [clip.emotion for clip in clips if clip.emotion is not None]
-    plane = torch.tensor(rated)[owner] if len(rated) == len(clips) else None
-    return Learnt(batch(windows), tags, dataset.exclusive, plane)
+def interval(values: Sequence[float], n_draws: int = 2000) -> list[float]:
+    """Mean, and the 95 % interval of it that the percentile bootstrap gives."""
+    x = np.asarray(values, float)
+    drawn = x[np.random.default_rng(0).integers(len(x), size=(n_draws, len(x)))].mean(axis=1)
+    return [float(x.mean()), *np.percentile(drawn, [2.5, 97.5]).tolist()]
 
 
-def _features(clip: Clip, encoder: Encoder, cache: Path) -> Features:
-    return Features(**_kept(cache / f"{clip.name}.npz", lambda: vars(extract(_sound(clip.path), encoder))))
+def read_parts(
+    folders: Sequence[str | Path],
+    harmony: HarmonyModel,
+    cache: str | Path,
+    *,
+    encoder: Encoder | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> list[Part]:
+    """Features of all clips of datasets, from the cache where they are there.
+
+    Raises
+    ------
+    InputError
+        A dataset cannot be read, two are the same, or there is none.
+    """
+    datasets = [open_dataset(folder) for folder in folders]
+    if len({dataset.name for dataset in datasets}) < len(datasets) or not datasets:
+        raise InputError("datasets to learn from must be given, each once")
+    encoder = encoder or MusicnnEncoder.from_pretrained()
+    total, done, parts = sum(len(dataset.clips) for dataset in datasets), 0, []
+    for dataset in datasets:
+        windows: list[Window] = []
+        owner: list[int] = []
+        curves: list[Floats] = []
+        for i, clip in enumerate(dataset.clips):
+            features = clip_features(clip, encoder, Path(cache) / dataset.name)
+            found = features.windows(harmony)
+            windows += found
+            owner += [i] * len(found)
+            at = curve_on_steps(clip.curve, len(features.steps))
+            curves += [_padded(at[first : first + WINDOW_STEPS]) for first in window_starts(len(features.steps))]
+            done += 1
+            if progress is not None:
+                progress(done / total)
+        parts.append(_part(dataset, batch(windows), np.array(owner, np.int64), np.stack(curves)))
+    return parts
+
+
+def _part(dataset: EmotionDataset, windows: Windows, owner: NDArray[np.int64], curves: Floats) -> Part:
+    tags = plane = None
+    if dataset.tag_set:
+        names = TAGS[dataset.tag_set]
+        tags = np.array([[clip.tags.get(name, 0.0) for name in names] for clip in dataset.clips], np.float32)
+    rated = [clip.emotion for clip in dataset.clips if clip.emotion is not None]
+    if len(rated) == len(dataset.clips):
+        plane = np.array(rated, np.float32)
+    curve = torch.from_numpy(curves) if np.isfinite(curves).any() else None
+    return Part(dataset.name, windows, owner, dataset.clips, dataset.tag_set, tags, plane, curve)
+
+
+def curve_on_steps(curve: Floats | None, n_steps: int) -> Floats:
+    """Valence and arousal in the middle of every step, float32 [n_steps, 2]; NaN where nobody rated."""
+    if curve is None or len(curve) == 0:
+        return np.full((n_steps, 2), np.nan, np.float32)
+    at = (np.arange(n_steps) + 0.5) * STEP_SEC
+    rows = np.stack([np.interp(at, curve[:, 0], curve[:, axis]) for axis in (1, 2)], axis=1)
+    outside = (at < curve[0, 0] - STEP_SEC) | (at > curve[-1, 0] + max(STEP_SEC, _gap(curve)))
+    rows[outside] = np.nan
+    return rows.astype(np.float32)
+
+
+def _gap(curve: Floats) -> float:
+    """Seconds between points: the last one holds as long."""
+    return float(np.median(np.diff(curve[:, 0]))) if len(curve) > 1 else 0.0
+
+
+def _padded(curve: Floats) -> Floats:
+    return np.pad(curve, ((0, WINDOW_STEPS - len(curve)), (0, 0)), constant_values=np.nan)
+
+
+Lesson = Mapping[str, torch.Tensor]
+"""What teachers tell of a part's windows, by set of tags (probabilities) or ``plane``, [W, targets]."""
+
+
+def teach(part: Part, parts: Sequence[Part], config: RecognizerConfig) -> Lesson:
+    """What all parts' teachers tell of one part; its own never of clips that it was fitted on."""
+    windows = statistics(part.windows)
+    lesson: dict[str, torch.Tensor] = {}
+    for other in parts:
+        own = statistics(other.windows)
+        rows = {name: other.of_clips(x) for name, x in own.items()}
+        for name, labels in other.targets().items():
+            teacher, apart = fit_teacher(rows, labels, other.groups, own, other.owner, harmony=config.harmony)
+            told = apart if other is part else teacher(windows)
+            if other is part or name not in lesson:
+                lesson[name] = torch.from_numpy(_possible(name, told))
+    return lesson
+
+
+def _possible(name: str, told: Floats) -> Floats:
+    """Into the range of what is told: a probability, or -1..1."""
+    if name == "plane":
+        return np.clip(told, -1, 1)
+    told = np.clip(told, 0.01, 0.99)
+    return told / told.sum(axis=1, keepdims=True) if name == "quadrants" else told
+
+
+def _thresholds(parts: Sequence[Part], lessons: Sequence[Lesson]) -> dict[str, list[float]]:
+    """From which value on a tag is named, for each tag of a set: where F1 is best, on clips that were not learnt from.
+
+    Of GEMS a tag is true that a third of the listeners named. The teachers' answers on their held-out folds stand for
+    the networks', which learn to give the same.
+    """
+    found = {}
+    for part, lesson in zip(parts, lessons, strict=False):
+        if part.tags is not None and part.tag_set != "quadrants":
+            told = part.of_clips(lesson[part.tag_set].numpy())
+            true = part.tags >= TRUE_SHARE
+            found[part.tag_set] = [_best_threshold(one, two) for one, two in zip(told.T, true.T, strict=True)]
+    return found
+
+
+TRUE_SHARE: Final = 1 / 3
+"""Of listeners that must have named a tag for it to be true."""
+
+
+def _best_threshold(told: Floats, true: NDArray[np.bool_]) -> float:
+    order = np.argsort(-told)
+    hits = np.cumsum(true[order])
+    f1 = 2 * hits / (np.arange(1, len(told) + 1) + max(int(true.sum()), 1))
+    return float(told[order[int(np.argmax(f1))]])
+
+
+def clip_features(clip: Clip, encoder: Encoder, cache: Path) -> Features:
+    """Of a clip, made once and kept."""
+    return Features(**kept(cache / f"{clip.name}.npz", lambda: vars(extract(_sound(clip.path), encoder))))
+
+
+def clip_summaries(clips: Sequence[Clip], cache: Path) -> Floats:
+    """The plain signal features of clips, float32 [clips, 72]."""
+
+    def made(clip: Clip) -> dict[str, Floats]:
+        return {"summary": summary(_sound(clip.path))}
+
+    rows = [kept(cache / "summary" / f"{clip.name}.npz", functools.partial(made, clip)) for clip in clips]
+    return np.stack([row["summary"] for row in rows])
 
 
 def _sound(path: Path) -> Floats:
@@ -195,8 +373,8 @@ def _sound(path: Path) -> Floats:
     return read_audio(path, SAMPLE_RATE)
 
 
-def _kept(path: Path, make: Callable[[], Mapping[str, Floats]]) -> dict[str, Floats]:
-    """Arrays from a file of the cache, in half precision; made and written there where it is not."""
+def kept(path: Path, make: Callable[[], Mapping[str, Floats]]) -> dict[str, Floats]:
+    """Arrays from a file of a cache, in half precision; made and written there where it is not."""
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
@@ -207,57 +385,119 @@ def _kept(path: Path, make: Callable[[], Mapping[str, Floats]]) -> dict[str, Flo
         return {name: stored[name].astype(np.float32) for name in stored.files}
 
 
-def fit(parts: Sequence[Learnt], config: RecognizerConfig) -> Network:
-    """Train one network on windows with their labels."""
+def fit(parts: Sequence[Part], config: RecognizerConfig, lessons: Sequence[Lesson] = ()) -> Network:
+    """Train one network on windows with their labels, and on what teachers tell of them (see :func:`teach`)."""
     torch.manual_seed(config.seed)
     random = torch.Generator().manual_seed(config.seed)
+    sets = [name for name in TAGS if any(part.tag_set == name for part in parts)]
     shape = NetworkConfig(
-        parts[0].windows.steps.shape[2], {name: len(tags) for name, tags in TAGS.items()}, dropout=config.dropout
+        parts[0].windows.steps.shape[2],
+        {name: len(TAGS[name]) for name in sets},
+        harmony=config.harmony,
+        dropout=config.dropout,
     )
     network = Network(shape)
     # Every dataset weighs the same in the scale of features.
-    heard = [part.windows.steps[part.windows.there] for part in parts]
-    mean = torch.stack([x.mean(dim=0) for x in heard]).mean(dim=0)
-    square = torch.stack([x.square().mean(dim=0) for x in heard]).mean(dim=0)
-    network.mean.copy_(mean)
-    network.spread.copy_((square - mean**2).clamp(min=1e-4).sqrt())
+    _scale([part.windows.steps[part.windows.there] for part in parts], network.mean, network.spread)
+    _scale([part.windows.profile for part in parts], network.profile_mean, network.profile_spread)
+    learners = [_Learner(part, config, lessons[i] if lessons else {}) for i, part in enumerate(parts)]
     optimizer = torch.optim.AdamW(network.parameters(), config.rate, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.rate, total_steps=config.n_steps, pct_start=0.1)
     share = max(config.batch // len(parts), 1)
     network.train()
     for _ in range(config.n_steps):
-        rows = [torch.randint(len(part.windows.mode), (share,), generator=random) for part in parts]
+        rows = [torch.randint(len(part.owner), (share,), generator=random) for part in parts]
         drawn = [_cropped(Windows(*(x[k] for x in part.windows)), random) for part, k in zip(parts, rows, strict=True)]
         x = Windows(*(torch.cat(column) for column in zip(*drawn, strict=True)))
         blur = config.noise * network.spread * torch.randn(x.steps.shape, generator=random)
         told = network(x._replace(steps=x.steps + blur))
-        loss = torch.zeros(())
-        for i, (part, k) in enumerate(zip(parts, rows, strict=True)):
-            mine = slice(i * share, (i + 1) * share)
-            if part.tags is not None and part.exclusive:
-                label = part.tags[k].argmax(dim=1)
-                loss = loss + functional.cross_entropy(told.tags["quadrants"][mine], label, label_smoothing=0.1)
-            elif part.tags is not None:
-                loss = loss + 4 * functional.binary_cross_entropy_with_logits(told.tags["gems"][mine], part.tags[k])
-            if part.plane is not None:
-                loss = loss + _rating_loss(told.plane[mine], told.log_variance[mine], part.plane[k])
-                there = x.there[mine]
-                target = part.plane[k][:, None].expand(-1, there.shape[1], -1)
-                loss = loss + 0.5 * _rating_loss(
-                    told.curve[mine][there], told.curve_log_variance[mine][there], target[there]
-                )
+        losses = [
+            learner.loss(told.only(slice(i * share, (i + 1) * share)), k, drawn[i].there)
+            for i, (learner, k) in enumerate(zip(learners, rows, strict=True))
+        ]
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         schedule.step()
     return network.eval()
 
 
-def _rating_loss(told: torch.Tensor, log_variance: torch.Tensor, rated: torch.Tensor) -> torch.Tensor:
-    """Squared error, and the likelihood of the expected error."""
-    error = (told - rated).square()
-    return 4 * error.mean() + 0.3 * (error.detach() * (-log_variance).exp() + log_variance).mean()
+def _scale(values: Sequence[torch.Tensor], mean: torch.Tensor, spread: torch.Tensor) -> None:
+    """Write mean and standard deviation over datasets' rows."""
+    first = torch.stack([x.mean(dim=0) for x in values]).mean(dim=0)
+    square = torch.stack([x.square().mean(dim=0) for x in values]).mean(dim=0)
+    mean.copy_(first)
+    spread.copy_((square - first**2).clamp(min=1e-4).sqrt())
+
+
+RATING_WEIGHT, TAG_WEIGHT, CURVE_WEIGHT, SPREAD_WEIGHT = 4.0, 4.0, 0.5, 0.3
+"""What brings the losses to about one size; tags here are those that do not exclude each other."""
+
+
+class _Learner:
+    """Labels of a part's windows, and the losses that they ask for."""
+
+    def __init__(self, part: Part, config: RecognizerConfig, lesson: Lesson) -> None:
+        self.part, self.config, self.lesson = part, config, lesson
+        self.tags = None if part.tags is None else torch.from_numpy(part.tags[part.owner])
+        self.plane = None if part.plane is None else torch.from_numpy(part.plane[part.owner])
+        self.hard = {part.tag_set} if part.tags is not None else set()
+        self.hard |= {"plane"} if part.plane is not None else set()
+        self.class_weight = self.positive_weight = None
+        if self.tags is not None and part.tag_set != "quadrants" and bool(((self.tags == 0) | (self.tags == 1)).all()):
+            # Rare tags count for more (Kang & Herremans 2025, section 3.3; a tag of share p: 1/p and 2 / (1 + 1/p)).
+            inverse = 1 / self.tags.mean(dim=0).clamp(min=1e-3)
+            self.positive_weight, self.class_weight = inverse, 2 / (1 + inverse)
+
+    def loss(self, told: Told, rows: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+        """Of the windows `rows`, whose steps `there` were looked at."""
+        config = self.config
+        share = config.distilled if self.lesson else 0.0
+        total = torch.zeros(())
+        if self.tags is not None:
+            total = total + (1 - share) * self._tag_loss(told.tags[self.part.tag_set], self.tags[rows])
+        if self.plane is not None:
+            target = self.plane[rows]
+            error = (told.plane - target).square()
+            total = total + (1 - share) * RATING_WEIGHT * error.mean()
+            total = total + SPREAD_WEIGHT * _likelihood(error, told.log_variance)
+            curve = target[:, None].expand(-1, there.shape[1], -1)
+            rated = there
+            if self.part.curve is not None:
+                curve = self.part.curve[rows]
+                rated = there & curve.isfinite().all(dim=2)
+            if rated.any():
+                error = (told.curve[rated] - curve[rated]).square()
+                spread = _likelihood(error, told.curve_log_variance[rated])
+                total = total + CURVE_WEIGHT * (RATING_WEIGHT * error.mean() + SPREAD_WEIGHT * spread)
+        for name, lesson in self.lesson.items():
+            weight = share if name in self.hard else config.borrowed
+            total = total + weight * self._taught(name, told, lesson[rows])
+        return total
+
+    def _tag_loss(self, logits: torch.Tensor, tags: torch.Tensor) -> torch.Tensor:
+        if self.part.tag_set == "quadrants":
+            return functional.cross_entropy(logits, tags.argmax(dim=1), label_smoothing=0.1)
+        return TAG_WEIGHT * functional.binary_cross_entropy_with_logits(
+            logits, tags, weight=self.class_weight, pos_weight=self.positive_weight
+        )
+
+    def _taught(self, name: str, told: Told, lesson: torch.Tensor) -> torch.Tensor:
+        """Tags softened on both sides by the temperature, which its square makes up for (Hinton et al., section 2)."""
+        if name == "plane":
+            return RATING_WEIGHT * (told.plane - lesson).square().mean()
+        heat = self.config.temperature
+        logits = told.tags[name] / heat
+        if name == "quadrants":
+            return heat**2 * functional.cross_entropy(logits, (lesson.log() / heat).softmax(dim=1))
+        soft = (lesson.logit() / heat).sigmoid()
+        return TAG_WEIGHT * heat**2 * functional.binary_cross_entropy_with_logits(logits, soft)
+
+
+def _likelihood(error: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
+    """Negative log likelihood of the expected error; the error itself is not moved by it."""
+    return (error.detach() * (-log_variance).exp() + log_variance).mean()
 
 
 def _cropped(windows: Windows, random: torch.Generator) -> Windows:

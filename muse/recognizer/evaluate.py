@@ -1,0 +1,436 @@
+"""How good a recogniser is on clips that it has not learnt from, against baselines and without each of its parts.
+
+Conventions
+-----------
+fold
+    A dataset with a split of its own is tested on ``test`` (``val`` where there is no ``test``) and learnt from
+    ``train``; others are cut into folds that keep groups together. Fold ``i`` of all datasets is held out at once.
+score
+    Depends on the labels: ``r`` (mean Pearson correlation over the nine of GEMS), ``accuracy`` (four quadrants, and the
+    halves of the plane), ``pr_auc`` and ``roc_auc`` (mean over tags), ``r2_valence`` and ``r2_arousal`` (coefficient of
+    determination), ``ccc_valence`` and ``ccc_arousal`` (Lin 1989, over all half seconds of all clips), and the same
+    within clips (mean over clips).
+interval
+    95 %, percentile bootstrap over groups.
+
+Contents: :func:`evaluate_recognizer`, :func:`scores`, :func:`concordance`.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from muse.checkpoint import save_json, write_bytes
+from muse.errors import InputError
+from muse.recognizer.encoder import Musicnn
+from muse.recognizer.network import Network, Windows
+from muse.recognizer.teachers import fit_teacher, group_folds, statistics
+from muse.recognizer.train import (
+    Part,
+    RecognizerConfig,
+    clip_summaries,
+    fit,
+    kept,
+    learn_harmony,
+    read_parts,
+    share_of,
+    teach,
+)
+
+__all__ = ["concordance", "evaluate_recognizer", "scores"]
+
+Floats = NDArray[np.float32]
+Answer = dict[str, Floats]
+"""What is told of clips by what it is of: a set of tags, ``plane``, or ``curve`` (of windows' steps)."""
+
+RIDGE: Final = np.logspace(0, 5, 11)
+ONE_MUSICNN: Final = Musicnn.N_PENULTIMATE
+BASELINES: Final = ("72 signal features, ridge", "one MusiCNN, ridge", "two MusiCNNs, ridge", "teachers")
+N_DRAWS: Final = 1000
+
+
+# ------------------------------------------------------------------------------------------------------------- scores
+
+
+def concordance(told: NDArray[Any], rated: NDArray[Any]) -> float:
+    """Concordance correlation coefficient (Lin 1989, "A concordance correlation coefficient to evaluate
+    reproducibility", equation 1) of two series [n]; 0 where both are constant."""
+    told, rated = np.asarray(told, float), np.asarray(rated, float)
+    mean, other = told.mean(), rated.mean()
+    covariance = ((told - mean) * (rated - other)).mean()
+    total = told.var() + rated.var() + (mean - other) ** 2
+    return float(2 * covariance / total) if total > 0 else 0.0
+
+
+def scores(part: Part, told: Answer, chosen: NDArray[np.int64] | None = None) -> dict[str, float]:
+    """Scores of what is told of a part's clips, or of the `chosen` ones (a clip may be there twice)."""
+    chosen = np.arange(len(part.clips)) if chosen is None else chosen
+    found: dict[str, float] = {}
+    if part.tags is not None and part.tag_set in told:
+        found |= _tag_scores(part.tag_set, told[part.tag_set][chosen], part.tags[chosen])
+    if part.plane is not None and "plane" in told:
+        for i, axis in enumerate(("valence", "arousal")):
+            asked, got = part.plane[chosen, i], told["plane"][chosen, i]
+            left = float(np.square(asked - got).sum())
+            found[f"r2_{axis}"] = 1 - left / max(float(np.square(asked - asked.mean()).sum()), 1e-12)
+    return found
+
+
+def _tag_scores(tag_set: str, told: Floats, true: Floats) -> dict[str, float]:
+    if tag_set == "quadrants":
+        got, asked = told.argmax(axis=1), true.argmax(axis=1)
+        high = {name: np.isin(np.arange(4), rows) for name, rows in (("arousal", (0, 1)), ("valence", (0, 3)))}
+        halves = {f"{name}_accuracy": float(((told @ rows > 0.5) == rows[asked]).mean()) for name, rows in high.items()}
+        return {"accuracy": float((got == asked).mean()), **halves}
+    if tag_set == "gems":
+        with np.errstate(invalid="ignore"):
+            r = [np.corrcoef(one, two)[0, 1] for one, two in zip(told.T, true.T, strict=True)]
+        return {"r": float(np.nan_to_num(r).mean())}
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    both = (true > 0).any(axis=0) & (true == 0).any(axis=0)
+    if not both.any():
+        return {"pr_auc": float("nan"), "roc_auc": float("nan")}
+    return {
+        "pr_auc": float(average_precision_score(true[:, both] > 0, told[:, both], average="macro")),
+        "roc_auc": float(roc_auc_score(true[:, both] > 0, told[:, both], average="macro")),
+    }
+
+
+def curve_scores(part: Part, told: Floats) -> dict[str, float]:
+    """Of curves told of windows [W, T, 2]; steps that several windows tell count as often."""
+    if part.curve is None:
+        return {}
+    rated = part.curve.numpy()
+    known = np.isfinite(rated).all(axis=2) & part.windows.there.numpy()
+    found = {}
+    for i, axis in enumerate(("valence", "arousal")):
+        one, two = told[..., i][known], rated[..., i][known]
+        found[f"ccc_{axis}"] = concordance(one, two)
+        found[f"rmse_{axis}"] = float(np.sqrt(np.square(one - two).mean()))
+        clips = np.broadcast_to(part.owner[:, None], known.shape)[known]
+        within = [
+            concordance(one[clips == k], two[clips == k]) for k in set(clips.tolist()) if np.ptp(two[clips == k]) > 0
+        ]
+        found[f"ccc_{axis}_within"] = float(np.mean(within)) if within else float("nan")
+    return found
+
+
+# ----------------------------------------------------------------------------------------------------------- experiment
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to train."""
+
+    name: str
+    datasets: tuple[str, ...]
+    config: RecognizerConfig
+
+
+def variants(names: Sequence[str], config: RecognizerConfig) -> list[Variant]:
+    """The full model on all datasets, without each of its parts, on single datasets, and the first with each other."""
+    every = tuple(names)
+    found = [
+        Variant("all", every, config),
+        Variant("all, no key and chords", every, replace(config, harmony=False)),
+        Variant("all, no teachers", every, replace(config, distilled=0.0)),
+    ]
+    if len(every) > 1:
+        found += [Variant(f"{name} alone", (name,), config) for name in every]
+    if len(every) > 2:
+        found += [Variant(f"{every[0]} + {name}", (every[0], name), config) for name in every[1:]]
+    return found
+
+
+def evaluate_recognizer(
+    folders: Sequence[str | Path],
+    chords: str | Path,
+    out: str | Path,
+    *,
+    cache: str | Path,
+    n_folds: int = 5,
+    n_seeds: int = 3,
+    config: RecognizerConfig | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> dict[str, Any]:
+    """Train on folds, with and without each part of the model, and write ``report.json`` and ``report.md``.
+
+    What was told of each fold is kept in the folder; a run that was interrupted goes on from there.
+
+    Parameters
+    ----------
+    folders, chords, cache
+        As in :func:`~muse.recognizer.train.train_recognizer`.
+    out
+        Folder of the report.
+    n_folds
+        For datasets without a split of their own.
+    n_seeds
+        Networks of each variant and fold; each of them is scored, and their mean.
+    config
+        Settings.
+    progress
+        Called with the share that is done.
+
+    Raises
+    ------
+    InputError
+        A dataset cannot be read, or has too few groups for the folds.
+    """
+    config = config or RecognizerConfig()
+    out = Path(out)
+    harmony, measured = learn_harmony(chords, cache, config.seed)
+    parts = read_parts(folders, harmony, cache, progress=share_of(progress, 0, 0.3))
+    tests = [_tests(part, n_folds) for part in parts]
+    ways = variants([part.name for part in parts], config)
+    names = [way.name for way in ways]
+    answers: dict[str, list[Answer]] = {name: [{} for _ in range(n_seeds)] for name in names}
+    for k, (way, seed, i) in enumerate(itertools.product(ways, range(n_seeds), range(n_folds))):
+        used = [(part, test) for part, test in zip(parts, tests, strict=True) if part.name in way.datasets]
+        if any((test == i).any() for _, test in used):
+            told = kept(
+                out / "told" / f"{way.name.replace(' ', '_').replace(',', '')}-{i}-{seed}.npz",
+                functools.partial(_run, replace(way.config, seed=seed), used, i),
+            )
+            _add(answers[way.name][seed], told)
+        if progress is not None:
+            progress(0.3 + 0.7 * (k + 1) / (len(names) * n_folds * n_seeds))
+    base = _baselines(parts, tests, n_folds, Path(cache))
+    rows = {name: _row([found], parts, tests) for name, found in base.items()}
+    rows |= {name: _row(answers[name], parts, tests) for name in names}
+    report = {
+        "folds": n_folds,
+        "seeds": n_seeds,
+        "settings": asdict(config),
+        "harmony": measured,
+        "clips": {
+            part.name: {"all": len(part.clips), "tested": int((test >= 0).sum())}
+            for part, test in zip(parts, tests, strict=True)
+        },
+        "rows": rows,
+        "against_all": {
+            name: _compared(answers["all"], answers[name], parts, tests) for name in names if name != "all"
+        },
+    }
+    save_json(report, out / "report.json")
+    write_bytes(out / "report.md", _written(report).encode())
+    return report
+
+
+def _tests(part: Part, n_folds: int) -> NDArray[np.int64]:
+    """In which fold each clip is tested; -1: learnt from in all of them, -2: in none."""
+    splits = np.array([clip.split for clip in part.clips])
+    name = "test" if "test" in splits else "val"
+    if name in splits:
+        held = {clip.group for clip in part.clips if clip.split in ("val", "test")}
+        away = np.array([clip.group in held for clip in part.clips])
+        return np.where(splits == name, 0, np.where(away, -2, -1))
+    if len(set(part.groups)) < n_folds:
+        raise InputError(f"{part.name} has fewer than {n_folds} groups: ask for fewer folds")
+    return group_folds(part.groups, n_folds)
+
+
+def _run(config: RecognizerConfig, used: Sequence[tuple[Part, NDArray[np.int64]]], fold: int) -> Answer:
+    """Train without a fold, and tell its clips."""
+    learnt = [part.only((test >= -1) & ((test != fold) if (test > 0).any() else (test == -1))) for part, test in used]
+    lessons = [teach(part, learnt, config) for part in learnt] if config.distilled else []
+    network = fit(learnt, config, lessons)
+    told: Answer = {}
+    for part, test in used:
+        chosen = test == fold
+        if chosen.any():
+            held = part.only(chosen)
+            found = tell(network, held)
+            for name, values in found.items():
+                where = chosen[part.owner] if name == "curve" else chosen
+                whole = np.full((len(where), *values.shape[1:]), np.nan, np.float32)
+                whole[where] = values
+                told[f"{part.name}.{name}"] = whole
+    return told
+
+
+@torch.inference_mode()
+def tell(network: Network, part: Part) -> Answer:
+    """What a network tells of a part's clips: sets of tags and ``plane``, [clips, ...]; ``curve`` of windows."""
+    found: dict[str, list[Floats]] = {}
+    for rows in torch.split(torch.arange(len(part.owner)), 256):
+        heard = network(Windows(*(x[rows] for x in part.windows)))
+        for name, logits in heard.tags.items():
+            found.setdefault(name, []).append(
+                (logits.softmax(dim=1) if name == "quadrants" else logits.sigmoid()).numpy()
+            )
+        found.setdefault("plane", []).append(heard.plane.numpy())
+        found.setdefault("curve", []).append(heard.curve.numpy())
+    whole = {name: np.concatenate(values) for name, values in found.items()}
+    return {name: values if name == "curve" else part.of_clips(values) for name, values in whole.items()}
+
+
+def _add(answer: Answer, told: Answer) -> None:
+    """Fill in what a fold told."""
+    for name, values in told.items():
+        if name in answer:
+            values = np.where(np.isfinite(values), values, answer[name])
+        answer[name] = values
+
+
+def _baselines(
+    parts: Sequence[Part], tests: Sequence[NDArray[np.int64]], n_folds: int, cache: Path
+) -> dict[str, Answer]:
+    """Ridge regression on 72 signal features and on MusiCNN, and the teachers, in the same folds."""
+    from sklearn.linear_model import RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    rows: dict[str, Answer] = {name: {} for name in BASELINES}
+    for part, test in zip(parts, tests, strict=True):
+        own = statistics(part.windows)
+        clips = {name: part.of_clips(x) for name, x in own.items()}
+        seen = dict(zip(BASELINES, (clip_summaries(part.clips, cache / part.name), clips["embedding"][:, :ONE_MUSICNN],
+                                    clips["embedding"]), strict=False))  # fmt: skip
+        for name, labels in part.targets().items():
+            key = f"{part.name}.{name}"
+            for row in BASELINES:
+                rows[row][key] = np.full(labels.shape, np.nan, np.float32)
+            for i in range(n_folds):
+                chosen = test == i
+                learnt = (test >= -1) & ~chosen if (test > 0).any() else test == -1
+                if not chosen.any():
+                    continue
+                for row, x in seen.items():
+                    ridge = make_pipeline(StandardScaler(), RidgeCV(RIDGE)).fit(x[learnt], labels[learnt])
+                    rows[row][key][chosen] = ridge.predict(x[chosen])
+                some = part.only(learnt)
+                mine = statistics(some.windows)
+                teacher, _ = fit_teacher(
+                    {name: some.of_clips(x) for name, x in mine.items()}, labels[learnt], some.groups, mine, some.owner
+                )
+                rows[BASELINES[-1]][key][chosen] = part.of_clips(teacher(own))[chosen]
+    return rows
+
+
+# --------------------------------------------------------------------------------------------------------------- report
+
+
+def _row(answers: Sequence[Answer], parts: Sequence[Part], tests: Sequence[NDArray[np.int64]]) -> dict[str, Any]:
+    """By dataset and score: the seeds' own, and of their mean the score with its interval."""
+    mean = _mean(answers)
+    row: dict[str, Any] = {}
+    for part, test in zip(parts, tests, strict=True):
+        told = _of(part, mean)
+        if not told:
+            continue
+        chosen = np.flatnonzero(test >= 0)
+        each = [scores(part, _of(part, answer), chosen) for answer in answers]
+        whole = scores(part, told, chosen)
+        drawn = [scores(part, told, rows) for rows in _draws(part, chosen)]
+        row[part.name] = {
+            name: {
+                "seeds": [one[name] for one in each],
+                "mean": value,
+                "interval": np.nanpercentile([one[name] for one in drawn], [2.5, 97.5]).tolist(),
+            }
+            for name, value in whole.items()
+        }
+        if "curve" in told:
+            row[part.name] |= {name: {"mean": value} for name, value in curve_scores(part, told["curve"]).items()}
+    return row
+
+
+def _compared(
+    full: Sequence[Answer], less: Sequence[Answer], parts: Sequence[Part], tests: Sequence[NDArray[np.int64]]
+) -> dict[str, Any]:
+    """By dataset and score: how far the full model is ahead, with its interval over the same groups drawn for both."""
+    one, two = _mean(full), _mean(less)
+    found: dict[str, Any] = {}
+    for part, test in zip(parts, tests, strict=True):
+        if not _of(part, two):
+            continue
+        chosen = np.flatnonzero(test >= 0)
+        pairs = [
+            (scores(part, _of(part, one), rows), scores(part, _of(part, two), rows))
+            for rows in [chosen, *_draws(part, chosen)]
+        ]
+        found[part.name] = {
+            name: {
+                "ahead": pairs[0][0][name] - pairs[0][1][name],
+                "interval": np.nanpercentile([a[name] - b[name] for a, b in pairs[1:]], [2.5, 97.5]).tolist(),
+            }
+            for name in pairs[0][0]
+        }
+    return found
+
+
+def _mean(answers: Sequence[Answer]) -> Answer:
+    return {name: np.mean([answer[name] for answer in answers], axis=0) for name in answers[0]}
+
+
+def _of(part: Part, answer: Answer) -> Answer:
+    """A part's own, without its name."""
+    start = f"{part.name}."
+    return {name.removeprefix(start): values for name, values in answer.items() if name.startswith(start)}
+
+
+def _draws(part: Part, chosen: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Clips of groups drawn with replacement."""
+    groups: dict[str, list[int]] = {}
+    for i in chosen.tolist():
+        groups.setdefault(part.clips[i].group, []).append(i)
+    members = [np.array(rows) for rows in groups.values()]
+    random = np.random.default_rng(0)
+    return [
+        np.concatenate([members[k] for k in random.integers(len(members), size=len(members))]) for _ in range(N_DRAWS)
+    ]
+
+
+def _written(report: Mapping[str, Any]) -> str:
+    """The report as tables in Markdown."""
+    lines = [
+        f"# The recogniser, {report['folds']} folds, {report['seeds']} networks each",
+        "",
+        "Score of the networks' mean [95 % interval]; in brackets the mean of the single networks.",
+        "",
+    ]
+    names = {
+        data: [name for name in SHOWN if any(name in row.get(data, {}) for row in report["rows"].values())]
+        for data in report["clips"]
+    }
+    heads = [f"{data}: {name}" for data, shown in names.items() for name in shown]
+    lines += ["| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+    for name, row in report["rows"].items():
+        cells = [_cell(row.get(data, {}).get(score)) for data, shown in names.items() for score in shown]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    lines += ["", "How far the full model is ahead of each (the mean of its networks) [95 % interval, paired]:", ""]
+    heads = [head for head in heads if "ccc" not in head]
+    lines += ["| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+    for name, row in report["against_all"].items():
+        cells = []
+        for data, score in (head.split(": ") for head in heads):
+            found = row.get(data, {}).get(score)
+            low, high = found["interval"] if found else (0, 0)
+            cells.append(f"{found['ahead']:+.3f} [{low:+.3f}, {high:+.3f}]" if found else "")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+SHOWN: Final = ("r", "accuracy", "pr_auc", "roc_auc", "r2_valence", "r2_arousal", "ccc_valence", "ccc_arousal")
+
+
+def _cell(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return ""
+    text = f"{found['mean']:.3f}"
+    if "interval" in found:
+        text += f" [{found['interval'][0]:.3f}, {found['interval'][1]:.3f}]"
+    if len(found.get("seeds", ())) > 1:
+        text += f" ({np.mean(found['seeds']):.3f})"
+    return text
