@@ -11,7 +11,7 @@ samples
 step
     Half a second; step ``i`` of the result is about ``i * 0.5 .. (i + 1) * 0.5`` seconds.
 
-Contents: :class:`Encoder`, :class:`Musicnn`, :class:`MusicnnEncoder`.
+Contents: :class:`Encoder`, :class:`Musicnn`, :class:`MusicnnEncoder`, :func:`open_encoder`.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ from muse.errors import InputError
 from muse.recognizer.signal import MEL_HOP, N_MELS, STEP, log_mel
 from muse.recognizer.signal import SAMPLE_RATE as MEL_RATE
 
-__all__ = ["Encoder", "Musicnn", "MusicnnEncoder"]
+__all__ = ["DEFAULT_ENCODER", "Encoder", "Musicnn", "MusicnnEncoder", "open_encoder"]
 
 Floats = NDArray[np.float32]
 
+DEFAULT_ENCODER: Final = "musicnn"
 WINDOW_STEPS: Final = 6
 """Steps that MusiCNN was trained on: three seconds."""
 CHUNK_STEPS, MARGIN_STEPS = 120, 8
@@ -45,12 +46,32 @@ frames where they were."""
 class Encoder(Protocol):
     """What the recogniser asks of an encoder."""
 
+    name: str
+    """Where it came from: of the shipped ones the name, else a folder or a repository."""
     sample_rate: int
     width: int
 
     def encode(self, samples: Floats) -> Floats:
         """Numbers of every step, float32 [ceil(n / (sample_rate / 2)), width]."""
         ...
+
+
+def open_encoder(name_or_path: str | Path) -> Encoder:
+    """An encoder by its checkpoint: MusiCNN's, a folder of MERT, or the name of a MERT on the Hugging Face hub.
+
+    Raises
+    ------
+    InputError
+        There is no such checkpoint.
+    """
+    from muse.recognizer.mert import MertEncoder
+
+    if "/" in str(name_or_path) and not Path(name_or_path).is_dir():
+        return MertEncoder.from_pretrained(name_or_path)
+    folder = find(name_or_path)
+    if load_json(folder / "config.json").get("model_type") == "musicnn":
+        return MusicnnEncoder.from_pretrained(name_or_path)
+    return MertEncoder.from_pretrained(folder)
 
 
 class Musicnn(nn.Module):
@@ -149,12 +170,13 @@ class MusicnnEncoder:
 
     sample_rate = MEL_RATE
 
-    def __init__(self, networks: Mapping[str, Musicnn]) -> None:
+    def __init__(self, networks: Mapping[str, Musicnn], name: str = DEFAULT_ENCODER) -> None:
+        self.name = name
         self.networks = {name: network.eval().requires_grad_(False) for name, network in networks.items()}
         self.width = Musicnn.N_PENULTIMATE * len(self.networks)
 
     @classmethod
-    def from_pretrained(cls, name_or_path: str | Path = "musicnn") -> MusicnnEncoder:
+    def from_pretrained(cls, name_or_path: str | Path = DEFAULT_ENCODER) -> MusicnnEncoder:
         """Load both networks.
 
         Raises
@@ -175,7 +197,7 @@ class MusicnnEncoder:
             except RuntimeError as error:
                 raise InputError(f"{folder}: weights do not fit ({str(error).splitlines()[-1].strip()})") from None
             networks[name] = network
-        return cls(networks)
+        return cls(networks, str(name_or_path))
 
     @torch.inference_mode()
     def encode(self, samples: Floats) -> Floats:

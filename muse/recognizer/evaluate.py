@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from muse.checkpoint import save_json, write_bytes
 from muse.errors import InputError
-from muse.recognizer.encoder import Musicnn
+from muse.recognizer.encoder import DEFAULT_ENCODER, Musicnn
 from muse.recognizer.network import Network, Windows
 from muse.recognizer.teachers import fit_teacher, group_folds, statistics
 from muse.recognizer.train import (
@@ -158,6 +158,7 @@ def evaluate_recognizer(
     out: str | Path,
     *,
     cache: str | Path,
+    encoder: str | Path = DEFAULT_ENCODER,
     n_folds: int = 5,
     n_seeds: int = 3,
     config: RecognizerConfig | None = None,
@@ -169,7 +170,7 @@ def evaluate_recognizer(
 
     Parameters
     ----------
-    folders, chords, cache
+    folders, chords, cache, encoder
         As in :func:`~muse.recognizer.train.train_recognizer`.
     out
         Folder of the report.
@@ -190,7 +191,7 @@ def evaluate_recognizer(
     config = config or RecognizerConfig()
     out = Path(out)
     harmony, measured = learn_harmony(chords, cache, config.seed)
-    parts = read_parts(folders, harmony, cache, progress=share_of(progress, 0, 0.3))
+    parts = read_parts(folders, harmony, cache, encoder=encoder, progress=share_of(progress, 0, 0.3))
     tests = [_tests(part, n_folds) for part in parts]
     ways = variants([part.name for part in parts], config)
     names = [way.name for way in ways]
@@ -243,7 +244,7 @@ def _tests(part: Part, n_folds: int) -> NDArray[np.int64]:
 def _run(config: RecognizerConfig, used: Sequence[tuple[Part, NDArray[np.int64]]], fold: int) -> Answer:
     """Train without a fold, and tell its clips."""
     learnt = [part.only((test >= -1) & ((test != fold) if (test > 0).any() else (test == -1))) for part, test in used]
-    lessons = [teach(part, learnt, config) for part in learnt] if config.distilled else []
+    lessons = teach(learnt, config) if config.distilled else []
     network = fit(learnt, config, lessons)
     told: Answer = {}
     for part, test in used:

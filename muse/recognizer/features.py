@@ -15,15 +15,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.signal import resample_poly
 
 from muse.recognizer.chords import Harmony, HarmonyModel
 from muse.recognizer.encoder import MARGIN_STEPS, Encoder
 from muse.recognizer.network import MAX_CHORDS, WINDOW_STEPS, Windows
-from muse.recognizer.signal import SEMITONE_HOP, STEP, semitones, step_features
+from muse.recognizer.signal import SAMPLE_RATE, SEMITONE_HOP, STEP, semitones, step_features
 
 __all__ = ["Features", "Window", "batch", "clip_means", "extract", "stream_features", "window_starts"]
 
@@ -81,11 +83,21 @@ def window_starts(n_steps: int) -> list[int]:
 
 
 def extract(samples: Floats, encoder: Encoder) -> Features:
-    """Features of samples at 16 kHz."""
-    n_steps = max(-(-len(samples) // STEP), 1)
-    steps = np.concatenate([encoder.encode(samples)[:n_steps], step_features(samples)[:n_steps]], axis=1)
-    pitches = semitones(samples)
+    """Features of samples at the encoder's rate."""
+    step = encoder.sample_rate // 2
+    n_steps = max(-(-len(samples) // step), 1)
+    plain = samples if encoder.sample_rate == SAMPLE_RATE else _resampled(samples, encoder.sample_rate)
+    steps = np.concatenate([encoder.encode(samples)[:n_steps], step_features(plain)[:n_steps]], axis=1)
+    pitches = semitones(plain)
     return Features(steps, np.pad(pitches, ((0, max(n_steps * FRAMES - len(pitches), 0)), (0, 0)))[: n_steps * FRAMES])
+
+
+def _resampled(samples: Floats, rate: int) -> Floats:
+    """At the rate of :mod:`muse.recognizer.signal`, whole steps of it."""
+    n = -(-len(samples) // (rate // 2)) * STEP
+    ratio = Fraction(SAMPLE_RATE, rate)
+    down = resample_poly(samples, ratio.numerator, ratio.denominator)[:n]
+    return np.pad(down, (0, n - len(down))).astype(np.float32)
 
 
 def stream_features(blocks: Iterable[Floats], encoder: Encoder) -> Iterator[Features]:
@@ -94,11 +106,11 @@ def stream_features(blocks: Iterable[Floats], encoder: Encoder) -> Iterator[Feat
     Parameters
     ----------
     blocks
-        Samples at 16 kHz in blocks of a multiple of four steps, eight or more; the last may be any length.
+        Samples at the encoder's rate in blocks of a multiple of four steps, eight or more; the last may be any length.
     encoder
         Gives the embedding.
     """
-    margin = MARGIN_STEPS * STEP
+    margin = MARGIN_STEPS * (encoder.sample_rate // 2)
     before, block = np.zeros(0, np.float32), None
     for after in blocks:
         if block is not None:
@@ -111,7 +123,8 @@ def stream_features(blocks: Iterable[Floats], encoder: Encoder) -> Iterator[Feat
 
 def _inner(before: Floats, block: Floats, after: Floats, encoder: Encoder) -> Features:
     """Features of a block with its context."""
-    first, n = len(before) // STEP, max(-(-len(block) // STEP), 1)
+    step = encoder.sample_rate // 2
+    first, n = len(before) // step, max(-(-len(block) // step), 1)
     return extract(np.concatenate([before, block, after]), encoder).cut(first, first + n)
 
 

@@ -35,10 +35,10 @@ from muse.emotion import QUADRANTS, Emotion
 from muse.errors import InputError
 from muse.harmony import Key, Mode
 from muse.recognizer.chords import HarmonyModel
-from muse.recognizer.encoder import Encoder, MusicnnEncoder
+from muse.recognizer.encoder import Encoder, open_encoder
 from muse.recognizer.features import HOP_STEPS, Features, batch, stream_features
 from muse.recognizer.network import TAGS, WINDOW_STEPS, Network, NetworkConfig, Told
-from muse.recognizer.signal import SAMPLE_RATE, STEP_SEC
+from muse.recognizer.signal import STEP_SEC
 
 __all__ = ["DEFAULT_RECOGNIZER", "Recognition", "Recognizer"]
 
@@ -122,7 +122,7 @@ class Recognizer:
         except (KeyError, TypeError, RuntimeError) as error:
             raise InputError(f"{folder}: the weights do not fit ({str(error).splitlines()[-1].strip()})") from None
         harmony = HarmonyModel.load(under(tensors, "harmony."))
-        return cls(MusicnnEncoder.from_pretrained(config["encoder"]), harmony, networks, config.get("thresholds"))
+        return cls(open_encoder(config["encoder"]), harmony, networks, config.get("thresholds"))
 
     def recognize(self, source: str | Path | NDArray[Any], sample_rate: int | None = None) -> Recognition:
         """Tell the emotion of a sound file or of samples.
@@ -141,10 +141,11 @@ class Recognizer:
         InputError
             It cannot be read, is empty or has samples that are not finite.
         """
+        rate = self.encoder.sample_rate
         if isinstance(source, (str, Path)):
-            return self._recognize(stream_audio(source, SAMPLE_RATE, BLOCK_SEC))
-        samples = as_audio(source, sample_rate, SAMPLE_RATE)
-        size = int(BLOCK_SEC * SAMPLE_RATE)
+            return self._recognize(stream_audio(source, rate, BLOCK_SEC))
+        samples = as_audio(source, sample_rate, rate)
+        size = int(BLOCK_SEC * rate)
         return self._recognize(samples[first : first + size] for first in range(0, len(samples), size))
 
     def _recognize(self, blocks: Iterable[Floats]) -> Recognition:
@@ -169,7 +170,7 @@ class Recognizer:
         if told.n_steps < first + len(kept.steps):
             self._tell(kept, first, told)
         loud = (power / max(n_samples, 1)) ** 0.5 > SILENCE
-        return told.result(n_samples / SAMPLE_RATE, loud, self.thresholds)
+        return told.result(n_samples / self.encoder.sample_rate, loud, self.thresholds)
 
     @torch.inference_mode()
     def _tell(self, features: Features, first: int, told: _Sum) -> None:

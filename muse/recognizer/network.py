@@ -152,7 +152,7 @@ class Network(nn.Module):
 
         count = there.sum(dim=1, keepdim=True).clamp(min=1)
         mean = steps.sum(dim=1) / count
-        spread = (((steps - mean[:, None]) ** 2 * there[..., None]).sum(dim=1) / count + 1e-6).sqrt()
+        spread = (steps.square().sum(dim=1) / count - mean.square()).clamp(min=1e-6).sqrt()
         joined = [mean, spread, (x * there[..., None]).sum(dim=1) / count]
         if self.chords is not None:
             profile = (windows.profile - self.profile_mean) / self.profile_spread
@@ -219,6 +219,7 @@ class _ChordReader(nn.Module):
         self.layers = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
 
     def forward(self, chords: torch.Tensor) -> torch.Tensor:
+        chords = chords[:, : int((chords[..., 0] > 0).sum(dim=1).max())]  # padding at the end costs time for nothing
         x = self.root(chords[..., 0]) + self.quality(chords[..., 1]) + self.degree(chords[..., 2])
         x = torch.cat([self.start.expand(len(x), 1, -1), x], dim=1) + self.place[: x.shape[1] + 1]
         absent = nn.functional.pad(chords[..., 0] == 0, (1, 0))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -30,7 +31,7 @@ from muse.corpus.importers import MIDI_SUFFIXES
 from muse.errors import InputError
 from muse.recognizer.chords import HarmonyModel
 from muse.recognizer.datasets import Clip, EmotionDataset, open_dataset
-from muse.recognizer.encoder import Encoder, MusicnnEncoder
+from muse.recognizer.encoder import DEFAULT_ENCODER, Encoder, open_encoder
 from muse.recognizer.features import Features, Window, batch, clip_means, extract, window_starts
 from muse.recognizer.model import MODEL_TYPE
 from muse.recognizer.network import TAGS, WINDOW_STEPS, Network, NetworkConfig, Told, Windows
@@ -136,6 +137,7 @@ def train_recognizer(
     out: str | Path,
     *,
     cache: str | Path,
+    encoder: str | Path = DEFAULT_ENCODER,
     config: RecognizerConfig | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> dict[str, Any]:
@@ -151,6 +153,8 @@ def train_recognizer(
         Folder of the checkpoint.
     cache
         Folder of features; made if need be.
+    encoder
+        A checkpoint of MusiCNN or MERT; see :func:`~muse.recognizer.encoder.open_encoder`.
     config
         Settings.
     progress
@@ -169,10 +173,10 @@ def train_recognizer(
     config = config or RecognizerConfig()
     harmony, measured = learn_harmony(chords, cache, config.seed)
     parts = []
-    for part in read_parts(folders, harmony, cache, progress=share_of(progress, 0, 0.5)):
+    for part in read_parts(folders, harmony, cache, encoder=encoder, progress=share_of(progress, 0, 0.5)):
         held = {clip.group for clip in part.clips if clip.split in ("val", "test")}
         parts.append(part.only(np.array([clip.group not in held for clip in part.clips])))
-    lessons = [teach(part, parts, config) for part in parts] if config.distilled else []
+    lessons = teach(parts, config) if config.distilled else []
     networks = []
     for i in range(config.n_networks):
         networks.append(fit(parts, replace(config, seed=config.seed + i), lessons))
@@ -188,7 +192,7 @@ def train_recognizer(
     save_json(
         {
             "model_type": MODEL_TYPE,
-            "encoder": "musicnn",
+            "encoder": str(encoder),
             "n_networks": config.n_networks,
             "network": asdict(networks[0].config),
             "thresholds": _thresholds(parts, lessons),
@@ -233,7 +237,7 @@ def read_parts(
     harmony: HarmonyModel,
     cache: str | Path,
     *,
-    encoder: Encoder | None = None,
+    encoder: str | Path = DEFAULT_ENCODER,
     progress: Callable[[float], None] | None = None,
 ) -> list[Part]:
     """Features of all clips of datasets, from the cache where they are there.
@@ -246,14 +250,15 @@ def read_parts(
     datasets = [open_dataset(folder) for folder in folders]
     if len({dataset.name for dataset in datasets}) < len(datasets) or not datasets:
         raise InputError("datasets to learn from must be given, each once")
-    encoder = encoder or MusicnnEncoder.from_pretrained()
+    hears = open_encoder(encoder)
+    folder = encoder_cache(cache, hears)
     total, done, parts = sum(len(dataset.clips) for dataset in datasets), 0, []
     for dataset in datasets:
         windows: list[Window] = []
         owner: list[int] = []
         curves: list[Floats] = []
         for i, clip in enumerate(dataset.clips):
-            features = clip_features(clip, encoder, Path(cache) / dataset.name)
+            features = clip_features(clip, hears, folder / dataset.name)
             found = features.windows(harmony)
             windows += found
             owner += [i] * len(found)
@@ -302,19 +307,22 @@ Lesson = Mapping[str, torch.Tensor]
 """What teachers tell of a part's windows, by set of tags (probabilities) or ``plane``, [W, targets]."""
 
 
-def teach(part: Part, parts: Sequence[Part], config: RecognizerConfig) -> Lesson:
-    """What all parts' teachers tell of one part; its own never of clips that it was fitted on."""
-    windows = statistics(part.windows)
-    lesson: dict[str, torch.Tensor] = {}
-    for other in parts:
-        own = statistics(other.windows)
-        rows = {name: other.of_clips(x) for name, x in own.items()}
-        for name, labels in other.targets().items():
-            teacher, apart = fit_teacher(rows, labels, other.groups, own, other.owner, harmony=config.harmony)
-            told = apart if other is part else teacher(windows)
-            if other is part or name not in lesson:
-                lesson[name] = torch.from_numpy(_possible(name, told))
-    return lesson
+def teach(parts: Sequence[Part], config: RecognizerConfig) -> list[Lesson]:
+    """What all parts' teachers tell of each part; a part's own never of clips that it was fitted on.
+
+    Of what a part has no labels for, the mean of the others' teachers.
+    """
+    windows = [statistics(part.windows) for part in parts]
+    told: list[dict[str, list[Floats]]] = [{} for _ in parts]
+    for k, part in enumerate(parts):
+        rows = {name: part.of_clips(x) for name, x in windows[k].items()}
+        for name, labels in part.targets().items():
+            teacher, apart = fit_teacher(rows, labels, part.groups, windows[k], part.owner, harmony=config.harmony)
+            for i, other in enumerate(parts):
+                if i == k or name not in other.targets():
+                    answer = apart if i == k else teacher(windows[i])
+                    told[i].setdefault(name, []).append(_possible(name, answer))
+    return [{name: torch.from_numpy(np.mean(answers, axis=0)) for name, answers in one.items()} for one in told]
 
 
 def _possible(name: str, told: Floats) -> Floats:
@@ -353,7 +361,9 @@ def _best_threshold(told: Floats, true: NDArray[np.bool_]) -> float:
 
 def clip_features(clip: Clip, encoder: Encoder, cache: Path) -> Features:
     """Of a clip, made once and kept."""
-    return Features(**kept(cache / f"{clip.name}.npz", lambda: vars(extract(_sound(clip.path), encoder))))
+    return Features(
+        **kept(cache / f"{clip.name}.npz", lambda: vars(extract(_sound(clip.path, encoder.sample_rate), encoder)))
+    )
 
 
 def clip_summaries(clips: Sequence[Clip], cache: Path) -> Floats:
@@ -366,11 +376,16 @@ def clip_summaries(clips: Sequence[Clip], cache: Path) -> Floats:
     return np.stack([row["summary"] for row in rows])
 
 
-def _sound(path: Path) -> Floats:
+def encoder_cache(cache: str | Path, encoder: Encoder) -> Path:
+    """Where features of an encoder are kept."""
+    return Path(cache) / re.sub(r"[^A-Za-z0-9.-]+", "_", encoder.name)
+
+
+def _sound(path: Path, sample_rate: int = SAMPLE_RATE) -> Floats:
     """Samples of a sound file, or of a MIDI file rendered with the General MIDI soundfont."""
     if path.suffix.lower() in MIDI_SUFFIXES:
-        return np.ascontiguousarray(render_audio(read_score(path), sample_rate=SAMPLE_RATE).mean(axis=0))
-    return read_audio(path, SAMPLE_RATE)
+        return np.ascontiguousarray(render_audio(read_score(path), sample_rate=sample_rate).mean(axis=0))
+    return read_audio(path, sample_rate)
 
 
 def kept(path: Path, make: Callable[[], Mapping[str, Floats]]) -> dict[str, Floats]:
