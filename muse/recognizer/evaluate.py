@@ -13,11 +13,12 @@ score
 interval
     95 %, percentile bootstrap over groups.
 
-Contents: :func:`evaluate_recognizer`, :func:`scores`, :func:`concordance`.
+Contents: :func:`evaluate_recognizer`, :func:`scores`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -26,30 +27,31 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from muse.checkpoint import save_json, write_bytes
 from muse.errors import InputError
+from muse.recognizer.datasets import listener_curves
 from muse.recognizer.encoder import DEFAULT_ENCODER, Musicnn
-from muse.recognizer.network import Network, Windows
+from muse.recognizer.ensemble import Ensemble
+from muse.recognizer.network import Network
+from muse.recognizer.parts import Part, clip_summaries, kept, read_parts
 from muse.recognizer.teachers import fit_teacher, group_folds, statistics
 from muse.recognizer.train import (
-    Part,
+    Lesson,
     RecognizerConfig,
-    clip_summaries,
+    Teachers,
     fit,
-    kept,
     learn_harmony,
-    read_parts,
     share_of,
     teach,
 )
+from muse.recognizer.train_personal import concordance
 
-__all__ = ["concordance", "evaluate_recognizer", "scores"]
+__all__ = ["evaluate_recognizer", "scores"]
 
 Floats = NDArray[np.float32]
-Answer = dict[str, Floats]
+Answers = dict[str, Floats]
 """What is told of clips by what it is of: a set of tags, ``plane``, or ``curve`` (of windows' steps)."""
 
 RIDGE: Final = np.logspace(0, 5, 11)
@@ -61,17 +63,7 @@ N_DRAWS: Final = 1000
 # ------------------------------------------------------------------------------------------------------------- scores
 
 
-def concordance(told: NDArray[Any], rated: NDArray[Any]) -> float:
-    """Concordance correlation coefficient (Lin 1989, "A concordance correlation coefficient to evaluate
-    reproducibility", equation 1) of two series [n]; 0 where both are constant."""
-    told, rated = np.asarray(told, float), np.asarray(rated, float)
-    mean, other = told.mean(), rated.mean()
-    covariance = ((told - mean) * (rated - other)).mean()
-    total = told.var() + rated.var() + (mean - other) ** 2
-    return float(2 * covariance / total) if total > 0 else 0.0
-
-
-def scores(part: Part, told: Answer, chosen: NDArray[np.int64] | None = None) -> dict[str, float]:
+def scores(part: Part, told: Answers, chosen: NDArray[np.int64] | None = None) -> dict[str, float]:
     """Scores of what is told of a part's clips, or of the `chosen` ones (a clip may be there twice)."""
     chosen = np.arange(len(part.clips)) if chosen is None else chosen
     found: dict[str, float] = {}
@@ -143,6 +135,7 @@ def variants(names: Sequence[str], config: RecognizerConfig) -> list[Variant]:
     found = [
         Variant("all", every, config),
         Variant("all, no key and chords", every, replace(config, harmony=False)),
+        Variant("all, teachers only teach", every, replace(config, taught=0.0)),
         Variant("all, no teachers", every, replace(config, distilled=0.0)),
     ]
     if len(every) > 1:
@@ -194,14 +187,14 @@ def evaluate_recognizer(
     parts = read_parts(folders, harmony, cache, encoder=encoder, progress=share_of(progress, 0, 0.3))
     tests = [_tests(part, n_folds) for part in parts]
     ways = variants([part.name for part in parts], config)
+    bench = _Bench(parts, tests)
     names = [way.name for way in ways]
-    answers: dict[str, list[Answer]] = {name: [{} for _ in range(n_seeds)] for name in names}
+    answers: dict[str, list[Answers]] = {name: [{} for _ in range(n_seeds)] for name in names}
     for k, (way, seed, i) in enumerate(itertools.product(ways, range(n_seeds), range(n_folds))):
-        used = [(part, test) for part, test in zip(parts, tests, strict=True) if part.name in way.datasets]
-        if any((test == i).any() for _, test in used):
+        if any((test == i).any() for _, test in bench.used(way)):
             told = kept(
                 out / "told" / f"{way.name.replace(' ', '_').replace(',', '')}-{i}-{seed}.npz",
-                functools.partial(_run, replace(way.config, seed=seed), used, i),
+                functools.partial(bench.run, way, seed, i),
             )
             _add(answers[way.name][seed], told)
         if progress is not None:
@@ -223,9 +216,28 @@ def evaluate_recognizer(
             name: _compared(answers["all"], answers[name], parts, tests) for name in names if name != "all"
         },
     }
+    report["listeners"] = _listeners(parts, folders, _mean(answers["all"]), n_folds)
     save_json(report, out / "report.json")
     write_bytes(out / "report.md", _written(report).encode())
     return report
+
+
+def _listeners(
+    parts: Sequence[Part], folders: Sequence[str | Path], told: Answers, n_folds: int
+) -> dict[str, dict[str, Any]]:
+    """Adaptation to single listeners, by dataset that has their curves."""
+    found = {}
+    for part, folder in zip(parts, folders, strict=True):
+        curve = told.get(f"{part.name}.curve")
+        if curve is None:
+            continue
+        with contextlib.suppress(InputError):  # those annotations are not everybody's
+            curves = listener_curves(folder)
+            tested = np.isin(np.arange(len(part.clips)), part.owner[np.isfinite(curve[:, 0, 0])])
+            tasks = tasks_of(part.only(tested), curve[tested[part.owner]], curves)
+            if len(tasks.heard) >= 2 * n_folds:
+                found[part.name] = evaluate_personal(tasks, n_folds=n_folds)
+    return found
 
 
 def _tests(part: Part, n_folds: int) -> NDArray[np.int64]:
@@ -241,18 +253,40 @@ def _tests(part: Part, n_folds: int) -> NDArray[np.int64]:
     return group_folds(part.groups, n_folds)
 
 
-def _run(config: RecognizerConfig, used: Sequence[tuple[Part, NDArray[np.int64]]], fold: int) -> Answer:
-    """Train without a fold, and tell its clips."""
-    learnt = [part.only((test >= -1) & ((test != fold) if (test > 0).any() else (test == -1))) for part, test in used]
-    lessons = teach(learnt, config) if config.distilled else []
-    network = fit(learnt, config, lessons)
-    told: Answer = {}
+class _Bench:
+    """Trains each thing once: teachers are the same for all seeds, networks whether teachers are heard or not."""
+
+    def __init__(self, parts: Sequence[Part], tests: Sequence[NDArray[np.int64]]) -> None:
+        self.all = list(zip(parts, tests, strict=True))
+        self.taught: dict[Any, tuple[Teachers, list[Lesson]]] = {}
+        self.fitted: dict[Any, Network] = {}
+
+    def used(self, way: Variant) -> list[tuple[Part, NDArray[np.int64]]]:
+        return [(part, test) for part, test in self.all if part.name in way.datasets]
+
+    def run(self, way: Variant, seed: int, fold: int) -> Answers:
+        """Train without a fold, and tell its clips."""
+        used, config = self.used(way), replace(way.config, seed=seed)
+        learnt = [part.only(learnt_in(test, fold)) for part, test in used]
+        teachers: Teachers = {}
+        lessons: list[Lesson] = []
+        if config.distilled:
+            key = (fold, way.datasets, config.harmony)
+            if key not in self.taught:
+                self.taught[key] = teach(learnt, config)
+            teachers, lessons = self.taught[key]
+        name = (fold, way.datasets, replace(config, taught=0.0))
+        if name not in self.fitted:
+            self.fitted[name] = fit(learnt, config, lessons)
+        return _told(Ensemble([self.fitted[name]], teachers, config.taught), used, fold)
+
+
+def _told(ensemble: Ensemble, used: Sequence[tuple[Part, NDArray[np.int64]]], fold: int) -> Answers:
+    told: Answers = {}
     for part, test in used:
         chosen = test == fold
         if chosen.any():
-            held = part.only(chosen)
-            found = tell(network, held)
-            for name, values in found.items():
+            for name, values in tell(ensemble, part.only(chosen)).items():
                 where = chosen[part.owner] if name == "curve" else chosen
                 whole = np.full((len(where), *values.shape[1:]), np.nan, np.float32)
                 whole[where] = values
@@ -260,23 +294,19 @@ def _run(config: RecognizerConfig, used: Sequence[tuple[Part, NDArray[np.int64]]
     return told
 
 
-@torch.inference_mode()
-def tell(network: Network, part: Part) -> Answer:
-    """What a network tells of a part's clips: sets of tags and ``plane``, [clips, ...]; ``curve`` of windows."""
-    found: dict[str, list[Floats]] = {}
-    for rows in torch.split(torch.arange(len(part.owner)), 256):
-        heard = network(Windows(*(x[rows] for x in part.windows)))
-        for name, logits in heard.tags.items():
-            found.setdefault(name, []).append(
-                (logits.softmax(dim=1) if name == "quadrants" else logits.sigmoid()).numpy()
-            )
-        found.setdefault("plane", []).append(heard.plane.numpy())
-        found.setdefault("curve", []).append(heard.curve.numpy())
-    whole = {name: np.concatenate(values) for name, values in found.items()}
-    return {name: values if name == "curve" else part.of_clips(values) for name, values in whole.items()}
+def learnt_in(test: NDArray[np.int64], fold: int) -> NDArray[np.bool_]:
+    """Which clips are learnt from when a fold is tested."""
+    return (test >= 0) & (test != fold) if (test > 0).any() else test == -1
 
 
-def _add(answer: Answer, told: Answer) -> None:
+def tell(ensemble: Ensemble, part: Part) -> Answers:
+    """What is told of a part's clips: sets of tags and ``plane``, [clips, ...]; ``curve`` of windows."""
+    told = ensemble.tell(part.windows)
+    whole = {name: part.of_clips(values) for name, values in {**told.tags, "plane": told.plane}.items()}
+    return {**whole, "curve": told.curve}
+
+
+def _add(answer: Answers, told: Answers) -> None:
     """Fill in what a fold told."""
     for name, values in told.items():
         if name in answer:
@@ -286,35 +316,32 @@ def _add(answer: Answer, told: Answer) -> None:
 
 def _baselines(
     parts: Sequence[Part], tests: Sequence[NDArray[np.int64]], n_folds: int, cache: Path
-) -> dict[str, Answer]:
+) -> dict[str, Answers]:
     """Ridge regression on 72 signal features and on MusiCNN, and the teachers, in the same folds."""
     from sklearn.linear_model import RidgeCV
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    rows: dict[str, Answer] = {name: {} for name in BASELINES}
+    rows: dict[str, Answers] = {name: {} for name in BASELINES}
     for part, test in zip(parts, tests, strict=True):
         own = statistics(part.windows)
-        clips = {name: part.of_clips(x) for name, x in own.items()}
-        seen = dict(zip(BASELINES, (clip_summaries(part.clips, cache / part.name), clips["embedding"][:, :ONE_MUSICNN],
-                                    clips["embedding"]), strict=False))  # fmt: skip
+        embedding = part.of_clips(own["embedding"])
+        plain = clip_summaries(part.clips, cache / part.name)
+        seen = dict(zip(BASELINES, (plain, embedding[:, :ONE_MUSICNN], embedding), strict=False))
         for name, labels in part.targets().items():
             key = f"{part.name}.{name}"
             for row in BASELINES:
                 rows[row][key] = np.full(labels.shape, np.nan, np.float32)
             for i in range(n_folds):
                 chosen = test == i
-                learnt = (test >= -1) & ~chosen if (test > 0).any() else test == -1
                 if not chosen.any():
                     continue
+                learnt = learnt_in(test, i)
                 for row, x in seen.items():
                     ridge = make_pipeline(StandardScaler(), RidgeCV(RIDGE)).fit(x[learnt], labels[learnt])
                     rows[row][key][chosen] = ridge.predict(x[chosen])
                 some = part.only(learnt)
-                mine = statistics(some.windows)
-                teacher, _ = fit_teacher(
-                    {name: some.of_clips(x) for name, x in mine.items()}, labels[learnt], some.groups, mine, some.owner
-                )
+                teacher, _ = fit_teacher(statistics(some.windows), some.owner, labels[learnt], some.groups)
                 rows[BASELINES[-1]][key][chosen] = part.of_clips(teacher(own))[chosen]
     return rows
 
@@ -322,7 +349,7 @@ def _baselines(
 # --------------------------------------------------------------------------------------------------------------- report
 
 
-def _row(answers: Sequence[Answer], parts: Sequence[Part], tests: Sequence[NDArray[np.int64]]) -> dict[str, Any]:
+def _row(answers: Sequence[Answers], parts: Sequence[Part], tests: Sequence[NDArray[np.int64]]) -> dict[str, Any]:
     """By dataset and score: the seeds' own, and of their mean the score with its interval."""
     mean = _mean(answers)
     row: dict[str, Any] = {}
@@ -348,7 +375,7 @@ def _row(answers: Sequence[Answer], parts: Sequence[Part], tests: Sequence[NDArr
 
 
 def _compared(
-    full: Sequence[Answer], less: Sequence[Answer], parts: Sequence[Part], tests: Sequence[NDArray[np.int64]]
+    full: Sequence[Answers], less: Sequence[Answers], parts: Sequence[Part], tests: Sequence[NDArray[np.int64]]
 ) -> dict[str, Any]:
     """By dataset and score: how far the full model is ahead, with its interval over the same groups drawn for both."""
     one, two = _mean(full), _mean(less)
@@ -371,11 +398,11 @@ def _compared(
     return found
 
 
-def _mean(answers: Sequence[Answer]) -> Answer:
+def _mean(answers: Sequence[Answers]) -> Answers:
     return {name: np.mean([answer[name] for answer in answers], axis=0) for name in answers[0]}
 
 
-def _of(part: Part, answer: Answer) -> Answer:
+def _of(part: Part, answer: Answers) -> Answers:
     """A part's own, without its name."""
     start = f"{part.name}."
     return {name.removeprefix(start): values for name, values in answer.items() if name.startswith(start)}
@@ -420,6 +447,18 @@ def _written(report: Mapping[str, Any]) -> str:
             low, high = found["interval"] if found else (0, 0)
             cells.append(f"{found['ahead']:+.3f} [{low:+.3f}, {high:+.3f}]" if found else "")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    for data, found in report["listeners"].items():
+        lines += ["", f"Listeners of {data}: a quarter of {found['tasks']} curves is known, errors on the rest.", ""]
+        lines += ["| | RMSE valence | arousal | r valence | arousal | CCC valence | arousal | personal lower by |"]
+        lines += ["|---" * 8 + "|"]
+        for method, values in found["methods"].items():
+            cells = [
+                f"{values[axis][kind]:.3f}" for kind in ("rmse", "pearson", "ccc") for axis in ("valence", "arousal")
+            ]
+            gain = found["personal_against"].get(method)
+            low, high = gain["interval"] if gain else (0.0, 0.0)
+            cells.append(f"{gain['lower_by']:.3f} [{low:.3f}, {high:.3f}], p = {gain['p']:.1g}" if gain else "")
+            lines.append(f"| {method} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 

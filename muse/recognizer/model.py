@@ -11,21 +11,19 @@ tags
 quadrants
     Probabilities of Q1..Q4 (EMOPIA; of a checkpoint without it, what valence, arousal and their spreads say).
 confidence
-    0..1: how sure of the quadrant; 0 where nothing sounds.
+    0..1: how sure of the quadrant, less where the sound is like nothing that was learnt from; 0 where nothing sounds.
 
 Contents: :class:`Recognizer`, :class:`Recognition`.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.stats import norm
 
@@ -36,8 +34,10 @@ from muse.errors import InputError
 from muse.harmony import Key, Mode
 from muse.recognizer.chords import HarmonyModel
 from muse.recognizer.encoder import Encoder, open_encoder
+from muse.recognizer.ensemble import Answer, Ensemble
 from muse.recognizer.features import HOP_STEPS, Features, batch, stream_features
-from muse.recognizer.network import TAGS, WINDOW_STEPS, Network, NetworkConfig, Told
+from muse.recognizer.network import TAGS, WINDOW_STEPS
+from muse.recognizer.personal import Heard, Listener, PersonalModel, curve_on_steps
 from muse.recognizer.signal import STEP_SEC
 
 __all__ = ["DEFAULT_RECOGNIZER", "Recognition", "Recognizer"]
@@ -93,11 +93,12 @@ class Recognizer:
         self,
         encoder: Encoder,
         harmony: HarmonyModel,
-        networks: Sequence[Network],
+        ensemble: Ensemble,
         thresholds: Mapping[str, Sequence[float]] | None = None,
+        personal: PersonalModel | None = None,
     ) -> None:
-        self.encoder, self.harmony, self.thresholds = encoder, harmony, thresholds or {}
-        self.networks = [network.eval().requires_grad_(False) for network in networks]
+        self.encoder, self.harmony, self.ensemble, self.thresholds = encoder, harmony, ensemble, thresholds or {}
+        self.personal = personal
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path = DEFAULT_RECOGNIZER) -> Recognizer:
@@ -113,18 +114,22 @@ class Recognizer:
         if config.get("model_type") != MODEL_TYPE:
             raise InputError(f"{folder} holds {config.get('model_type')!r}, no {MODEL_TYPE!r}: give a recogniser")
         tensors = load_tensors(folder)
-        networks = []
         try:
-            for i in range(config["n_networks"]):
-                network = Network(NetworkConfig(**config["network"]))
-                network.load_state_dict(under(tensors, f"network{i}."))
-                networks.append(network)
+            ensemble = Ensemble.load(config, tensors)
+            personal = PersonalModel.load(under(tensors, "personal.")) if config.get("personal") else None
         except (KeyError, TypeError, RuntimeError) as error:
             raise InputError(f"{folder}: the weights do not fit ({str(error).splitlines()[-1].strip()})") from None
         harmony = HarmonyModel.load(under(tensors, "harmony."))
-        return cls(open_encoder(config["encoder"]), harmony, networks, config.get("thresholds"))
+        return cls(open_encoder(config["encoder"]), harmony, ensemble, config.get("thresholds"), personal)
 
-    def recognize(self, source: str | Path | NDArray[Any], sample_rate: int | None = None) -> Recognition:
+    def recognize(
+        self,
+        source: str | Path | NDArray[Any],
+        sample_rate: int | None = None,
+        *,
+        listener: Listener | None = None,
+        ratings: NDArray[Any] | None = None,
+    ) -> Recognition:
         """Tell the emotion of a sound file or of samples.
 
         A file is worked through in blocks: memory does not grow with its length, but for the curve.
@@ -135,20 +140,56 @@ class Recognizer:
             A file that :mod:`muse.audio` reads, or samples [n], [channels, n] or [n, channels].
         sample_rate
             Of samples, hertz.
+        listener
+            Whose ratings of other pieces (:meth:`listener`) the answer is adapted to.
+        ratings
+            What the listener said of this piece, most likely of its beginning: rows of time in seconds, valence and
+            arousal, [n, 3].
 
         Raises
         ------
         InputError
-            It cannot be read, is empty or has samples that are not finite.
+            It cannot be read, is empty or has samples that are not finite; ratings are out of range, or the checkpoint
+            has not learnt from single listeners.
         """
+        told, steps = self._listen(source, sample_rate, keep=listener is not None or ratings is not None)
+        if steps is None:
+            return told
+        if self.personal is None:
+            raise InputError("this checkpoint has not learnt from single listeners: give the one that comes with Muse")
+        known = None if ratings is None else _on_steps(ratings, len(steps))
+        curve, variance = self.personal.adapted(Heard(steps, told.curve), listener or Listener(()), known)
+        moved = np.array([told.emotion.valence, told.emotion.arousal]) + (curve - told.curve).mean(axis=0)
+        valence, arousal = np.clip(moved, -1, 1).tolist()
+        spread = np.sqrt(variance).astype(np.float32)
+        return replace(told, emotion=Emotion(valence, arousal), curve=np.clip(curve, -1, 1), curve_spread=spread)
+
+    def listener(self, rated: Sequence[tuple[str | Path, NDArray[Any]]]) -> Listener:
+        """A listener by what they rated: files, each with rows of time in seconds, valence and arousal, [n, 3].
+
+        Raises
+        ------
+        InputError
+            As :meth:`recognize`.
+        """
+        pieces = []
+        for source, ratings in rated:
+            told, steps = self._listen(source, None, keep=True)
+            assert steps is not None
+            pieces.append((Heard(steps, told.curve), _on_steps(ratings, len(steps))))
+        return Listener(tuple(pieces))
+
+    def _listen(
+        self, source: str | Path | NDArray[Any], sample_rate: int | None, *, keep: bool = False
+    ) -> tuple[Recognition, Floats | None]:
+        """What is told, and the features of all steps if they are to be kept."""
         rate = self.encoder.sample_rate
         if isinstance(source, (str, Path)):
-            return self._recognize(stream_audio(source, rate, BLOCK_SEC))
-        samples = as_audio(source, sample_rate, rate)
-        size = int(BLOCK_SEC * rate)
-        return self._recognize(samples[first : first + size] for first in range(0, len(samples), size))
-
-    def _recognize(self, blocks: Iterable[Floats]) -> Recognition:
+            blocks: Iterable[Floats] = stream_audio(source, rate, BLOCK_SEC)
+        else:
+            samples = as_audio(source, sample_rate, rate)
+            size = int(BLOCK_SEC * rate)
+            blocks = (samples[first : first + size] for first in range(0, len(samples), size))
         power, n_samples = 0.0, 0
 
         def counted() -> Iterable[Floats]:
@@ -159,47 +200,37 @@ class Recognizer:
                 yield block
 
         told = _Sum()
-        kept: Features | None = None
-        first = 0  # step that `kept` begins with
+        waiting: Features | None = None
+        first = 0  # step that `waiting` begins with
+        kept: list[Floats] = []
         for part in stream_features(counted(), self.encoder):
-            kept = part if kept is None else kept.join(part)
-            while len(kept.steps) >= WINDOW_STEPS:
-                self._tell(kept.cut(0, WINDOW_STEPS), first, told)
-                kept, first = kept.cut(HOP_STEPS), first + HOP_STEPS
-        assert kept is not None  # a file without sound is refused when it is read
-        if told.n_steps < first + len(kept.steps):
-            self._tell(kept, first, told)
+            if keep:
+                kept.append(part.steps)
+            waiting = part if waiting is None else waiting.join(part)
+            while len(waiting.steps) >= WINDOW_STEPS:
+                self._tell(waiting.cut(0, WINDOW_STEPS), first, told)
+                waiting, first = waiting.cut(HOP_STEPS), first + HOP_STEPS
+        assert waiting is not None  # a file without sound is refused when it is read
+        if told.n_steps < first + len(waiting.steps):
+            self._tell(waiting, first, told)
         loud = (power / max(n_samples, 1)) ** 0.5 > SILENCE
-        return told.result(n_samples / self.encoder.sample_rate, loud, self.thresholds)
+        result = told.result(n_samples / rate, loud, self.thresholds)
+        return result, np.concatenate(kept) if keep else None
 
-    @torch.inference_mode()
     def _tell(self, features: Features, first: int, told: _Sum) -> None:
-        """Add what the networks tell of a window that begins with step `first`."""
+        """Add what is told of a window that begins with step `first`."""
         window = features.window(self.harmony)
-        n, x = len(window.steps), batch([window])
-        heard = [network(x) for network in self.networks]
-
-        def over_networks(take: Callable[[Told], torch.Tensor]) -> Floats:
-            return np.stack([take(one)[0].numpy() for one in heard])
-
-        planes, curves = over_networks(lambda one: one.plane), over_networks(lambda one: one.curve[:, :n])
-        told.add(
-            first,
-            {
-                name: over_networks(functools.partial(_probabilities, name)).mean(axis=0)
-                for name in self.networks[0].config.tags
-            },
-            planes.mean(axis=0),
-            over_networks(lambda one: one.log_variance.exp()).mean(axis=0) + planes.var(axis=0),
-            curves.mean(axis=0),
-            over_networks(lambda one: one.curve_log_variance[:, :n].exp()).mean(axis=0) + curves.var(axis=0),
-            window.harmony.key,
-        )
+        told.add(first, len(window.steps), self.ensemble.tell(batch([window])), window.harmony.key)
 
 
-def _probabilities(name: str, told: Told) -> torch.Tensor:
-    logits = told.tags[name]
-    return logits.softmax(dim=1) if name == "quadrants" else logits.sigmoid()
+def _on_steps(ratings: NDArray[Any], n_steps: int) -> Floats:
+    """Ratings [n, 3] on the steps of a piece, [n_steps, 2]."""
+    rows = np.asarray(ratings, np.float32)
+    if rows.ndim != 2 or rows.shape[1] != 3 or not len(rows):
+        raise InputError(f"ratings of shape {rows.shape}: give rows of time in seconds, valence and arousal")
+    if not np.isfinite(rows).all() or np.abs(rows[:, 1:]).max() > 1 or (np.diff(rows[:, 0]) <= 0).any():
+        raise InputError("ratings: times must rise, valence and arousal must lie in -1..1")
+    return curve_on_steps(rows, n_steps)
 
 
 def _quadrants(plane: Floats, variance: Floats) -> Floats:
@@ -218,18 +249,18 @@ class _Sum:
         self.curves: list[tuple[int, Floats, Floats]] = []
         self.keys: dict[tuple[int, Mode], float] = {}
         self.n_steps = 0
+        self.familiar = 0.0
 
-    def add(
-        self, first: int, tags: Mapping[str, Floats], plane: Floats, variance: Floats,
-        curve: Floats, noise: Floats, key: Key | None,
-    ) -> None:  # fmt: skip
-        n = len(curve)
-        for name, value in {**tags, "plane": plane, "variance": variance}.items():
-            self.totals[name] = n * value + self.totals.get(name, np.zeros(1, np.float32))
+    def add(self, first: int, n: int, answer: Answer, key: Key | None) -> None:
+        """A window of `n` steps."""
+        values = {**answer.tags, "plane": answer.plane, "variance": answer.variance}
+        for name, value in values.items():
+            self.totals[name] = n * value[0] + self.totals.get(name, np.zeros(1, np.float32))
         self.weight += n
+        self.familiar += n * float(answer.familiarity[0])
         if key is not None:
             self.keys[key.tonic, key.mode] = self.keys.get((key.tonic, key.mode), 0.0) + n * key.clarity
-        self.curves.append((first, curve, noise))
+        self.curves.append((first, answer.curve[0, :n], answer.curve_variance[0, :n]))
         self.n_steps = max(self.n_steps, first + n)
 
     def result(self, duration_sec: float, loud: bool, thresholds: Mapping[str, Sequence[float]]) -> Recognition:
@@ -249,6 +280,7 @@ class _Sum:
             count[rows] += 1
         curve = np.clip(sums[0] / count, -1, 1).astype(np.float32)
         spread = np.sqrt(sums[1] / count).astype(np.float32)
+        familiar = self.familiar / self.weight
         key = None
         if self.keys and loud:
             best = max(self.keys, key=lambda name: self.keys[name])
@@ -260,7 +292,7 @@ class _Sum:
             {name: float(value) for name, value in zip(QUADRANTS, quadrants, strict=True)},
             tags,
             tuple(tag for tag, value in tags.items() if loud and value >= needed.get(tag, 0.5)),
-            float(max((float(quadrants.max()) - 0.25) / 0.75, 0.0)) if loud else 0.0,
+            float(max((float(quadrants.max()) - 0.25) / 0.75, 0.0)) * familiar if loud else 0.0,
             key,
             duration_sec,
             ((np.arange(self.n_steps) + 0.5) * STEP_SEC).astype(np.float32),

@@ -22,7 +22,8 @@ curve
 heard
     What the recogniser told of a piece: :class:`Heard`.
 
-Contents: :class:`Heard`, :class:`Affine`, :func:`fit_affine`, :class:`PersonalModel`, :func:`fit_personal`.
+Contents: :class:`Heard`, :class:`Listener`, :class:`Affine`, :func:`fit_affine`, :class:`PersonalModel`,
+:func:`curve_on_steps`. :mod:`muse.recognizer.train_personal` learns the model.
 
 References
 ----------
@@ -33,7 +34,7 @@ Processes for Machine Learning", equations 2.22 to 2.24 (conditioning) and 2.31 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -44,7 +45,7 @@ from torch import nn
 
 from muse.recognizer.signal import STEP_SEC
 
-__all__ = ["Affine", "Heard", "PersonalModel", "fit_affine", "fit_personal"]
+__all__ = ["Affine", "Heard", "Listener", "PersonalModel", "curve_on_steps", "fit_affine"]
 
 Floats = NDArray[np.float32]
 
@@ -66,6 +67,29 @@ class Heard:
     """Features of every step, [T, F]."""
     curve: Floats
     """[T, 2]."""
+
+
+def curve_on_steps(curve: Floats | None, n_steps: int) -> Floats:
+    """Valence and arousal in the middle of every step, float32 [n_steps, 2]; NaN where nobody rated."""
+    if curve is None or len(curve) == 0:
+        return np.full((n_steps, 2), np.nan, np.float32)
+    at = (np.arange(n_steps) + 0.5) * STEP_SEC
+    rows = np.stack([np.interp(at, curve[:, 0], curve[:, axis]) for axis in (1, 2)], axis=1)
+    outside = (at < curve[0, 0] - STEP_SEC) | (at > curve[-1, 0] + max(STEP_SEC, _gap(curve)))
+    rows[outside] = np.nan
+    return rows.astype(np.float32)
+
+
+def _gap(curve: Floats) -> float:
+    """Seconds between points: the last one holds as long."""
+    return float(np.median(np.diff(curve[:, 0]))) if len(curve) > 1 else 0.0
+
+
+@dataclass(frozen=True)
+class Listener:
+    """What one listener rated: pieces with ratings on their steps, [T, 2], NaN where not rated."""
+
+    rated: tuple[tuple[Heard, Floats], ...]
 
 
 # -------------------------------------------------------------------------------------------------------------- affine
@@ -245,6 +269,30 @@ class PersonalModel(nn.Module):
         mean = base[..., None] + across @ solved  # [2, T, listeners]
         return mean.permute(1, 0, 2), (own - half.square().sum(dim=1)).clamp(min=1e-4).T
 
+    @classmethod
+    def load(cls, tensors: Mapping[str, torch.Tensor]) -> PersonalModel:
+        """From weights.
+
+        Raises
+        ------
+        KeyError, RuntimeError
+            They do not fit.
+        """
+        model = cls(len(tensors["mean"]))
+        model.load_state_dict(dict(tensors))
+        return model.eval()
+
+    @torch.inference_mode()
+    def adapted(self, heard: Heard, listener: Listener, known: Floats | None = None) -> tuple[Floats, Floats]:
+        """Curve and variance of a piece, [T, 2], as a listener would rate it; `known` are their ratings of itself."""
+        mean, variance = self(
+            [(torch.from_numpy(piece.steps), torch.from_numpy(piece.curve)) for piece, _ in listener.rated],
+            [torch.from_numpy(rated)[..., None] for _, rated in listener.rated],
+            (torch.from_numpy(heard.steps), torch.from_numpy(heard.curve)),
+            None if known is None else torch.from_numpy(known)[..., None],
+        )
+        return mean[..., 0].numpy(), variance.numpy()
+
 
 def _smoothed(x: torch.Tensor, radius: int) -> torch.Tensor:
     """Mean over 2 * radius + 1 rows, fewer at the ends."""
@@ -252,72 +300,3 @@ def _smoothed(x: torch.Tensor, radius: int) -> torch.Tensor:
     centre = torch.arange(len(x))
     low, high = (centre - radius).clamp(min=0), (centre + radius + 1).clamp(max=len(x))
     return ((total[high] - total[low]) / (high - low)[:, None]).to(x.dtype)
-
-
-def fit_personal(
-    heard: Mapping[str, Heard],
-    ratings: Mapping[str, Floats],
-    *,
-    n_steps: int = 600,
-    rate: float = 3e-3,
-    seed: int = 0,
-    progress: Callable[[float], None] | None = None,
-) -> PersonalModel:
-    """Learn what all listeners share.
-
-    Parameters
-    ----------
-    heard
-        By piece; told by recognisers that did not learn from it, as it will be of new music.
-    ratings
-        By piece, [T, 2, listeners]; NaN where not rated.
-    n_steps
-        Of the optimiser; each takes four pieces with all their listeners.
-    rate
-        Of learning.
-    seed
-        Of order and weights.
-    progress
-        Called with the share that is done.
-    """
-    torch.manual_seed(seed)
-    random = np.random.default_rng(seed)
-    names = sorted(heard)
-    model = PersonalModel(heard[names[0]].steps.shape[1])
-    _fit_basis(model, [heard[name].steps for name in names])
-    pieces = {name: (torch.from_numpy(heard[name].steps), torch.from_numpy(heard[name].curve)) for name in names}
-    truth = {name: torch.from_numpy(ratings[name]) for name in names}
-    optimizer = torch.optim.AdamW(model.parameters(), rate, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=n_steps, pct_start=0.1)
-    model.train()
-    for step in range(n_steps):
-        losses = []
-        for name in random.choice(names, size=4, replace=False):
-            rated = truth[name]
-            first = int(len(rated) * random.uniform(0.1, 0.5))
-            known = rated.clone()
-            known[first:] = torch.nan
-            told, variance = model((), (), pieces[name], known)
-            query = rated[first:]
-            there = torch.isfinite(query)
-            error = (told[first:] - query)[there].square()
-            spread = variance[first:, :, None].expand_as(query)[there]
-            losses.append(error.mean() + 0.02 * (error.detach() / spread + spread.log()).mean())
-        optimizer.zero_grad()
-        torch.stack(losses).mean().backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        if progress is not None:
-            progress((step + 1) / n_steps)
-    return model.eval()
-
-
-def _fit_basis(model: PersonalModel, steps: Sequence[Floats]) -> None:
-    """Principal components of the standardised features, scaled to unit variance."""
-    x = np.concatenate([rows[::4] for rows in steps]).astype(np.float64)
-    mean, spread = x.mean(axis=0), x.std(axis=0) + 1e-3
-    _, size, axes = np.linalg.svd((x - mean) / spread, full_matrices=False)
-    basis = axes[:N_COMPONENTS].T / (size[:N_COMPONENTS] / np.sqrt(len(x))) / spread[:, None]
-    model.mean.copy_(torch.from_numpy(mean))
-    model.basis.copy_(torch.from_numpy(basis))

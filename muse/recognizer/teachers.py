@@ -1,7 +1,7 @@
-"""Teachers: one kernel machine for each dataset, from which the network learns beside the labels.
+"""Teachers: a kernel machine for each dataset, from which the networks learn and which is heard beside them.
 
-On a few hundred clips, kernel ridge regression on a window's plain statistics is hard to beat; the network is taught to
-answer as it does, for its own dataset and for the others' clips, which have no such labels (Hinton, Vinyals & Dean
+On a few hundred clips, kernel ridge regression on a window's plain statistics is hard to beat. The networks are taught
+to answer as it does, for its own dataset and for the others' clips, which have no such labels (Hinton, Vinyals & Dean
 2015, "Distilling the knowledge in a neural network"; one teacher a dataset as in Kang & Herremans 2025, section 3.4).
 What a teacher tells of clips that it was fitted on is always told by another that was fitted without their groups.
 
@@ -13,7 +13,7 @@ statistics
 kernel
     Mean over blocks of ``exp(-width * |x - y|^2 / numbers)`` on standardised numbers; all blocks weigh the same.
 
-Contents: :class:`Teacher`, :func:`statistics`, :func:`fit_teacher`, :func:`group_folds`.
+Contents: :class:`Teacher`, :func:`statistics`, :func:`fit_teacher`, :func:`possible`, :func:`group_folds`.
 """
 
 from __future__ import annotations
@@ -21,26 +21,27 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import scipy.linalg
+import torch
 from numpy.typing import NDArray
 
 from muse.recognizer.network import MAX_DEVIATION, Windows
 from muse.recognizer.signal import STEP_FEATURES
 
-__all__ = ["Statistics", "Teacher", "fit_teacher", "group_folds", "statistics"]
+__all__ = ["KernelShape", "Statistics", "Teacher", "fit_teacher", "group_folds", "possible", "statistics"]
 
 Floats = NDArray[np.float32]
 Statistics = Mapping[str, Floats]
 
 BLOCKS: Final = (("embedding",), ("embedding", "profile"), ("embedding", "timbre", "profile"))
-WIDTHS: Final = (0.1, 0.3, 0.6)
-DECAYS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
+WIDTHS: Final = (0.3, 0.6)
+DECAYS: Final = (0.1, 0.3, 1.0, 2.0)
 """What is tried, on folds of the training clips."""
 N_FOLDS: Final = 5
-MOST_CLIPS: Final = 4000
+MOST_WINDOWS: Final = 4000
 """More than these are thinned out: the kernel's matrix has their square."""
 
 
@@ -61,7 +62,9 @@ def group_folds(groups: Sequence[str], n_folds: int, seed: int = 0) -> NDArray[n
 
 
 @dataclass(frozen=True)
-class _Shape:
+class KernelShape:
+    """What is chosen for a dataset."""
+
     blocks: tuple[str, ...]
     width: float
     decay: float
@@ -71,28 +74,64 @@ class _Shape:
 class Teacher:
     """A fitted kernel machine."""
 
-    shape: _Shape
+    shape: KernelShape
     mean: Statistics
     spread: Statistics
     points: Statistics
-    """Of the clips that it was fitted on, standardised."""
-    weights: NDArray[np.float64]
-    """[clips, targets]."""
-    bias: NDArray[np.float64]
+    """Of the windows that it was fitted on, standardised."""
+    weights: Floats
+    """[windows, targets]."""
+    bias: Floats
     """[targets]."""
+    near: float
+    """Kernel between a window and the nearest one of another clip, the fifth percentile."""
+
+    def familiarity(self, rows: Statistics) -> Floats:
+        """How like anything that was learnt from each row is, 0..1, [n]; 1 for 19 in 20 windows of its kind."""
+        scaled = {name: _scaled(rows[name], self.mean[name], self.spread[name]) for name in self.shape.blocks}
+        nearest = _kernel(scaled, self.points, self.shape).max(axis=1)
+        return np.minimum(nearest / self.near, 1).astype(np.float32)
 
     def __call__(self, rows: Statistics) -> Floats:
         """What it tells, float32 [n, targets]."""
         scaled = {name: _scaled(rows[name], self.mean[name], self.spread[name]) for name in self.shape.blocks}
-        told = _kernel(scaled, self.points, self.shape) @ self.weights + self.bias
+        told = _kernel(scaled, self.points, self.shape) @ self.weights.astype(np.float64) + self.bias
         return np.asarray(told, np.float32)
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Arrays by name, points in half precision."""
+        found = {"weights": torch.from_numpy(self.weights), "bias": torch.from_numpy(self.bias)}
+        found["near"] = torch.tensor([self.near])
+        for name in self.shape.blocks:
+            found[f"{name}.points"] = torch.from_numpy(self.points[name]).half()
+            found[f"{name}.mean"] = torch.from_numpy(self.mean[name])
+            found[f"{name}.spread"] = torch.from_numpy(self.spread[name])
+        return found
+
+    @classmethod
+    def load(cls, shape: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Teacher:
+        """What :meth:`tensors` gave, with its shape.
+
+        Raises
+        ------
+        KeyError
+            Something is missing.
+        """
+        blocks = tuple(shape["blocks"])
+        mean, spread, points = (
+            {name: tensors[f"{name}.{kind}"].float().numpy() for name in blocks}
+            for kind in ("mean", "spread", "points")
+        )
+        found = KernelShape(blocks, float(shape["width"]), float(shape["decay"]))
+        weights, bias = (tensors[name].numpy() for name in ("weights", "bias"))
+        return cls(found, mean, spread, points, weights, bias, float(tensors["near"]))
 
 
 def _scaled(x: Floats, mean: Floats, spread: Floats) -> Floats:
     return np.clip((x - mean) / spread, -MAX_DEVIATION, MAX_DEVIATION).astype(np.float32)
 
 
-def _kernel(x: Statistics, y: Statistics, shape: _Shape) -> NDArray[np.float64]:
+def _kernel(x: Statistics, y: Statistics, shape: KernelShape) -> NDArray[np.float64]:
     total = np.zeros((len(x[shape.blocks[0]]), len(y[shape.blocks[0]])))
     for name in shape.blocks:
         one, two = x[name].astype(np.float64), y[name].astype(np.float64)
@@ -101,19 +140,38 @@ def _kernel(x: Statistics, y: Statistics, shape: _Shape) -> NDArray[np.float64]:
     return total / len(shape.blocks)
 
 
-def _solved(kernel: NDArray[np.float64], targets: NDArray[np.float64], decay: float) -> NDArray[np.float64]:
-    solved: NDArray[np.float64] = scipy.linalg.solve(
-        kernel + decay * np.eye(len(kernel)), targets, assume_a="pos", overwrite_a=True
-    )
-    return solved
+@dataclass(frozen=True)
+class _Problem:
+    """Windows with labels; those of a clip share its weight."""
+
+    points: Statistics
+    targets: NDArray[np.float64]
+    """[windows, targets]."""
+    owner: NDArray[np.int64]
+    """Clip of each, [windows]."""
+
+    @property
+    def share(self) -> NDArray[np.float64]:
+        """Windows of the clip that each belongs to, [windows]."""
+        return np.bincount(self.owner)[self.owner].astype(np.float64)
+
+    def only(self, chosen: NDArray[np.bool_]) -> _Problem:
+        return _Problem({k: x[chosen] for k, x in self.points.items()}, self.targets[chosen], self.owner[chosen])
+
+    def solved(self, kernel: NDArray[np.float64], decay: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Weights and bias of ridge regression in which clips weigh the same."""
+        bias = np.average(self.targets, axis=0, weights=1 / self.share)
+        weights: NDArray[np.float64] = scipy.linalg.solve(
+            kernel + decay * np.diag(self.share), self.targets - bias, assume_a="pos"
+        )
+        return weights, bias
 
 
 def fit_teacher(
-    rows: Statistics,
-    targets: Floats,
-    groups: Sequence[str],
     windows: Statistics,
     owner: NDArray[np.int64],
+    labels: Floats,
+    groups: Sequence[str],
     *,
     harmony: bool = True,
     seed: int = 0,
@@ -122,14 +180,12 @@ def fit_teacher(
 
     Parameters
     ----------
-    rows
-        Statistics of clips.
-    targets
-        Labels, [clips, targets].
-    groups
-        Of the clips.
     windows, owner
-        Statistics of the same clips' windows, and which clip each belongs to.
+        Statistics of windows, and which clip each belongs to.
+    labels
+        Of clips, [clips, targets].
+    groups
+        Of clips.
     harmony
         The profile may be used.
     seed
@@ -140,38 +196,54 @@ def fit_teacher(
     (Teacher, float32 [windows, targets])
         The second is what is told of the windows by those that were fitted without their groups.
     """
-    kept = np.sort(np.random.default_rng(seed).permutation(len(targets))[:MOST_CLIPS])
-    folds = group_folds(groups, N_FOLDS, seed)
-    mean = {name: x[kept].mean(axis=0) for name, x in rows.items()}
-    spread = {name: x[kept].std(axis=0) + 1e-3 for name, x in rows.items()}
-    points = {name: _scaled(x[kept], mean[name], spread[name]) for name, x in rows.items()}
-    y, fold = targets[kept].astype(np.float64), folds[kept]
-    best, least = _Shape(BLOCKS[0], WIDTHS[0], DECAYS[-1]), np.inf
+    kept = np.sort(np.random.default_rng(seed).permutation(len(owner))[:MOST_WINDOWS])
+    folds = group_folds(groups, N_FOLDS, seed)[owner]
+    mean = {name: x[kept].mean(axis=0) for name, x in windows.items()}
+    spread = {name: x[kept].std(axis=0) + np.float32(1e-3) for name, x in windows.items()}
+    points = {name: _scaled(x[kept], mean[name], spread[name]) for name, x in windows.items()}
+    whole = _Problem(points, labels[owner[kept]].astype(np.float64), owner[kept])
+    shape = _chosen(whole, folds[kept], harmony)
+
+    def fitted(part: _Problem) -> Teacher:
+        kernel = _kernel(part.points, part.points, shape)
+        weights, bias = part.solved(kernel, shape.decay)
+        kernel[part.owner[:, None] == part.owner] = 0
+        near = max(float(np.percentile(kernel.max(axis=1), 5)), 1e-6)
+        return Teacher(shape, mean, spread, part.points, weights.astype(np.float32), bias.astype(np.float32), near)
+
+    apart = np.zeros((len(owner), labels.shape[1]), np.float32)
+    for i in set(folds.tolist()):
+        learnt, mine = folds[kept] != i, folds == i
+        teacher = fitted(whole.only(learnt) if learnt.any() else whole)
+        apart[mine] = teacher({name: x[mine] for name, x in windows.items()})
+    return fitted(whole), apart
+
+
+def _chosen(whole: _Problem, fold: NDArray[np.int64], harmony: bool) -> KernelShape:
+    """The shape with the least error over folds."""
+    best, least = KernelShape(BLOCKS[0], WIDTHS[0], DECAYS[-1]), np.inf
     for blocks, width in itertools.product(BLOCKS, WIDTHS):
         if "profile" in blocks and not harmony:
             continue
-        kernel = _kernel(points, points, _Shape(blocks, width, 0))
-        for decay in DECAYS:
-            error = 0.0
-            for i in set(fold.tolist()):
-                out = fold == i
-                if out.all():  # a single group: nothing to choose by
-                    continue
-                bias = y[~out].mean(axis=0)
-                weights = _solved(kernel[np.ix_(~out, ~out)], y[~out] - bias, decay)
-                error += float(np.square(kernel[np.ix_(out, ~out)] @ weights + bias - y[out]).sum())
-            if error < least:
-                best, least = _Shape(blocks, width, decay), error
+        kernel = _kernel(whole.points, whole.points, KernelShape(blocks, width, 0))
+        errors = np.zeros(len(DECAYS))
+        for i in set(fold.tolist()):
+            out = fold == i
+            if out.all():  # a single group: nothing to choose by
+                continue
+            learnt = whole.only(~out)
+            for k, decay in enumerate(DECAYS):
+                weights, bias = learnt.solved(kernel[np.ix_(~out, ~out)], decay)
+                wrong = np.square(kernel[np.ix_(out, ~out)] @ weights + bias - whole.targets[out]).sum(axis=1)
+                errors[k] += (wrong / whole.share[out]).sum()
+        if errors.min() < least:
+            best, least = KernelShape(blocks, width, DECAYS[int(errors.argmin())]), float(errors.min())
+    return best
 
-    def fitted(chosen: NDArray[np.bool_]) -> Teacher:
-        inner = {name: points[name][chosen] for name in best.blocks}
-        bias = y[chosen].mean(axis=0)
-        weights = _solved(_kernel(inner, inner, best), y[chosen] - bias, best.decay)
-        return Teacher(best, mean, spread, inner, weights, bias)
 
-    apart = np.zeros((len(owner), targets.shape[1]), np.float32)
-    for i in set(folds.tolist()):
-        chosen, mine = fold != i, folds[owner] == i
-        teacher = fitted(chosen if chosen.any() else np.ones(len(kept), bool))
-        apart[mine] = teacher({name: x[mine] for name, x in windows.items()})
-    return fitted(np.ones(len(kept), bool)), apart
+def possible(name: str, told: Floats) -> Floats:
+    """Into the range of what is told: a probability, or -1..1."""
+    if name == "plane":
+        return np.clip(told, -1, 1)
+    told = np.clip(told, 0.01, 0.99)
+    return told / told.sum(axis=1, keepdims=True) if name == "quadrants" else told

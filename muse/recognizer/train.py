@@ -11,10 +11,7 @@ Contents: :class:`RecognizerConfig`, :func:`train_recognizer`; its steps :func:`
 
 from __future__ import annotations
 
-import functools
-import itertools
-import os
-import re
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,18 +22,17 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from muse.audio import read_audio
 from muse.checkpoint import save_json, save_tensors
-from muse.corpus.importers import MIDI_SUFFIXES
-from muse.errors import InputError
 from muse.recognizer.chords import HarmonyModel
-from muse.recognizer.datasets import Clip, EmotionDataset, open_dataset
-from muse.recognizer.encoder import DEFAULT_ENCODER, Encoder, open_encoder
-from muse.recognizer.features import Features, Window, batch, clip_means, extract, window_starts
+from muse.recognizer.datasets import listener_curves
+from muse.recognizer.encoder import DEFAULT_ENCODER
+from muse.recognizer.ensemble import Ensemble
 from muse.recognizer.model import MODEL_TYPE
-from muse.recognizer.network import TAGS, WINDOW_STEPS, Network, NetworkConfig, Told, Windows
-from muse.recognizer.signal import SAMPLE_RATE, STEP_SEC, semitones, summary
-from muse.recognizer.teachers import fit_teacher, statistics
+from muse.recognizer.network import TAGS, Network, NetworkConfig, Told, Windows
+from muse.recognizer.parts import Part, kept, read_parts, sound_of
+from muse.recognizer.personal import PersonalModel
+from muse.recognizer.signal import semitones
+from muse.recognizer.teachers import Teacher, fit_teacher, group_folds, possible, statistics
 from muse.recognizer.train_chords import (
     ChordSong,
     fit_harmony,
@@ -45,8 +41,7 @@ from muse.recognizer.train_chords import (
     split_songs,
     weighted_overlap,
 )
-from muse.render import render_audio
-from muse.score import read_score
+from muse.recognizer.train_personal import Tasks, fit_personal, tasks_of
 
 __all__ = ["Part", "RecognizerConfig", "fit", "learn_harmony", "read_parts", "teach", "train_recognizer"]
 
@@ -75,60 +70,9 @@ class RecognizerConfig:
     """Of tags when they are taught by teachers."""
     borrowed: float = 0.3
     """Weight of what teachers tell of other datasets' clips."""
+    taught: float = 0.5
+    """Share of the teachers in what is told in the end."""
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class Part:
-    """Clips of a dataset with their windows."""
-
-    name: str
-    windows: Windows
-    owner: NDArray[np.int64]
-    """Which clip each window belongs to, [W]."""
-    clips: tuple[Clip, ...]
-    tag_set: str
-    tags: Floats | None
-    """[clips, tags]."""
-    plane: Floats | None
-    """[clips, 2]."""
-    curve: torch.Tensor | None
-    """Valence and arousal of every step, [W, T, 2]; NaN where nobody rated."""
-
-    def only(self, chosen: NDArray[np.bool_]) -> Part:
-        """Some of the clips."""
-        new = np.cumsum(chosen) - 1
-        kept = chosen[self.owner]
-        index = torch.from_numpy(np.flatnonzero(kept))
-        return Part(
-            self.name,
-            Windows(*(x[index] for x in self.windows)),
-            new[self.owner[kept]],
-            tuple(itertools.compress(self.clips, chosen)),
-            self.tag_set,
-            None if self.tags is None else self.tags[chosen],
-            None if self.plane is None else self.plane[chosen],
-            None if self.curve is None else self.curve[index],
-        )
-
-    @property
-    def groups(self) -> list[str]:
-        """Of the clips."""
-        return [clip.group for clip in self.clips]
-
-    @property
-    def lengths(self) -> Floats:
-        """Steps of every window."""
-        return self.windows.there.sum(dim=1).numpy().astype(np.float32)
-
-    def of_clips(self, values: Floats) -> Floats:
-        """Means over each clip's windows of something told of windows [W, ...]."""
-        return clip_means(values, self.owner, self.lengths, len(self.clips))
-
-    def targets(self) -> dict[str, Floats]:
-        """Labels of clips by what they are of: a set of tags, or ``plane``."""
-        found = {self.tag_set: self.tags, "plane": self.plane}
-        return {name: value for name, value in found.items() if value is not None}
 
 
 def train_recognizer(
@@ -176,31 +120,61 @@ def train_recognizer(
     for part in read_parts(folders, harmony, cache, encoder=encoder, progress=share_of(progress, 0, 0.5)):
         held = {clip.group for clip in part.clips if clip.split in ("val", "test")}
         parts.append(part.only(np.array([clip.group not in held for clip in part.clips])))
-    lessons = teach(parts, config) if config.distilled else []
+    teachers, lessons = teach(parts, config) if config.distilled else ({}, [])
     networks = []
     for i in range(config.n_networks):
         networks.append(fit(parts, replace(config, seed=config.seed + i), lessons))
         if progress is not None:
             progress(0.5 + 0.5 * (i + 1) / config.n_networks)
-    counts: dict[str, Any] = {"harmony": measured}
+    ensemble = Ensemble(networks, teachers, config.taught)
+    personal, listeners = learn_listeners(parts, folders, config)
+    counts: dict[str, Any] = {"harmony": measured, "listener_curves": listeners}
     counts |= {part.name: {"clips": len(part.clips), "windows": len(part.owner)} for part in parts}
     tensors = {f"harmony.{name}": torch.from_numpy(np.array(value)) for name, value in harmony.tensors().items()}
-    for i, network in enumerate(networks):
-        tensors |= {f"network{i}.{name}": value for name, value in network.state_dict().items()}
+    if personal is not None:
+        tensors |= {f"personal.{name}": value for name, value in personal.state_dict().items()}
     folder = Path(out)
-    save_tensors(tensors, folder)
-    save_json(
-        {
-            "model_type": MODEL_TYPE,
-            "encoder": str(encoder),
-            "n_networks": config.n_networks,
-            "network": asdict(networks[0].config),
-            "thresholds": _thresholds(parts, lessons),
-        },
-        folder / "config.json",
-    )
+    save_tensors(tensors | ensemble.tensors(), folder)
+    facts = {"model_type": MODEL_TYPE, "encoder": str(encoder), "thresholds": _thresholds(parts, lessons)}
+    facts["personal"] = personal is not None
+    save_json(facts | ensemble.config(), folder / "config.json")
     save_json({"settings": asdict(config), "data": counts}, folder / "training.json")
     return counts
+
+
+def learn_listeners(
+    parts: Sequence[Part], folders: Sequence[str | Path], config: RecognizerConfig, n_folds: int = 3
+) -> tuple[PersonalModel | None, int]:
+    """What all listeners share, from the datasets that have single listeners' curves; None where none has.
+
+    What they are compared with is told by networks and teachers that did not learn from the piece. Returns the number
+    of curves too.
+    """
+    curves = {}
+    for part, folder in zip(parts, folders, strict=True):
+        with contextlib.suppress(InputError):  # those annotations are not everybody's
+            curves[part.name] = listener_curves(folder)
+    if not curves:
+        return None, 0
+    folds = {part.name: group_folds(part.groups, n_folds) for part in parts}
+    told = {part.name: np.zeros((*part.windows.there.shape, 2), np.float32) for part in parts if part.name in curves}
+    for i in range(n_folds):
+        learnt = [part.only(folds[part.name] != i) for part in parts]
+        teachers, lessons = teach(learnt, config) if config.distilled else ({}, [])
+        ensemble = Ensemble([fit(learnt, config, lessons)], teachers, config.taught)
+        for part in parts:
+            if part.name in curves:
+                out = folds[part.name] == i
+                told[part.name][out[part.owner]] = ensemble.tell(part.only(out).windows).curve
+    tasks = [tasks_of(part, told[part.name], curves[part.name]) for part in parts if part.name in curves]
+    merged = Tasks(
+        {name: value for one in tasks for name, value in one.heard.items()},
+        {name: value for one in tasks for name, value in one.ratings.items()},
+        {name: value for one in tasks for name, value in one.groups.items()},
+    )
+    if not merged.heard:
+        return None, 0
+    return fit_personal(merged, seed=config.seed), int(sum(x.shape[2] for x in merged.ratings.values()))
 
 
 def share_of(progress: Callable[[float], None] | None, low: float, high: float) -> Callable[[float], None] | None:
@@ -213,7 +187,7 @@ def learn_harmony(chords: str | Path, cache: str | Path, seed: int = 0) -> tuple
     folder = Path(cache) / "pop909"
 
     def pitches(song: ChordSong) -> Floats:
-        return kept(folder / f"{song.name}.npz", lambda: {"pitches": semitones(_sound(song.path))})["pitches"]
+        return kept(folder / f"{song.name}.npz", lambda: {"pitches": semitones(sound_of(song.path))})["pitches"]
 
     learnt, held = split_songs(read_pop909(Path(chords)))
     model = fit_harmony(learnt, pitches, seed=seed)
@@ -232,105 +206,31 @@ def interval(values: Sequence[float], n_draws: int = 2000) -> list[float]:
     return [float(x.mean()), *np.percentile(drawn, [2.5, 97.5]).tolist()]
 
 
-def read_parts(
-    folders: Sequence[str | Path],
-    harmony: HarmonyModel,
-    cache: str | Path,
-    *,
-    encoder: str | Path = DEFAULT_ENCODER,
-    progress: Callable[[float], None] | None = None,
-) -> list[Part]:
-    """Features of all clips of datasets, from the cache where they are there.
-
-    Raises
-    ------
-    InputError
-        A dataset cannot be read, two are the same, or there is none.
-    """
-    datasets = [open_dataset(folder) for folder in folders]
-    if len({dataset.name for dataset in datasets}) < len(datasets) or not datasets:
-        raise InputError("datasets to learn from must be given, each once")
-    hears = open_encoder(encoder)
-    folder = encoder_cache(cache, hears)
-    total, done, parts = sum(len(dataset.clips) for dataset in datasets), 0, []
-    for dataset in datasets:
-        windows: list[Window] = []
-        owner: list[int] = []
-        curves: list[Floats] = []
-        for i, clip in enumerate(dataset.clips):
-            features = clip_features(clip, hears, folder / dataset.name)
-            found = features.windows(harmony)
-            windows += found
-            owner += [i] * len(found)
-            at = curve_on_steps(clip.curve, len(features.steps))
-            curves += [_padded(at[first : first + WINDOW_STEPS]) for first in window_starts(len(features.steps))]
-            done += 1
-            if progress is not None:
-                progress(done / total)
-        parts.append(_part(dataset, batch(windows), np.array(owner, np.int64), np.stack(curves)))
-    return parts
-
-
-def _part(dataset: EmotionDataset, windows: Windows, owner: NDArray[np.int64], curves: Floats) -> Part:
-    tags = plane = None
-    if dataset.tag_set:
-        names = TAGS[dataset.tag_set]
-        tags = np.array([[clip.tags.get(name, 0.0) for name in names] for clip in dataset.clips], np.float32)
-    rated = [clip.emotion for clip in dataset.clips if clip.emotion is not None]
-    if len(rated) == len(dataset.clips):
-        plane = np.array(rated, np.float32)
-    curve = torch.from_numpy(curves) if np.isfinite(curves).any() else None
-    return Part(dataset.name, windows, owner, dataset.clips, dataset.tag_set, tags, plane, curve)
-
-
-def curve_on_steps(curve: Floats | None, n_steps: int) -> Floats:
-    """Valence and arousal in the middle of every step, float32 [n_steps, 2]; NaN where nobody rated."""
-    if curve is None or len(curve) == 0:
-        return np.full((n_steps, 2), np.nan, np.float32)
-    at = (np.arange(n_steps) + 0.5) * STEP_SEC
-    rows = np.stack([np.interp(at, curve[:, 0], curve[:, axis]) for axis in (1, 2)], axis=1)
-    outside = (at < curve[0, 0] - STEP_SEC) | (at > curve[-1, 0] + max(STEP_SEC, _gap(curve)))
-    rows[outside] = np.nan
-    return rows.astype(np.float32)
-
-
-def _gap(curve: Floats) -> float:
-    """Seconds between points: the last one holds as long."""
-    return float(np.median(np.diff(curve[:, 0]))) if len(curve) > 1 else 0.0
-
-
-def _padded(curve: Floats) -> Floats:
-    return np.pad(curve, ((0, WINDOW_STEPS - len(curve)), (0, 0)), constant_values=np.nan)
-
-
+Teachers = Mapping[str, Sequence[Teacher]]
+"""By set of tags or ``plane``; several where several datasets have such labels."""
 Lesson = Mapping[str, torch.Tensor]
 """What teachers tell of a part's windows, by set of tags (probabilities) or ``plane``, [W, targets]."""
 
 
-def teach(parts: Sequence[Part], config: RecognizerConfig) -> list[Lesson]:
-    """What all parts' teachers tell of each part; a part's own never of clips that it was fitted on.
+def teach(parts: Sequence[Part], config: RecognizerConfig) -> tuple[Teachers, list[Lesson]]:
+    """Teachers of all parts' labels, and what they tell of each part; of clips that one was fitted on, another does.
 
     Of what a part has no labels for, the mean of the others' teachers.
     """
     windows = [statistics(part.windows) for part in parts]
     told: list[dict[str, list[Floats]]] = [{} for _ in parts]
+    teachers: dict[str, list[Teacher]] = {}
     for k, part in enumerate(parts):
-        rows = {name: part.of_clips(x) for name, x in windows[k].items()}
         for name, labels in part.targets().items():
-            teacher, apart = fit_teacher(rows, labels, part.groups, windows[k], part.owner, harmony=config.harmony)
+            teacher, apart = fit_teacher(windows[k], part.owner, labels, part.groups, harmony=config.harmony)
+            teachers.setdefault(name, []).append(teacher)
             for i, other in enumerate(parts):
                 if i == k or name not in other.targets():
                     answer = apart if i == k else teacher(windows[i])
-                    told[i].setdefault(name, []).append(_possible(name, answer))
-    return [{name: torch.from_numpy(np.mean(answers, axis=0)) for name, answers in one.items()} for one in told]
-
-
-def _possible(name: str, told: Floats) -> Floats:
-    """Into the range of what is told: a probability, or -1..1."""
-    if name == "plane":
-        return np.clip(told, -1, 1)
-    told = np.clip(told, 0.01, 0.99)
-    return told / told.sum(axis=1, keepdims=True) if name == "quadrants" else told
+                    told[i].setdefault(name, []).append(possible(name, answer))
+    return teachers, [
+        {name: torch.from_numpy(np.mean(answers, axis=0)) for name, answers in one.items()} for one in told
+    ]
 
 
 def _thresholds(parts: Sequence[Part], lessons: Sequence[Lesson]) -> dict[str, list[float]]:
@@ -357,47 +257,6 @@ def _best_threshold(told: Floats, true: NDArray[np.bool_]) -> float:
     hits = np.cumsum(true[order])
     f1 = 2 * hits / (np.arange(1, len(told) + 1) + max(int(true.sum()), 1))
     return float(told[order[int(np.argmax(f1))]])
-
-
-def clip_features(clip: Clip, encoder: Encoder, cache: Path) -> Features:
-    """Of a clip, made once and kept."""
-    return Features(
-        **kept(cache / f"{clip.name}.npz", lambda: vars(extract(_sound(clip.path, encoder.sample_rate), encoder)))
-    )
-
-
-def clip_summaries(clips: Sequence[Clip], cache: Path) -> Floats:
-    """The plain signal features of clips, float32 [clips, 72]."""
-
-    def made(clip: Clip) -> dict[str, Floats]:
-        return {"summary": summary(_sound(clip.path))}
-
-    rows = [kept(cache / "summary" / f"{clip.name}.npz", functools.partial(made, clip)) for clip in clips]
-    return np.stack([row["summary"] for row in rows])
-
-
-def encoder_cache(cache: str | Path, encoder: Encoder) -> Path:
-    """Where features of an encoder are kept."""
-    return Path(cache) / re.sub(r"[^A-Za-z0-9.-]+", "_", encoder.name)
-
-
-def _sound(path: Path, sample_rate: int = SAMPLE_RATE) -> Floats:
-    """Samples of a sound file, or of a MIDI file rendered with the General MIDI soundfont."""
-    if path.suffix.lower() in MIDI_SUFFIXES:
-        return np.ascontiguousarray(render_audio(read_score(path), sample_rate=sample_rate).mean(axis=0))
-    return read_audio(path, sample_rate)
-
-
-def kept(path: Path, make: Callable[[], Mapping[str, Floats]]) -> dict[str, Floats]:
-    """Arrays from a file of a cache, in half precision; made and written there where it is not."""
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-        halves: dict[str, Any] = {name: array.astype(np.float16) for name, array in make().items()}
-        np.savez(temporary, **halves)
-        temporary.replace(path)
-    with np.load(path, allow_pickle=False) as stored:
-        return {name: stored[name].astype(np.float32) for name in stored.files}
 
 
 def fit(parts: Sequence[Part], config: RecognizerConfig, lessons: Sequence[Lesson] = ()) -> Network:
