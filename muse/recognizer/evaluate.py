@@ -46,7 +46,7 @@ from muse.recognizer.train import (
     share_of,
     teach,
 )
-from muse.recognizer.train_personal import concordance
+from muse.recognizer.train_personal import concordance, evaluate_personal, tasks_of
 
 __all__ = ["evaluate_recognizer", "scores"]
 
@@ -452,9 +452,8 @@ def _written(report: Mapping[str, Any]) -> str:
         lines += ["| | RMSE valence | arousal | r valence | arousal | CCC valence | arousal | personal lower by |"]
         lines += ["|---" * 8 + "|"]
         for method, values in found["methods"].items():
-            cells = [
-                f"{values[axis][kind]:.3f}" for kind in ("rmse", "pearson", "ccc") for axis in ("valence", "arousal")
-            ]
+            kinds = itertools.product(("rmse", "pearson", "ccc"), ("valence", "arousal"))
+            cells = [f"{values[axis][kind]:.3f}" for kind, axis in kinds]
             gain = found["personal_against"].get(method)
             low, high = gain["interval"] if gain else (0.0, 0.0)
             cells.append(f"{gain['lower_by']:.3f} [{low:.3f}, {high:.3f}], p = {gain['p']:.1g}" if gain else "")

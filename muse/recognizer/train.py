@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from muse.checkpoint import save_json, save_tensors
+from muse.errors import InputError
 from muse.recognizer.chords import HarmonyModel
 from muse.recognizer.datasets import listener_curves
 from muse.recognizer.encoder import DEFAULT_ENCODER
@@ -135,8 +136,12 @@ def train_recognizer(
         tensors |= {f"personal.{name}": value for name, value in personal.state_dict().items()}
     folder = Path(out)
     save_tensors(tensors | ensemble.tensors(), folder)
-    facts = {"model_type": MODEL_TYPE, "encoder": str(encoder), "thresholds": _thresholds(parts, lessons)}
-    facts["personal"] = personal is not None
+    facts = {
+        "model_type": MODEL_TYPE,
+        "encoder": str(encoder),
+        "thresholds": _thresholds(parts, lessons),
+        "personal": personal is not None,
+    }
     save_json(facts | ensemble.config(), folder / "config.json")
     save_json({"settings": asdict(config), "data": counts}, folder / "training.json")
     return counts
