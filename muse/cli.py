@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from muse.attributes.mapping import EmotionMapper
     from muse.composer import Composition, Ranking, Sampling
     from muse.prompts import Parsed
+    from muse.recognizer import Recognition
     from muse.selector import Selector
 
 __all__ = ["app", "main"]
@@ -501,17 +502,20 @@ class _Outputs:
 
 @app.command()
 def analyze(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="MIDI files.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="MIDI files, or sound files.")],
     plot: Annotated[
         str | None,
         typer.Option(
             metavar="F.png",
-            help="Draw what speaks for and against the emotion (PNG or SVG); {file} stands for the file's name.",
+            help="Draw what speaks for and against the emotion, of sound its curve (PNG or SVG); {file} stands for the "
+            "file's name.",
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Tell emotion, key, tempo, genre, quality and attributes of MIDI files, and why they sound as they do.
+
+    Of sound files, what the recogniser hears (muse recognize).
 
     Reasons are contributions to log-odds: of the recognized quadrant against its neighbor in valence, and against its
     neighbor in arousal. In JSON, score.valence is score.baseline.valence (the middle of the corpus) plus the sum of
@@ -519,16 +523,38 @@ def analyze(
     """
     plots = _plots(files, plot)
 
+    from functools import cache
+
     from muse.attributes.mapping import EmotionMapper
+    from muse.recognizer import Recognizer
+    from muse.recognizer.datasets import AUDIO_SUFFIXES
     from muse.selector import Selector
 
-    mapper, selector = EmotionMapper.load(), Selector.from_pretrained()
-    rows = _of_each(files, plots, "analyzing", lambda file, picture: _analysis(file, mapper, selector, picture))
+    mapper, selector = cache(EmotionMapper.load), cache(Selector.from_pretrained)
+    recognizer = cache(Recognizer.from_pretrained)
+
+    def tell(file: str, picture: Path | None) -> dict[str, Any]:
+        if Path(file).suffix.lower() in AUDIO_SUFFIXES:
+            return _heard(file, recognizer().recognize(file), picture)
+        return _analysis(file, mapper(), selector(), picture)
+
+    rows = _of_each(files, plots, "analyzing", tell)
     if as_json:
         _print_json(rows)
     else:
-        _print_analysis(rows)
+        for row in rows:
+            if "error" not in row:
+                (_print_analysis if "attributes" in row else _print_recognition)(row)
     _fail_for(rows)
+
+
+def _heard(file: str, heard: Recognition, plot: Path | None, dynamic: bool = False) -> dict[str, Any]:
+    """One row of the JSON of ``recognize``, and of ``analyze`` for sound."""
+    if plot is not None:
+        from muse.render import emotion_curves
+
+        emotion_curves(heard.time_sec, heard.curve, heard.curve_spread, plot, title=Path(file).name)
+    return {name: value for name, value in heard.to_dict().items() if dynamic or name != "curve"}
 
 
 def _of_each(
@@ -561,10 +587,28 @@ def _fail_for(rows: Sequence[Mapping[str, Any]]) -> None:
 
 @app.command()
 def recognize(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Sound files (WAV, FLAC, Ogg, MP3, M4A).")],
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="Sound files (WAV, FLAC, Ogg, MP3, M4A), or folders of them.")
+    ],
     dynamic: Annotated[
         bool, typer.Option("--dynamic", help="Valence and arousal every half second too, with their spread.")
     ] = False,
+    ratings: Annotated[
+        str | None,
+        typer.Option(
+            metavar="F.csv",
+            help="What one listener said (columns time_s, valence, arousal, and file where it is of other files): the "
+            "answer is adapted to them.",
+        ),
+    ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(
+            "--table",
+            metavar="F.jsonl",
+            help="For folders: add a line a file to this table; files that are in it already are not heard again.",
+        ),
+    ] = None,
     plot: Annotated[
         str | None,
         typer.Option(metavar="F.png", help="Draw the curves (PNG or SVG); {file} stands for the file's name."),
@@ -575,19 +619,26 @@ def recognize(
     """Tell the emotion of sound: valence, arousal, quadrant, what listeners feel, and the key."""
     if as_csv and as_json:
         raise InputError("--csv and --json exclude each other: choose one")
-    plots = _plots(files, plot)
 
     from muse.recognizer import Recognizer
+    from muse.recognizer.library import sound_files
 
+    if table is not None:
+        if as_csv or plot or ratings:
+            raise InputError("--table writes a table of its own: leave out --csv, --plot and --ratings")
+        _recognize_library(files, table, dynamic, as_json)
+        return
+    files = [str(path) for file in files for path in (sound_files(file) if Path(file).is_dir() else [file])]
+    plots = _plots(files, plot)
     recognizer = Recognizer.from_pretrained()
+    own, others = _ratings(ratings) if ratings else (None, [])
+    if own is not None and len(files) > 1:
+        raise InputError(f"{ratings} has ratings without a file: name their files in a column, or give one file")
+    listener = recognizer.listener(others) if others else None
 
     def tell(file: str, picture: Path | None) -> dict[str, Any]:
-        heard = recognizer.recognize(file)
-        if picture is not None:
-            from muse.render import emotion_curves
-
-            emotion_curves(heard.time_sec, heard.curve, heard.curve_spread, picture, title=Path(file).name)
-        return {name: value for name, value in heard.to_dict().items() if dynamic or name != "curve"}
+        heard = recognizer.recognize(file, listener=listener, ratings=own)
+        return _heard(file, heard, picture, dynamic)
 
     rows = _of_each(files, plots, "listening", tell)
     if as_json:
@@ -601,6 +652,46 @@ def recognize(
     _fail_for(rows)
 
 
+def _recognize_library(folders: Sequence[str], table: str, dynamic: bool, as_json: bool) -> None:
+    from muse.recognizer import Recognizer
+    from muse.recognizer.library import recognize_library
+
+    for folder in folders:
+        if not Path(folder).is_dir():
+            raise InputError(f"{folder} is no folder: --table is for folders")
+    with _progress("listening") as progress:
+        told = recognize_library(Recognizer.from_pretrained, folders, table, dynamic=dynamic, progress=progress)
+    document = {"table": table, "new": told.n_new, "known": told.n_known, "errors": list(told.errors)}
+    if as_json:
+        _print_json(document)
+    else:
+        typer.echo(f"{table}: {told.n_new} new, {told.n_known} known before, {len(told.errors)} could not be heard")
+    _fail_for([{"error": error} for error in told.errors])
+
+
+def _ratings(table: str) -> tuple[Any, list[tuple[Path, Any]]]:
+    """A listener's ratings from a table: of the file that is asked for (no file is named) and of others, [n, 3]."""
+    import csv
+
+    import numpy as np
+
+    path = Path(table)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file: give a table of ratings")
+    rows: dict[str, list[list[float]]] = {}
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        for line, row in enumerate(csv.DictReader(stream), start=2):
+            try:
+                point = [float(row[name]) for name in ("time_s", "valence", "arousal")]
+            except (KeyError, TypeError, ValueError):
+                raise InputError(f"{path}, line {line}: time_s, valence and arousal must be numbers") from None
+            rows.setdefault(row.get("file") or "", []).append(point)
+    if not rows:
+        raise InputError(f"{path} has no ratings: give rows of time_s, valence, arousal")
+    arrays = {name: np.array(sorted(points)) for name, points in rows.items()}
+    return arrays.pop("", None), [(path.parent / name, points) for name, points in arrays.items()]
+
+
 def _print_recognition(row: Mapping[str, Any]) -> None:
     emotion, (valence_spread, arousal_spread) = row["emotion"], row["emotion"]["spread"]
     typer.echo(f"{row['file']}: {emotion['quadrant']} (confidence {row['confidence']:.2f})")
@@ -608,7 +699,8 @@ def _print_recognition(row: Mapping[str, Any]) -> None:
         f"  valence {emotion['valence']:+.2f} ± {valence_spread:.2f}, arousal {emotion['arousal']:+.2f} ± "
         f"{arousal_spread:.2f}, key {row['key'] or 'none'}, {row['duration_s']:.1f} s"
     )
-    felt = sorted(row["tags"].items(), key=lambda item: -item[1])[:3]
+    tags = {name: row["tags"][name] for name in row["named"]} or row["tags"]
+    felt = sorted(tags.items(), key=lambda item: -item[1])[:3]
     typer.echo("  felt: " + ", ".join(f"{name.replace('_', ' ')} {value:.0%}" for name, value in felt))
     for point in row.get("curve", ()):
         typer.echo(f"  {point['time_s']:8.2f} s  valence {point['valence']:+.2f}  arousal {point['arousal']:+.2f}")
@@ -686,45 +778,44 @@ def _analysis(file: str, mapper: EmotionMapper, selector: Selector, plot: Path |
     }
 
 
-def _print_analysis(rows: Sequence[Mapping[str, Any]], n_reasons: int = 6) -> None:
-    """For each file that could be read the sentence, the facts, and the weightiest attributes."""
+def _print_analysis(row: Mapping[str, Any], n_reasons: int = 6) -> None:
+    """The sentence, the facts, and the weightiest attributes."""
     from rich.console import Console
     from rich.table import Table
 
     console = Console(highlight=False, markup=False, emoji=False)
-    for row in (row for row in rows if "error" not in row):
-        minutes, seconds = divmod(round(row["duration_s"]), 60)
-        facts = [row["key"] or "no key", f"{row['tempo']:.0f} bpm", f"{row['bars']} bars", f"{minutes}:{seconds:02d}"]
-        console.print(row["file"], soft_wrap=True)
-        console.print(row["summary"])
-        console.print(f"{', '.join(facts)}, {row['n_notes']} notes")
-        if heard := row["heard"]:
-            genres = sorted(row["genre"].items(), key=lambda item: -item[1])[:2]
-            console.print(
-                f"quality {row['quality']:.2f}, genre {', '.join(f'{name} {p:.2f}' for name, p in genres)}; selector "
-                f"hears {heard['quadrant']} (valence {heard['valence']:+.2f}, arousal {heard['arousal']:+.2f})"
-            )
-        table = Table(box=None, pad_edge=False)
-        for heading in ("attribute", "value", "typical", "percentile", "valence", "arousal"):
-            table.add_column(heading, justify="left" if heading == "attribute" else "right")
-        for reason in row["explanation"][:n_reasons]:
-            told = (reason["value"], reason["corpus_median"])
-            table.add_row(
-                f"{reason['attribute']} ({reason['unit']})",
-                *("-" if value is None else f"{value:.3g}" for value in told),
-                "-" if reason["percentile"] is None else f"{100 * reason['percentile']:.0f}",
-                *(f"{reason['contribution'][axis]:+.2f}" for axis in ("valence", "arousal")),
-            )
-        score = row["score"]
-        rest = row["explanation"][n_reasons:]
-        for name, parts in (
-            ("all others", [sum(reason["contribution"][axis] for reason in rest) for axis in ("valence", "arousal")]),
-            ("middle of the corpus", [score["baseline"][axis] for axis in ("valence", "arousal")]),
-            ("all together", [score[axis] for axis in ("valence", "arousal")]),
-        ):
-            table.add_row(name, "", "", "", *(f"{part:+.2f}" for part in parts))
-        console.print(table)
-        console.print()
+    minutes, seconds = divmod(round(row["duration_s"]), 60)
+    facts = [row["key"] or "no key", f"{row['tempo']:.0f} bpm", f"{row['bars']} bars", f"{minutes}:{seconds:02d}"]
+    console.print(row["file"], soft_wrap=True)
+    console.print(row["summary"])
+    console.print(f"{', '.join(facts)}, {row['n_notes']} notes")
+    if heard := row["heard"]:
+        genres = sorted(row["genre"].items(), key=lambda item: -item[1])[:2]
+        console.print(
+            f"quality {row['quality']:.2f}, genre {', '.join(f'{name} {p:.2f}' for name, p in genres)}; selector "
+            f"hears {heard['quadrant']} (valence {heard['valence']:+.2f}, arousal {heard['arousal']:+.2f})"
+        )
+    table = Table(box=None, pad_edge=False)
+    for heading in ("attribute", "value", "typical", "percentile", "valence", "arousal"):
+        table.add_column(heading, justify="left" if heading == "attribute" else "right")
+    for reason in row["explanation"][:n_reasons]:
+        told = (reason["value"], reason["corpus_median"])
+        table.add_row(
+            f"{reason['attribute']} ({reason['unit']})",
+            *("-" if value is None else f"{value:.3g}" for value in told),
+            "-" if reason["percentile"] is None else f"{100 * reason['percentile']:.0f}",
+            *(f"{reason['contribution'][axis]:+.2f}" for axis in ("valence", "arousal")),
+        )
+    score = row["score"]
+    rest = row["explanation"][n_reasons:]
+    for name, parts in (
+        ("all others", [sum(reason["contribution"][axis] for reason in rest) for axis in ("valence", "arousal")]),
+        ("middle of the corpus", [score["baseline"][axis] for axis in ("valence", "arousal")]),
+        ("all together", [score[axis] for axis in ("valence", "arousal")]),
+    ):
+        table.add_row(name, "", "", "", *(f"{part:+.2f}" for part in parts))
+    console.print(table)
+    console.print()
 
 
 # -------------------------------------------------------------------------------------------------------------- corpus
@@ -901,21 +992,100 @@ def train_selector(
     _print_document(document, as_json)
 
 
+DataArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="DIR...",
+        help="Folders of datasets, named after them: emotify, emopia, vgmidi, memomusic, mtg-jamendo, deam, pmemo or "
+        "emomusic.",
+    ),
+]
+ChordsOption = Annotated[str, typer.Option(metavar="DIR", help="Folder of POP909, to learn chords and keys from.")]
+CacheOption = Annotated[
+    str, typer.Option(metavar="DIR", help="Folder that keeps what was heard; an interrupted run goes on from it.")
+]
+EncoderOption = Annotated[
+    str, typer.Option(metavar="NAME|DIR", help="musicnn, a folder of MERT, or a MERT of the hub (m-a-p/MERT-v1-95M).")
+]
+
+
 @train_app.command("recognizer")
 def train_recognizer_command(
-    data: Annotated[list[str], typer.Argument(metavar="DIR...", help="Folders of emotify, emopia and vgmidi.")],
+    data: DataArgument,
     output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint.")],
-    chords: Annotated[str, typer.Option(metavar="DIR", help="Folder of POP909, to learn chords and keys from.")],
-    cache: Annotated[
-        str, typer.Option(metavar="DIR", help="Folder that keeps what was heard; an interrupted run goes on from it.")
-    ] = "runs/recognizer",
+    chords: ChordsOption,
+    cache: CacheOption = "runs/recognizer",
+    encoder: EncoderOption = "musicnn",
+    config: ConfigOption = None,
 ) -> None:
     """Train the recogniser of sound on labelled recordings and rendered MIDI."""
-    from muse.recognizer.train import train_recognizer
+    from muse.recognizer.train import RecognizerConfig, train_recognizer
 
+    settings = RecognizerConfig(**_config(config, RecognizerConfig))
     with _progress("training the recogniser") as progress:
-        report = train_recognizer(data, chords, output, cache=cache, progress=progress)
+        report = train_recognizer(
+            data, chords, output, cache=cache, encoder=encoder, config=settings, progress=progress
+        )
     _print_json(report)
+
+
+@train_app.command("recognizer-report")
+def train_recognizer_report(
+    data: DataArgument,
+    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the report; resumable.")],
+    chords: ChordsOption,
+    cache: CacheOption = "runs/recognizer",
+    encoder: EncoderOption = "musicnn",
+    folds: Annotated[int, typer.Option(metavar="N", min=2, help="Of datasets without a split of their own.")] = 5,
+    seeds: Annotated[int, typer.Option(metavar="N", min=1, help="Networks of each fold.")] = 3,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the recogniser on clips that were held out: baselines, single datasets, without each of its parts."""
+    from muse.recognizer.evaluate import evaluate_recognizer
+    from muse.recognizer.train import RecognizerConfig
+
+    settings = RecognizerConfig(**_config(config, RecognizerConfig))
+    with _progress("measuring the recogniser") as progress:
+        report = evaluate_recognizer(
+            data, chords, output, cache=cache, encoder=encoder, n_folds=folds, n_seeds=seeds, config=settings,
+            progress=progress,
+        )  # fmt: skip
+    if as_json:
+        _print_json(report)
+    else:
+        typer.echo((Path(output) / "report.md").read_text(encoding="utf-8"))
+
+
+@train_app.command("mert-small")
+def train_mert_small(
+    sources: Annotated[list[str], typer.Argument(metavar="SRC...", help="Folders of MIDI files and recordings.")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint; an old run is resumed.")
+    ],
+    cache: CacheOption = "runs/mert-small",
+    takes: Annotated[int, typer.Option(metavar="N", min=1, help="Renderings of each source.")] = 3,
+    soundfont: Annotated[
+        list[str] | None, typer.Option(metavar="F.sf2", help="Soundfonts to choose from; repeatable.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Optimizer steps.")] = None,
+    minutes: Annotated[float, typer.Option(metavar="M", help="Stop after M minutes of training; resumable.")] = 0.0,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of everything random.")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Pre-train an encoder of sound by MERT's recipe: masked frames, an acoustic and a musical teacher."""
+    from muse.recognizer.pretrain import PretrainConfig, make_takes, pretrain
+
+    settings = PretrainConfig(**(_config(config, PretrainConfig) | _given(n_steps=steps, seed=seed)))
+    with _progress("rendering") as progress:
+        made = make_takes(
+            sources, cache, n_takes=takes, soundfonts=soundfont or (), embed=settings.embedding_weight > 0,
+            seed=settings.seed, progress=progress,
+        )  # fmt: skip
+    with _progress("pre-training") as progress:
+        document = pretrain(made, output, config=settings, minutes=minutes, progress=progress)
+    _print_document({"output": output, "takes": len(made), **document}, as_json)
 
 
 @train_app.command("pictures")

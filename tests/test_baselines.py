@@ -119,9 +119,7 @@ def test_scores_are_the_probabilities_along_the_windows(rng: np.random.Generator
     for window in held_out:
         padded = [V.bos] * 4 + window
         expected += [np.log(model.probabilities(padded[:i])[padded[i]]) for i in range(5, len(padded))]
-    np.testing.assert_allclose(
-        model._log_probabilities([np.array(window) for window in held_out]), expected, rtol=1e-5
-    )
+    np.testing.assert_allclose(model._log_probabilities([np.array(window) for window in held_out]), expected, rtol=1e-5)
 
 
 def test_a_periodic_sequence_is_continued() -> None:

@@ -28,8 +28,14 @@ WALK = [0, 2, 4, 7, 5, 9, 4, 2, 11, 7, 12, 5, 4, 2, 0, 4, 7, 9, 12, 11, 7, 5, 9,
 
 
 def notes(
-    pitches: Sequence[int], *, base: int = 60, start: float = 0.0, step: float = 1.0, length: float = 1.0,
-    program: int = 0, velocity: int = 80,
+    pitches: Sequence[int],
+    *,
+    base: int = 60,
+    start: float = 0.0,
+    step: float = 1.0,
+    length: float = 1.0,
+    program: int = 0,
+    velocity: int = 80,
 ) -> np.ndarray:
     """Notes one after another, `step` quarter notes apart."""
     rows = np.zeros(len(pitches), NOTE_DTYPE)

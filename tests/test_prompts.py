@@ -94,7 +94,9 @@ def test_tempo(text: str, bpm: float) -> None:
     assert read(text).intent.tempo_bpm == bpm
 
 
-@pytest.mark.parametrize("text", ["fast asleep at last", "a break from work", "no slow parts here", "the tempo of life"])
+@pytest.mark.parametrize(
+    "text", ["fast asleep at last", "a break from work", "no slow parts here", "the tempo of life"]
+)
 def test_no_tempo_where_none_is_said(text: str) -> None:
     assert read(text).intent.tempo_bpm is None
 
@@ -231,13 +233,16 @@ def test_mixed_feelings_are_kept_and_widen_the_spread() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "word"), [("sadly", "sad"), ("gloomier", "gloomy"), ("happiest", "happy"), ("saddest", "sad"), ("fears", "fear")]
+    ("text", "word"),
+    [("sadly", "sad"), ("gloomier", "gloomy"), ("happiest", "happy"), ("saddest", "sad"), ("fears", "fear")],
 )
 def test_inflected_words(text: str, word: str) -> None:
     assert [mention.word for mention in find_mentions(text)] == [word]
 
 
-@pytest.mark.parametrize("text", ["I would love a tune", "Tibetan singing bowls", "a marching band", "soft rock", "table"])
+@pytest.mark.parametrize(
+    "text", ["I would love a tune", "Tibetan singing bowls", "a marching band", "soft rock", "table"]
+)
 def test_words_in_another_sense_are_no_mood(text: str) -> None:
     assert not find_mentions(text)
 
@@ -256,7 +261,9 @@ def test_arcs(text: str, quadrants: str) -> None:
     assert path is not None and [e.quadrant for e in path.emotions] == quadrants.split()
 
 
-@pytest.mark.parametrize("text", ["sad and lonely", "happy from start to end", "a happy, cheerful start", "from me to you"])
+@pytest.mark.parametrize(
+    "text", ["sad and lonely", "happy from start to end", "a happy, cheerful start", "from me to you"]
+)
 def test_no_arc_without_a_move(text: str) -> None:
     assert find_arc(text) == []
 
@@ -291,7 +298,13 @@ def test_other_languages_get_a_note_and_keep_international_words() -> None:
     assert "German" in parsed.notes[0] and "English" in parsed.notes[0]
     assert foreign_language("une chanson triste avec piano") == "French"
     assert "Cyrillic" in (foreign_language("грустный вальс") or "")
-    for english in ("a sad song", "la la la, a waltz", "Für Elise, but happy", "Allegro con brio", "adagio for strings"):
+    for english in (
+        "a sad song",
+        "la la la, a waltz",
+        "Für Elise, but happy",
+        "Allegro con brio",
+        "adagio for strings",
+    ):
         assert foreign_language(english) is None
 
 
@@ -332,7 +345,19 @@ def test_tags_of_every_kind() -> None:
     assert (parsed.intent.genre, parsed.intent.tempo_bpm, parsed.intent.time_signature) == ("jazz", 90, "3/4")
     assert parsed.found("emotion_word") == ("epic", "space", "sad")
     assert tags("😢❤️").found("emotion_word") == ("sad", "love")
-    for word in ("angry", "exciting", "fear", "funny", "happy", "lazy", "magnificent", "quiet", "romantic", "sad", "warm"):
+    for word in (
+        "angry",
+        "exciting",
+        "fear",
+        "funny",
+        "happy",
+        "lazy",
+        "magnificent",
+        "quiet",
+        "romantic",
+        "sad",
+        "warm",
+    ):
         assert tags(word).found("emotion_word"), word  # XMIDI's eleven
 
 

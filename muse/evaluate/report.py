@@ -243,10 +243,7 @@ def _beside(d: dict[str, Any]) -> list[str]:
             head,
             [
                 row("pieces", lambda x: str(x["n"])),
-                *(
-                    row(f"in the quadrant asked for, {JUDGES[judge]}", emotion(judge, "accuracy"))
-                    for judge in judges
-                ),
+                *(row(f"in the quadrant asked for, {JUDGES[judge]}", emotion(judge, "accuracy")) for judge in judges),
                 *(row(f"right side of valence, {JUDGES[judge]}", emotion(judge, "valence")) for judge in judges[:1]),
                 *(row(f"right side of arousal, {JUDGES[judge]}", emotion(judge, "arousal")) for judge in judges[:1]),
                 *(row(f"Fréchet distance, {names[space]}", distance(space, "distance")) for space in spaces),
@@ -312,10 +309,7 @@ def _beside(d: dict[str, Any]) -> list[str]:
         "",
         *_table(
             head,
-            [
-                row(feature.replace("_", " "), overlap(feature))
-                for feature in systems["human"]["sets"]
-            ],
+            [row(feature.replace("_", " "), overlap(feature)) for feature in systems["human"]["sets"]],
         ),
         "",
     ]

@@ -8,8 +8,8 @@ target
 emotion
     Where the selector hears it (valence, arousal, with their spread); it weighs in when prompts are joined.
 sound
-    A recording of one voice is read as a tune (:mod:`muse.prompts.humming`) and becomes the motif; what emotion a
-    recording of more than that has, nothing here can tell.
+    A recording of one voice is read as a tune (:mod:`muse.prompts.humming`) and becomes the motif; of a recording of
+    several, the recogniser (:mod:`muse.recognizer`) tells emotion and key.
 
 Contents: :func:`parse_example`.
 """
@@ -31,6 +31,7 @@ from muse.prompts.parsed import Evidence, Parsed
 from muse.score import Score, bar_grid, mean_tempo_bpm, note_array, read_score
 
 if TYPE_CHECKING:
+    from muse.recognizer import Recognizer
     from muse.selector import Selector
 
 __all__ = ["parse_example"]
@@ -39,6 +40,13 @@ MIDI_SUFFIXES: Final = (".mid", ".midi", ".kar", ".smf", ".rmi")
 LONGEST_BARS: Final = 32
 """A longer example asks for so many bars; ask for more outright."""
 SURE_GENRE: Final = 0.6
+
+
+@cache
+def _recognizer() -> Recognizer:
+    from muse.recognizer import Recognizer
+
+    return Recognizer.from_pretrained()
 
 
 @cache
@@ -54,7 +62,7 @@ def parse_example(source: str | Path | Score) -> Parsed:
     Parameters
     ----------
     source
-        A MIDI file or a score; or a recording of one voice.
+        A MIDI file or a score; or a recording.
 
     Returns
     -------
@@ -83,11 +91,28 @@ def _of_sound(path: Path) -> Parsed:
     except InputError as error:
         if "no melody" not in str(error):
             raise
-        raise InputError(
-            f"{path} is a recording in which no single voice was found: give the music as MIDI, or hum its tune"
-        ) from None
+        return _of_recording(path)
     text = "a recording of one voice: its tune is the motif; for how it sounds, give the music as MIDI"
     return replace(tune, evidence=(*tune.evidence, Evidence("note", "example", text, 1.0, "note")))
+
+
+def _of_recording(path: Path) -> Parsed:
+    """Emotion and key of a recording of several voices, as the recogniser hears them."""
+    heard = _recognizer().recognize(path)
+    if heard.confidence == 0:
+        raise InputError(f"{path}: nothing that could be told from silence sounds in it: give another recording")
+    rows = [
+        Evidence(
+            "emotion", EmotionPath.parse(heard.emotion), path.name, round(0.6 * heard.confidence, 4), "sound",
+            spread=heard.spread,
+        )
+    ]  # fmt: skip
+    fields: dict[str, Any] = {"emotion": rows[0].value}
+    if heard.key is not None:
+        fields["key"] = str(heard.key)
+        rows.append(Evidence("key", str(heard.key), path.name, min(max(heard.key.clarity, 0.0), 1.0), "sound"))
+    text = "a recording of several voices: its emotion and key are taken; for its notes, give the music as MIDI"
+    return Parsed(Intent(**fields), (*rows, Evidence("note", "example", text, 1.0, "note")))
 
 
 def _of_score(score: Score, name: str) -> Parsed:

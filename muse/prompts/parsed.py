@@ -57,7 +57,8 @@ class Evidence:
         0..1.
     source
         What found it: ``"stated"`` (said outright), ``"words"`` (the word table), ``"model"`` (fitted heads),
-        ``"tag"``, ``"emoji"``, ``"colours"``, ``"notes"``, ``"file"``, ``"fused"``, ``"user"`` or ``"note"``.
+        ``"tag"``, ``"emoji"``, ``"colours"``, ``"notes"``, ``"sound"``, ``"file"``, ``"fused"``, ``"user"`` or
+        ``"note"``.
     spread
         Standard deviations of valence and arousal, for emotions only.
     """

@@ -21,7 +21,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -57,45 +57,60 @@ Answers = dict[str, Floats]
 RIDGE: Final = np.logspace(0, 5, 11)
 ONE_MUSICNN: Final = Musicnn.N_PENULTIMATE
 BASELINES: Final = ("72 signal features, ridge", "one MusiCNN, ridge", "two MusiCNNs, ridge", "teachers")
-N_DRAWS: Final = 1000
+N_DRAWS: Final = 500
 
 
 # ------------------------------------------------------------------------------------------------------------- scores
 
 
-def scores(part: Part, told: Answers, chosen: NDArray[np.int64] | None = None) -> dict[str, float]:
-    """Scores of what is told of a part's clips, or of the `chosen` ones (a clip may be there twice)."""
-    chosen = np.arange(len(part.clips)) if chosen is None else chosen
+def scores(part: Part, told: Answers, weights: NDArray[np.float64] | None = None) -> dict[str, float]:
+    """Scores of what is told of a part's clips, which count as often as their `weights` say [clips]."""
+    weights = np.ones(len(part.clips)) if weights is None else weights
+    some = weights > 0
+    weights = weights[some] / weights.sum()
     found: dict[str, float] = {}
     if part.tags is not None and part.tag_set in told:
-        found |= _tag_scores(part.tag_set, told[part.tag_set][chosen], part.tags[chosen])
+        found |= _tag_scores(part.tag_set, told[part.tag_set][some], part.tags[some], weights)
     if part.plane is not None and "plane" in told:
-        for i, axis in enumerate(("valence", "arousal")):
-            asked, got = part.plane[chosen, i], told["plane"][chosen, i]
-            left = float(np.square(asked - got).sum())
-            found[f"r2_{axis}"] = 1 - left / max(float(np.square(asked - asked.mean()).sum()), 1e-12)
+        asked, got = part.plane[some].astype(np.float64), told["plane"][some]
+        left, all_ = (weights @ np.square(asked - x) for x in (got, weights @ asked))
+        found |= dict(zip(("r2_valence", "r2_arousal"), (1 - left / np.maximum(all_, 1e-12)).tolist(), strict=True))
     return found
 
 
-def _tag_scores(tag_set: str, told: Floats, true: Floats) -> dict[str, float]:
+def _tag_scores(tag_set: str, told: Floats, true: Floats, weights: NDArray[np.float64]) -> dict[str, float]:
     if tag_set == "quadrants":
-        got, asked = told.argmax(axis=1), true.argmax(axis=1)
-        high = {name: np.isin(np.arange(4), rows) for name, rows in (("arousal", (0, 1)), ("valence", (0, 3)))}
-        halves = {f"{name}_accuracy": float(((told @ rows > 0.5) == rows[asked]).mean()) for name, rows in high.items()}
-        return {"accuracy": float((got == asked).mean()), **halves}
+        asked = true.argmax(axis=1)
+        found = {"accuracy": float(weights @ (told.argmax(axis=1) == asked))}
+        for name, rows in (("arousal", (0, 1)), ("valence", (0, 3))):
+            high = np.isin(np.arange(4), rows)
+            found[f"{name}_accuracy"] = float(weights @ ((told @ high > 0.5) == high[asked]))
+        return found
     if tag_set == "gems":
-        with np.errstate(invalid="ignore"):
-            r = [np.corrcoef(one, two)[0, 1] for one, two in zip(told.T, true.T, strict=True)]
-        return {"r": float(np.nan_to_num(r).mean())}
-    from sklearn.metrics import average_precision_score, roc_auc_score
+        one, two = (x - weights @ x for x in (told.astype(np.float64), true.astype(np.float64)))
+        size = np.sqrt((weights @ one**2) * (weights @ two**2))
+        return {"r": float(((weights @ (one * two)) / np.maximum(size, 1e-12)).mean())}
+    pairs = [ranked(told[:, k], true[:, k] > 0, weights) for k in range(true.shape[1])]
+    known = [pair for pair in pairs if np.isfinite(pair).all()]
+    precision, area = np.mean(known, axis=0).tolist() if known else (float("nan"), float("nan"))
+    return {"pr_auc": precision, "roc_auc": area}
 
-    both = (true > 0).any(axis=0) & (true == 0).any(axis=0)
-    if not both.any():
-        return {"pr_auc": float("nan"), "roc_auc": float("nan")}
-    return {
-        "pr_auc": float(average_precision_score(true[:, both] > 0, told[:, both], average="macro")),
-        "roc_auc": float(roc_auc_score(true[:, both] > 0, told[:, both], average="macro")),
-    }
+
+def ranked(told: Floats, true: NDArray[np.bool_], weights: NDArray[np.float64]) -> tuple[float, float]:
+    """Average precision and area under the ROC curve; NaN where all or none are true.
+
+    As scikit-learn's ``average_precision_score`` and ``roc_auc_score`` with weights, fast enough for a bootstrap.
+    """
+    order = np.argsort(-told, kind="stable")
+    hits, misses = np.cumsum(weights[order] * true[order]), np.cumsum(weights[order] * ~true[order])
+    last = np.append(np.flatnonzero(np.diff(told[order])), len(order) - 1)  # of each group of equal values
+    hits, misses = hits[last], misses[last]
+    if hits[-1] <= 0 or misses[-1] <= 0:
+        return float("nan"), float("nan")
+    recall, wrong = hits / hits[-1], misses / misses[-1]
+    precision = float((np.diff(recall, prepend=0) * hits / (hits + misses)).sum())
+    between = (recall + np.append(0, recall[:-1])) / 2
+    return precision, float((np.diff(wrong, prepend=0) * between).sum())
 
 
 def curve_scores(part: Part, told: Floats) -> dict[str, float]:
@@ -357,10 +372,10 @@ def _row(answers: Sequence[Answers], parts: Sequence[Part], tests: Sequence[NDAr
         told = _of(part, mean)
         if not told:
             continue
-        chosen = np.flatnonzero(test >= 0)
-        each = [scores(part, _of(part, answer), chosen) for answer in answers]
-        whole = scores(part, told, chosen)
-        drawn = [scores(part, told, rows) for rows in _draws(part, chosen)]
+        tested = (test >= 0).astype(np.float64)
+        each = [scores(part, _of(part, answer), tested) for answer in answers]
+        whole = scores(part, told, tested)
+        drawn = [scores(part, told, weights) for weights in _draws(part, tested)]
         row[part.name] = {
             name: {
                 "seeds": [one[name] for one in each],
@@ -383,10 +398,10 @@ def _compared(
     for part, test in zip(parts, tests, strict=True):
         if not _of(part, two):
             continue
-        chosen = np.flatnonzero(test >= 0)
+        tested = (test >= 0).astype(np.float64)
         pairs = [
-            (scores(part, _of(part, one), rows), scores(part, _of(part, two), rows))
-            for rows in [chosen, *_draws(part, chosen)]
+            (scores(part, _of(part, one), weights), scores(part, _of(part, two), weights))
+            for weights in [tested, *_draws(part, tested)]
         ]
         found[part.name] = {
             name: {
@@ -408,16 +423,14 @@ def _of(part: Part, answer: Answers) -> Answers:
     return {name.removeprefix(start): values for name, values in answer.items() if name.startswith(start)}
 
 
-def _draws(part: Part, chosen: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Clips of groups drawn with replacement."""
-    groups: dict[str, list[int]] = {}
-    for i in chosen.tolist():
-        groups.setdefault(part.clips[i].group, []).append(i)
-    members = [np.array(rows) for rows in groups.values()]
+def _draws(part: Part, tested: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
+    """How often each clip is drawn where groups are drawn with replacement, [clips]."""
+    _, group = np.unique(part.groups, return_inverse=True)
+    there = np.unique(group[tested > 0])
     random = np.random.default_rng(0)
-    return [
-        np.concatenate([members[k] for k in random.integers(len(members), size=len(members))]) for _ in range(N_DRAWS)
-    ]
+    for _ in range(N_DRAWS):
+        counts = np.bincount(random.choice(there, len(there)), minlength=group.max() + 1)
+        yield counts[group] * tested
 
 
 def _written(report: Mapping[str, Any]) -> str:

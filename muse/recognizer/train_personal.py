@@ -34,6 +34,7 @@ Scores = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 SUPPORT: Final = 0.25
 """Share of a listener's curve that is known."""
+N_STEPS: Final = 600
 N_SIMULATED: Final = 5
 """Listeners for each piece."""
 
@@ -84,7 +85,7 @@ def tasks_of(part: Part, told: Floats, curves: Sequence[ListenerCurve]) -> Tasks
 def fit_personal(
     tasks: Tasks,
     *,
-    n_steps: int = 600,
+    n_steps: int = N_STEPS,
     rate: float = 3e-3,
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
@@ -143,9 +144,10 @@ def _fit_basis(model: PersonalModel, steps: Sequence[Floats]) -> None:
     x = np.concatenate([rows[::4] for rows in steps]).astype(np.float64)
     mean, spread = x.mean(axis=0), x.std(axis=0) + 1e-3
     _, size, axes = np.linalg.svd((x - mean) / spread, full_matrices=False)
-    basis = axes[:N_COMPONENTS].T / (size[:N_COMPONENTS] / np.sqrt(len(x))) / spread[:, None]
+    n = min(N_COMPONENTS, int((size > 1e-6 * size[0]).sum()))
+    basis = axes[:n].T / (size[:n] / np.sqrt(len(x))) / spread[:, None]
     model.mean.copy_(torch.from_numpy(mean))
-    model.basis.copy_(torch.from_numpy(basis))
+    model.basis[:, :n] = torch.from_numpy(basis)
 
 
 # ----------------------------------------------------------------------------------------------------------- evaluation
@@ -164,7 +166,7 @@ def concordance(told: NDArray[Any], rated: NDArray[Any]) -> float:
 
 
 def evaluate_personal(
-    tasks: Tasks, *, n_folds: int = 5, progress: Callable[[float], None] | None = None
+    tasks: Tasks, *, n_folds: int = 5, n_steps: int = N_STEPS, progress: Callable[[float], None] | None = None
 ) -> dict[str, Any]:
     """Adapt to the first quarter of each listener's curve, compare on the rest, on folds of pieces.
 
@@ -184,7 +186,7 @@ def evaluate_personal(
     simulated: list[_Recovered] = []
     for i in range(n_folds):
         held = [name for name in names if fold[name] == i]
-        model = fit_personal(tasks.only([name for name in names if fold[name] != i]), seed=i)
+        model = fit_personal(tasks.only([name for name in names if fold[name] != i]), n_steps=n_steps, seed=i)
         for name in held:
             for method, scores in _compared(model, tasks.heard[name], tasks.ratings[name]).items():
                 found[method][name] = scores

@@ -327,9 +327,7 @@ class Selector:
         told = [np.ones(4) / 4 if self.experts is None else self.experts.tell(score)[0] for score in scores]
         return np.stack(network), np.log(np.stack(told) + SURPRISE)
 
-    def _pieces(
-        self, scores: Sequence[Score]
-    ) -> Iterator[tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]]:
+    def _pieces(self, scores: Sequence[Score]) -> Iterator[tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]]:
         """Outputs of the windows of each piece, and the windows' weights."""
         windows = [passages(score) for score in scores]
         flat = self.outputs([window for piece in windows for window in piece])
