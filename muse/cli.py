@@ -1038,6 +1038,7 @@ def train_recognizer_report(
     encoder: EncoderOption = "musicnn",
     folds: Annotated[int, typer.Option(metavar="N", min=2, help="Of datasets without a split of their own.")] = 5,
     seeds: Annotated[int, typer.Option(metavar="N", min=1, help="Networks of each fold.")] = 3,
+    pairs: Annotated[bool, typer.Option("--pairs", help="The first dataset with each other, too.")] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -1048,7 +1049,8 @@ def train_recognizer_report(
     settings = RecognizerConfig(**_config(config, RecognizerConfig))
     with _progress("measuring the recogniser") as progress:
         report = evaluate_recognizer(
-            data, chords, output, cache=cache, encoder=encoder, n_folds=folds, n_seeds=seeds, config=settings,
+            data, chords, output, cache=cache, encoder=encoder, n_folds=folds, n_seeds=seeds, pairs=pairs,
+            config=settings,
             progress=progress,
         )  # fmt: skip
     if as_json:

@@ -8,14 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.signal import iirpeak, lfilter
+from typer.testing import CliRunner
 
 from muse.audio import write_audio
+from muse.cli import app
 from muse.errors import InputError
 from muse.recognizer import Recognizer
-from muse.recognizer.chords import QUALITIES, Chord, Harmony, from_root, parse_chord
+from muse.recognizer.chords import N_PROFILE, QUALITIES, Chord, Harmony, from_root, parse_chord
 from muse.recognizer.datasets import open_dataset
 from muse.recognizer.encoder import MusicnnEncoder
 from muse.recognizer.features import stream_features
+from muse.recognizer.library import read_table, recognize_library
 from muse.recognizer.network import GEMS, Network, NetworkConfig, Windows
 from muse.recognizer.signal import SAMPLE_RATE, STEP, SUMMARY_FEATURES, chroma, log_mel, semitones, summary
 from muse.recognizer.train_chords import ChordSong, key_points, weighted_overlap
@@ -150,8 +154,9 @@ def test_what_is_masked_does_not_count() -> None:
     chords = torch.zeros(1, 100, 3, dtype=torch.long)
     chords[0, :3] = torch.tensor([[1, 1, 1], [6, 1, 1], [8, 1, 2]])
     steps = torch.randn(1, 60, 10)
-    one = network(Windows(steps, there, chords, torch.tensor([1])))
-    other = network(Windows(steps * there[..., None] + 9 * ~there[..., None], there, chords[:, :7], torch.tensor([1])))
+    profile = torch.randn(1, N_PROFILE)
+    one = network(Windows(steps, there, chords, profile))
+    other = network(Windows(steps * there[..., None] + 9 * ~there[..., None], there, chords[:, :7], profile))
     torch.testing.assert_close(one.plane, other.plane)
     torch.testing.assert_close(one.curve[:, :25], other.curve[:, :25])
 
@@ -189,9 +194,40 @@ def test_odd_sound_has_a_result(recognizer: Recognizer, name: str) -> None:
     heard = recognizer.recognize(samples, rate)
     assert np.isfinite(heard.curve).all()
     assert 0 <= heard.confidence <= 1
+    if name in ("silence", "noise"):
+        assert heard.confidence < 0.2
     if name == "silence":
         assert heard.confidence == 0
         assert heard.key is None
+        assert not heard.named
+
+
+def speech(seconds: float = 6.0) -> np.ndarray:
+    """What a voice that reads sounds like to a microphone: a buzz of falling pitch through moving formants, pauses."""
+    random = np.random.default_rng(2)
+    time = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    pitch = (
+        110 + 15 * np.sin(2 * np.pi * 0.4 * time) + np.repeat(random.normal(0, 6, 60), len(time) // 60 + 1)[: len(time)]
+    )
+    buzz = np.sin(2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE) > 0.97
+    out = np.zeros(len(time))
+    syllable = int(0.18 * SAMPLE_RATE)
+    for first in range(0, len(time), syllable):
+        part = slice(first, first + syllable)
+        if random.random() < 0.2:
+            continue
+        source = buzz[part] + random.normal(0, 0.3 if random.random() < 0.3 else 0.02, len(buzz[part]))
+        for formant in (random.uniform(300, 800), random.uniform(900, 2300), 2700):
+            b, a = iirpeak(formant, 8, SAMPLE_RATE)
+            out[part] += lfilter(b, a, source)
+    return (0.3 * out / np.abs(out).max()).astype(np.float32)
+
+
+def test_speech_has_less_confidence_than_music(recognizer: Recognizer) -> None:
+    told = recognizer.recognize(speech(), SAMPLE_RATE)
+    music = recognizer.recognize(progression(), SAMPLE_RATE)
+    assert told.confidence < 0.3
+    assert np.isfinite(music.curve).all()
 
 
 def test_broken_sound_is_refused(recognizer: Recognizer, tmp_path: Path) -> None:
@@ -211,6 +247,99 @@ def test_a_truncated_mp3_is_told_as_far_as_it_goes(recognizer: Recognizer, tmp_p
     write_audio(progression(2.0), SAMPLE_RATE, path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert 2 < recognizer.recognize(path).duration_sec < 6
+
+
+def test_a_profile_is_the_same_in_every_key(recognizer: Recognizer) -> None:
+    hear = recognizer.harmony.hear
+    one = hear(semitones(progression(3.0)))
+    fifth = [
+        [p + 7 for p in chord] for chord in ([36, 60, 64, 67], [45, 60, 64, 69], [41, 60, 65, 69], [43, 59, 62, 67])
+    ]
+    other = hear(semitones(np.concatenate([tones(chord, 3.0) for chord in fifth])))
+    assert one.key is not None and other.key is not None and other.key.tonic == 7
+    assert one.profile.shape == (N_PROFILE,)
+    assert np.corrcoef(one.profile[:-3], other.profile[:-3])[0, 1] > 0.95
+
+
+def test_a_listeners_ratings_move_the_curve(recognizer: Recognizer, tmp_path: Path) -> None:
+    samples = np.tile(progression(2.0), 4)
+    plain = recognizer.recognize(samples, SAMPLE_RATE)
+    time = np.arange(0, 8, 0.5)
+    rated = np.column_stack([time, np.full(len(time), 0.9), np.full(len(time), -0.9)])
+    personal = recognizer.recognize(samples, SAMPLE_RATE, ratings=rated)
+    assert personal.curve[18:24, 0].mean() > plain.curve[18:24, 0].mean() + 0.1
+    assert personal.emotion.arousal < plain.emotion.arousal
+    assert personal.curve_spread[2].max() < personal.curve_spread[-1].min()
+    path = tmp_path / "rated.wav"
+    write_audio(samples, SAMPLE_RATE, path)
+    listener = recognizer.listener([(path, rated)])
+    assert recognizer.recognize(progression(3.0), SAMPLE_RATE, listener=listener).curve[:, 0].mean() > (
+        recognizer.recognize(progression(3.0), SAMPLE_RATE).curve[:, 0].mean()
+    )
+    for wrong in (np.zeros((3, 2)), rated[::-1], rated * 3, np.zeros((0, 3))):
+        with pytest.raises(InputError, match="ratings"):
+            recognizer.recognize(samples, SAMPLE_RATE, ratings=wrong)
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return done.exit_code, done.stdout
+
+
+def test_a_folder_is_heard_once(tmp_path: Path) -> None:
+    for name in ("b/two.wav", "one.flac"):
+        (tmp_path / "music" / name).parent.mkdir(parents=True, exist_ok=True)
+        write_audio(progression(0.5), SAMPLE_RATE, tmp_path / "music" / name)
+    (tmp_path / "music" / "bad.mp3").write_text("no sound")
+    table = tmp_path / "t.jsonl"
+    recognizer = Recognizer.from_pretrained()
+    first = recognize_library(lambda: recognizer, [tmp_path / "music"], table)
+    assert (first.n_new, first.n_known, len(first.errors)) == (2, 0, 1)
+    rows = {row["file"]: row for row in read_table(table)}
+    assert set(rows) == {"b/two.wav", "one.flac", "bad.mp3"}
+    assert "curve" not in rows["one.flac"] and "error" in rows["bad.mp3"]
+
+    def not_again() -> Recognizer:
+        raise AssertionError("everything is known")
+
+    assert recognize_library(not_again, [tmp_path / "music"], table).n_known == 3
+    with table.open("a") as stream:
+        stream.write('{"file": "torn')
+    write_audio(progression(1.0), SAMPLE_RATE, tmp_path / "music" / "one.flac")
+    again = recognize_library(lambda: recognizer, [tmp_path / "music"], table, dynamic=False)
+    assert (again.n_new, again.n_known) == (1, 2)
+    rows = {row["file"]: row for row in read_table(table)}
+    assert rows["one.flac"]["duration_s"] == pytest.approx(4.0)
+    assert len(read_table(table)) == 3
+    table.write_text("[]\n")
+    with pytest.raises(InputError, match="line 1"):
+        read_table(table)
+
+
+def test_sound_on_the_command_line(tmp_path: Path) -> None:
+    write_audio(np.tile(progression(1.0), 3), SAMPLE_RATE, tmp_path / "a.wav")
+    ratings = tmp_path / "me.csv"
+    ratings.write_text("time_s,valence,arousal\n0,0.9,-0.9\n1,0.9,-0.9\n2,0.9,-0.8\n")
+    code, plain = run("recognize", tmp_path / "a.wav", "--json", "--dynamic")
+    assert code == 0
+    code, mine = run("recognize", tmp_path / "a.wav", "--json", "--dynamic", "--ratings", ratings)
+    assert code == 0
+    assert json.loads(mine)[0]["emotion"]["valence"] > json.loads(plain)[0]["emotion"]["valence"]
+    code, told = run("analyze", tmp_path / "a.wav", "--json")
+    assert code == 0 and json.loads(told)[0]["key"] == "C"
+    code, text = run("analyze", tmp_path / "a.wav")
+    assert code == 0 and "valence" in text
+    code, told = run("recognize", tmp_path, "--table", tmp_path / "t.jsonl", "--json")
+    assert (code, json.loads(told)["new"]) == (0, 1)
+
+
+def test_the_emotion_of_a_recording_is_an_example(tmp_path: Path) -> None:
+    from muse.prompts.example import parse_example
+
+    write_audio(np.tile(progression(2.0), 2), SAMPLE_RATE, tmp_path / "band.wav")
+    parsed = parse_example(tmp_path / "band.wav")
+    assert parsed.intent.key == "C" and parsed.intent.emotion is not None
+    assert any("several voices" in note for note in parsed.notes)
 
 
 def test_datasets_are_known_by_their_folders(tmp_path: Path) -> None:

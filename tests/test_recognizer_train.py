@@ -239,7 +239,7 @@ def test_the_papers_table_is_one_command(
     arguments = [
         "train", "recognizer-report", *map(str, (jamendo, deam, pmemo, emomusic)), "--chords", str(pop909),
         "-o", str(out), "--cache", str(tmp_path / "cache"), "--config", str(settings), "--seeds", "1", "--folds", "2",
-        "--json",
+        "--pairs", "--json",
     ]  # fmt: skip
     done = CliRunner().invoke(app, arguments, catch_exceptions=False)
     report = json.loads(done.stdout)

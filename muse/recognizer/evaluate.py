@@ -144,8 +144,8 @@ class Variant:
     config: RecognizerConfig
 
 
-def variants(names: Sequence[str], config: RecognizerConfig) -> list[Variant]:
-    """The full model on all datasets, without each of its parts, on single datasets, and the first with each other."""
+def variants(names: Sequence[str], config: RecognizerConfig, *, pairs: bool = False) -> list[Variant]:
+    """The full model on all datasets, without each of its parts, on single datasets; the first with each other."""
     every = tuple(names)
     found = [
         Variant("all", every, config),
@@ -155,7 +155,7 @@ def variants(names: Sequence[str], config: RecognizerConfig) -> list[Variant]:
     ]
     if len(every) > 1:
         found += [Variant(f"{name} alone", (name,), config) for name in every]
-    if len(every) > 2:
+    if len(every) > 2 and pairs:
         found += [Variant(f"{every[0]} + {name}", (every[0], name), config) for name in every[1:]]
     return found
 
@@ -169,6 +169,7 @@ def evaluate_recognizer(
     encoder: str | Path = DEFAULT_ENCODER,
     n_folds: int = 5,
     n_seeds: int = 3,
+    pairs: bool = False,
     config: RecognizerConfig | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> dict[str, Any]:
@@ -186,6 +187,8 @@ def evaluate_recognizer(
         For datasets without a split of their own.
     n_seeds
         Networks of each variant and fold; each of them is scored, and their mean.
+    pairs
+        The first dataset with each other too, as in the table of Kang & Herremans 2025.
     config
         Settings.
     progress
@@ -201,7 +204,7 @@ def evaluate_recognizer(
     harmony, measured = learn_harmony(chords, cache, config.seed)
     parts = read_parts(folders, harmony, cache, encoder=encoder, progress=share_of(progress, 0, 0.3))
     tests = [_tests(part, n_folds) for part in parts]
-    ways = variants([part.name for part in parts], config)
+    ways = variants([part.name for part in parts], config, pairs=pairs)
     bench = _Bench(parts, tests)
     names = [way.name for way in ways]
     answers: dict[str, list[Answers]] = {name: [{} for _ in range(n_seeds)] for name in names}

@@ -62,7 +62,7 @@ class RecognizerConfig:
     weight_decay: float = 0.05
     noise: float = 0.1
     """Standard deviation of what is added to features, in their own."""
-    dropout: float = 0.4
+    dropout: float = 0.1
     harmony: bool = True
     """Chords and key are looked at."""
     distilled: float = 0.8
@@ -71,7 +71,7 @@ class RecognizerConfig:
     """Of tags when they are taught by teachers."""
     borrowed: float = 0.3
     """Weight of what teachers tell of other datasets' clips."""
-    taught: float = 0.5
+    taught: float = 0.7
     """Share of the teachers in what is told in the end."""
     seed: int = 0
 
