@@ -336,7 +336,10 @@ def test_sound_on_the_command_line(tmp_path: Path) -> None:
 def test_the_emotion_of_a_recording_is_an_example(tmp_path: Path) -> None:
     from muse.prompts.example import parse_example
 
-    write_audio(np.tile(progression(2.0), 2), SAMPLE_RATE, tmp_path / "band.wav")
+    chords = np.tile(progression(2.0), 2)
+    beat = (np.arange(len(chords)) / SAMPLE_RATE * 4) % 1
+    drums = np.random.default_rng(0).normal(0, 0.15, len(chords)) * np.exp(-8 * beat)
+    write_audio((chords + drums).astype(np.float32), SAMPLE_RATE, tmp_path / "band.wav")
     parsed = parse_example(tmp_path / "band.wav")
     assert parsed.intent.key == "C" and parsed.intent.emotion is not None
     assert any("several voices" in note for note in parsed.notes)
