@@ -40,6 +40,8 @@ MIDI_SUFFIXES: Final = (".mid", ".midi", ".kar", ".smf", ".rmi")
 LONGEST_BARS: Final = 32
 """A longer example asks for so many bars; ask for more outright."""
 SURE_GENRE: Final = 0.6
+FAINTEST: Final = 0.09
+"""Confidence of the recogniser below which nothing is taken over: most noise; every clip of Emotify reaches 0.12."""
 
 
 @cache
@@ -72,7 +74,7 @@ def parse_example(source: str | Path | Score) -> Parsed:
     Raises
     ------
     InputError
-        It cannot be read, or is a recording of more than one voice.
+        It cannot be read, or is a recording in which the recogniser hears no music.
     """
     if isinstance(source, (str, Path)):
         if Path(source).suffix.lower() not in MIDI_SUFFIXES and Path(source).is_file():
@@ -84,13 +86,11 @@ def parse_example(source: str | Path | Score) -> Parsed:
 
 
 def _of_sound(path: Path) -> Parsed:
-    from muse.prompts.humming import parse_humming
+    from muse.prompts.humming import NoMelodyError, parse_humming
 
     try:
         tune = parse_humming(path)
-    except InputError as error:
-        if "no melody" not in str(error):
-            raise
+    except NoMelodyError:
         return _of_recording(path)
     text = "a recording of one voice: its tune is the motif; for how it sounds, give the music as MIDI"
     return replace(tune, evidence=(*tune.evidence, Evidence("note", "example", text, 1.0, "note")))
@@ -99,8 +99,8 @@ def _of_sound(path: Path) -> Parsed:
 def _of_recording(path: Path) -> Parsed:
     """Emotion and key of a recording of several voices, as the recogniser hears them."""
     heard = _recognizer().recognize(path)
-    if heard.confidence == 0:
-        raise InputError(f"{path}: nothing that could be told from silence sounds in it: give another recording")
+    if heard.confidence < FAINTEST:
+        raise InputError(f"{path}: no music was heard in it (confidence {heard.confidence:.2f}): give another")
     rows = [
         Evidence(
             "emotion", EmotionPath.parse(heard.emotion), path.name, round(0.6 * heard.confidence, 4), "sound",

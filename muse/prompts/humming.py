@@ -16,7 +16,7 @@ grid
     which onsets lie nearest to likely places in a beat (log-likelihood, with the spread of people's taps, 35 ms, and a
     prior on tempo: Parncutt 1994, *A perceptual model of pulse salience*, a bell over log tempo around 100).
 
-Contents: :func:`parse_humming`, :func:`transcribe`, :class:`Note`, :func:`on_grid`.
+Contents: :func:`parse_humming`, :func:`transcribe`, :class:`Note`, :func:`on_grid`, :class:`NoMelodyError`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from muse.prompts.parsed import Evidence, Parsed
 from muse.score import NOTE_DTYPE, Notes, from_notes
 from muse.tokens.vocabulary import STEPS_PER_BEAT
 
-__all__ = ["Note", "on_grid", "parse_humming", "transcribe"]
+__all__ = ["NoMelodyError", "Note", "on_grid", "parse_humming", "transcribe"]
 
 Floats = NDArray[np.float64]
 
@@ -65,6 +65,10 @@ _PHASES = 24
 _TAP_SEC = 0.035
 _PLACES: Final = {0: 0.0, 6: -0.7, 3: -1.8, 9: -1.8, 4: -2.6, 8: -2.6}
 """Twelfths of a beat where a note may begin -> log prior: beats, eighths, sixteenths, triplets."""
+
+
+class NoMelodyError(InputError):
+    """It is sound, but no tune is heard in it."""
 
 
 @dataclass(frozen=True)
@@ -279,7 +283,7 @@ def parse_humming(source: str | Path | NDArray[Any], sample_rate: int | None = N
     Raises
     ------
     InputError
-        It cannot be read as sound, or holds no tune.
+        It cannot be read as sound; :class:`NoMelodyError` where it holds no tune.
     """
     if isinstance(source, (str, Path)):
         samples, name = read_audio(source, SAMPLE_RATE, max_sec=MAX_SEC), Path(source).name
@@ -288,11 +292,11 @@ def parse_humming(source: str | Path | NDArray[Any], sample_rate: int | None = N
         if len(samples) > MAX_SEC * SAMPLE_RATE:
             raise InputError(f"{name} is longer than {MAX_SEC:g} s: cut out the tune that is meant")
     if not len(samples) or float(np.abs(samples).max()) < 1e-3:
-        raise InputError(f"{name} is silent: no melody was found; record it nearer to the microphone")
+        raise NoMelodyError(f"{name} is silent: no melody was found; record it nearer to the microphone")
     notes, tuning = transcribe(samples)
     if len(notes) < MIN_NOTES or not _is_tune(notes):
         what = f"{len(notes)} notes" if len(notes) != 1 else "one note"
-        raise InputError(f"no melody was found in {name} ({what}): hum or whistle one voice, with little around it")
+        raise NoMelodyError(f"no melody was found in {name} ({what}): hum or whistle one voice, with little around it")
     rows, tempo, error = on_grid(notes)
     shift = _octaves(rows["pitch"])
     rows["pitch"] += 12 * shift
