@@ -694,7 +694,8 @@ def _ratings(table: str) -> tuple[Any, list[tuple[Path, Any]]]:
 
 def _print_recognition(row: Mapping[str, Any]) -> None:
     emotion, (valence_spread, arousal_spread) = row["emotion"], row["emotion"]["spread"]
-    typer.echo(f"{row['file']}: {emotion['quadrant']} (confidence {row['confidence']:.2f})")
+    doubt = "" if row["music"] >= 0.5 else f"; music only with a probability of {row['music']:.2f}"
+    typer.echo(f"{row['file']}: {emotion['quadrant']} (confidence {row['confidence']:.2f}{doubt})")
     typer.echo(
         f"  valence {emotion['valence']:+.2f} ± {valence_spread:.2f}, arousal {emotion['arousal']:+.2f} ± "
         f"{arousal_spread:.2f}, key {row['key'] or 'none'}, {row['duration_s']:.1f} s"
@@ -716,10 +717,11 @@ def _print_recognition_csv(rows: Sequence[Mapping[str, Any]], dynamic: bool) -> 
         writer.writerows([row["file"], *point.values()] for row in told for point in row["curve"])
         return
     tags = list(told[0]["tags"]) if told else []
-    writer.writerow(["file", "valence", "arousal", "quadrant", "confidence", "key", "duration_s", *tags])
+    writer.writerow(["file", "valence", "arousal", "quadrant", "music", "confidence", "key", "duration_s", *tags])
     for row in told:
         emotion = row["emotion"]
-        facts = [emotion["valence"], emotion["arousal"], emotion["quadrant"], row["confidence"], row["key"] or ""]
+        facts = [emotion["valence"], emotion["arousal"], emotion["quadrant"]]
+        facts += [row["music"], row["confidence"], row["key"] or ""]
         writer.writerow([row["file"], *facts, row["duration_s"], *row["tags"].values()])
 
 
@@ -1016,6 +1018,10 @@ def train_recognizer_command(
     chords: ChordsOption,
     cache: CacheOption = "runs/recognizer",
     encoder: EncoderOption = "musicnn",
+    other: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DIR", help="Folder of sounds that are no music (speech), beside the noise that is made."),
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Train the recogniser of sound on labelled recordings and rendered MIDI."""
@@ -1024,7 +1030,7 @@ def train_recognizer_command(
     settings = RecognizerConfig(**_config(config, RecognizerConfig))
     with _progress("training the recogniser") as progress:
         report = train_recognizer(
-            data, chords, output, cache=cache, encoder=encoder, config=settings, progress=progress
+            data, chords, output, cache=cache, other=other or (), encoder=encoder, config=settings, progress=progress
         )
     _print_json(report)
 

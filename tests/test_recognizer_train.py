@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,14 @@ from muse.audio import write_audio
 from muse.cli import app
 from muse.errors import InputError
 from muse.recognizer import Recognizer
-from muse.recognizer.datasets import listener_curves, open_dataset
+from muse.recognizer.course import Course, fit_course, followed
+from muse.recognizer.datasets import Clip, listener_curves, open_dataset
 from muse.recognizer.evaluate import ranked
+from muse.recognizer.features import window_starts
+from muse.recognizer.gate import NOISES, MusicGate, fit_gate, noise
 from muse.recognizer.mert import MertEncoder, hubert_tensors
-from muse.recognizer.network import MOODS, TAGS
+from muse.recognizer.network import MOODS, TAGS, WINDOW_STEPS, Windows
+from muse.recognizer.parts import Part
 from muse.recognizer.personal import Affine, Heard, Listener, PersonalModel, curve_on_steps, fit_affine
 from muse.recognizer.pretrain import PretrainConfig, make_takes, pretrain
 from muse.recognizer.teachers import fit_teacher, group_folds
@@ -260,13 +265,16 @@ def test_a_recogniser_of_other_datasets_is_trained_and_used(
     tmp_path: Path, jamendo: Path, pmemo: Path, pop909: Path
 ) -> None:
     settings = tmp_path / "settings.json"
-    settings.write_text(json.dumps({"n_steps": 2, "batch": 8, "n_networks": 1}))
-    out = tmp_path / "model"
+    settings.write_text(json.dumps({"n_steps": 2, "batch": 8, "n_networks": 1, "n_noises": 1}))
+    out, speech = tmp_path / "model", tmp_path / "speech"
+    speech.mkdir()
+    write_audio((0.2 * random.normal(size=40_000)).astype(np.float32), 16_000, speech / "s.wav")
     arguments = [
         "train", "recognizer", str(jamendo), str(pmemo), "--chords", str(pop909), "-o", str(out),
-        "--cache", str(tmp_path / "cache"), "--config", str(settings),
+        "--cache", str(tmp_path / "cache"), "--config", str(settings), "--other", str(speech),
     ]  # fmt: skip
     done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert set(json.loads(done.stdout)["gate"]["other"]) == {*NOISES, "speech"}
     assert json.loads(done.stdout)["listener_curves"] == 8  # of clips that are learnt from
     recognizer = Recognizer.from_pretrained(out)
     heard = recognizer.recognize((0.2 * random.normal(size=32_000)).astype(np.float32), 16_000)
@@ -311,8 +319,57 @@ def test_a_teacher_finds_the_block_that_matters_and_stays_out_of_its_own_fold() 
     assert 0.5 < np.corrcoef(apart[:, 0], labels[owner, 0])[0, 1] < 0.99
     without, _ = fit_teacher(windows, owner, labels, [str(i) for i in range(n // 2)], harmony=False)
     assert "profile" not in without.shape.blocks
-    far = {name: x + 30 for name, x in windows.items()}
-    assert teacher.familiarity(windows).min() > 0.9 > 0.3 > teacher.familiarity(far).max()
+
+
+# --------------------------------------------------------------------------------------------------------------- gate
+
+
+def test_noise_is_as_long_and_loud_as_it_says_and_never_the_same_twice() -> None:
+    for kind in NOISES:
+        sounds = [noise(kind, 16_000, np.random.default_rng(seed)) for seed in (0, 0, 1)]
+        assert all(1.5 <= len(x) / 16_000 <= 20 and 0.05 < np.abs(x).max() < 0.9 for x in sounds)
+        assert np.array_equal(sounds[0], sounds[1]) and not np.array_equal(sounds[0][:8000], sounds[2][:8000])
+
+
+def test_a_gate_lets_through_what_is_like_its_music_however_few_clips_a_dataset_has() -> None:
+    rng = np.random.default_rng(0)
+    common, rare, other = (rng.normal(at, 1, (n, 4)).astype(np.float32) for at, n in ((2, 300), (4, 5), (-2, 50)))
+    gate = fit_gate([common, rare], other)
+    assert gate(common).mean() > 0.8 and gate(rare).min() > 0.9 and gate(other).mean() < 0.2
+    assert np.array_equal(MusicGate.load(gate.tensors())(rare), gate(rare))
+
+
+# ------------------------------------------------------------------------------------------------------------- course
+
+
+def test_the_course_follows_what_features_tell_and_keeps_the_mean() -> None:
+    rng = np.random.default_rng(0)
+    n_clips, n_steps, n_features = 12, 90, 5
+    steps = rng.normal(size=(n_clips, n_steps, n_features)).cumsum(axis=1).astype(np.float32)
+    late = np.concatenate([np.repeat(steps[:, :1], 6, axis=1), steps[:, :-6]], axis=1)  # heard three seconds ago
+    curves = np.stack([0.05 * late[..., 0], -0.05 * late[..., 1]], axis=2) + rng.normal(size=(n_clips, 1, 2))
+    starts = window_starts(n_steps)
+    owner, first = np.repeat(np.arange(n_clips), len(starts)), np.tile(starts, n_clips)
+    rows = [slice(a, a + WINDOW_STEPS) for a in first]
+    windows = Windows(
+        torch.from_numpy(np.stack([steps[i, row] for i, row in zip(owner, rows, strict=True)])),
+        torch.ones(len(owner), WINDOW_STEPS, dtype=torch.bool),
+        torch.zeros(len(owner), 1, 3, dtype=torch.long),
+        torch.zeros(len(owner), 1),
+    )
+    curve = torch.from_numpy(np.stack([curves[i, row] for i, row in zip(owner, rows, strict=True)]).astype(np.float32))
+    clips = tuple(Clip(str(i), Path(), str(i)) for i in range(n_clips))
+    part = Part("vgmidi", windows, owner, first, clips, "", None, None, curve)
+    learnt, held = part.only(np.arange(n_clips) < 10), part.only(np.arange(n_clips) >= 10)
+    course = fit_course([learnt])
+    assert course is not None and fit_course([replace(learnt, curve=None)]) is None
+    flat = np.broadcast_to(np.float32([0.3, -0.2]), (len(held.owner), WINDOW_STEPS, 2))
+    for told, true in zip(held.over_time(followed(course, held, flat)), curves[10:], strict=True):
+        assert told.mean(axis=0) == pytest.approx([0.3, -0.2], abs=1e-3)
+        assert all(np.corrcoef(told[:, k], true[:, k])[0, 1] > 0.7 for k in (0, 1))
+    again = Course.load(course.tensors())
+    assert np.array_equal(followed(again, held, flat), followed(course, held, flat))
+    assert followed(None, held, flat) is flat
 
 
 # ----------------------------------------------------------------------------------------------------------- listeners

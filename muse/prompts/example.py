@@ -40,8 +40,8 @@ MIDI_SUFFIXES: Final = (".mid", ".midi", ".kar", ".smf", ".rmi")
 LONGEST_BARS: Final = 32
 """A longer example asks for so many bars; ask for more outright."""
 SURE_GENRE: Final = 0.6
-FAINTEST: Final = 0.09
-"""Confidence of the recogniser below which nothing is taken over: most noise; every clip of Emotify reaches 0.12."""
+LEAST_MUSIC: Final = 0.2
+"""Below this probability of being music, a recording is refused."""
 
 
 @cache
@@ -99,8 +99,8 @@ def _of_sound(path: Path) -> Parsed:
 def _of_recording(path: Path) -> Parsed:
     """Emotion and key of a recording of several voices, as the recogniser hears them."""
     heard = _recognizer().recognize(path)
-    if heard.confidence < FAINTEST:
-        raise InputError(f"{path}: no music was heard in it (confidence {heard.confidence:.2f}): give another")
+    if heard.music < LEAST_MUSIC:
+        raise InputError(f"{path}: no music was heard in it (probability {heard.music:.2f}): give another recording")
     rows = [
         Evidence(
             "emotion", EmotionPath.parse(heard.emotion), path.name, round(0.6 * heard.confidence, 4), "sound",

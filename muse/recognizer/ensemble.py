@@ -21,6 +21,8 @@ import torch
 from numpy.typing import NDArray
 
 from muse.checkpoint import under
+from muse.recognizer.course import Course
+from muse.recognizer.gate import MusicGate
 from muse.recognizer.network import Network, NetworkConfig, Told, Windows
 from muse.recognizer.teachers import Teacher, possible, statistics
 
@@ -44,8 +46,8 @@ class Answer:
     """[W, T, 2]."""
     curve_variance: Floats
     """[W, T, 2]."""
-    familiarity: Floats
-    """How like anything that was learnt from, 0..1, [W]."""
+    music: Floats
+    """Probability that it is music at all, [W]; 1 without a gate."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,9 @@ class Ensemble:
     teachers: Mapping[str, Sequence[Teacher]] = field(default_factory=dict)
     """By set of tags or ``plane``; the mean of several is told."""
     share: float = 0.5
+    gate: MusicGate | None = None
+    course: Course | None = None
+    """For whole pieces; what :meth:`tell` says of windows is without it."""
 
     def __post_init__(self) -> None:
         for network in self.networks:
@@ -74,7 +79,7 @@ class Ensemble:
             for first in range(0, len(windows.there), BATCH)
         ]
         tags = {name: np.concatenate([part.tags[name] for part in parts]) for name in self.tag_sets}
-        rest = ("plane", "variance", "curve", "curve_variance", "familiarity")
+        rest = ("plane", "variance", "curve", "curve_variance", "music")
         return Answer(tags, *(np.concatenate([getattr(part, name) for part in parts]) for name in rest))
 
     def _tell(self, windows: Windows) -> Answer:
@@ -92,12 +97,10 @@ class Ensemble:
             )
         told = {**tags, "plane": planes.mean(axis=0)}
         plain = told["plane"]
-        rows = statistics(windows) if self.teachers else {}
-        familiar = [np.zeros(len(plain), np.float32)] if self.teachers else [np.ones(len(plain), np.float32)]
+        rows = statistics(windows)
         for name, teachers in self.teachers.items():
             taught = np.mean([possible(name, teacher(rows)) for teacher in teachers], axis=0)
             told[name] = (1 - self.share) * told[name] + self.share * taught
-            familiar += [teacher.familiarity(rows) for teacher in teachers]
         plane = told.pop("plane")
         return Answer(
             told,
@@ -105,7 +108,7 @@ class Ensemble:
             each(lambda one: one.log_variance.exp()).mean(axis=0) + planes.var(axis=0),
             curves.mean(axis=0) + (plane - plain)[:, None],
             each(lambda one: one.curve_log_variance.exp()).mean(axis=0) + curves.var(axis=0),
-            np.max(familiar, axis=0),
+            np.ones(len(plain), np.float32) if self.gate is None else self.gate(rows["embedding"]),
         )
 
     def tensors(self) -> dict[str, torch.Tensor]:
@@ -116,6 +119,9 @@ class Ensemble:
         for target, teachers in self.teachers.items():
             for i, teacher in enumerate(teachers):
                 found |= {f"teacher.{target}.{i}.{name}": value for name, value in teacher.tensors().items()}
+        for kind, part in (("gate", self.gate), ("course", self.course)):
+            if part is not None:
+                found |= {f"{kind}.{name}": value for name, value in part.tensors().items()}
         return found
 
     def config(self) -> dict[str, Any]:
@@ -125,6 +131,8 @@ class Ensemble:
             "network": asdict(self.networks[0].config),
             "teachers": {name: [asdict(one.shape) for one in teachers] for name, teachers in self.teachers.items()},
             "share": self.share,
+            "gate": self.gate is not None,
+            "course": self.course is not None,
         }
 
     @classmethod
@@ -145,4 +153,6 @@ class Ensemble:
             name: [Teacher.load(shape, under(tensors, f"teacher.{name}.{i}.")) for i, shape in enumerate(shapes)]
             for name, shapes in config["teachers"].items()
         }
-        return cls(networks, teachers, config["share"])
+        gate = MusicGate.load(under(tensors, "gate.")) if config["gate"] else None
+        course = Course.load(under(tensors, "course.")) if config["course"] else None
+        return cls(networks, teachers, config["share"], gate, course)

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from muse.checkpoint import save_json, write_bytes
 from muse.errors import InputError
+from muse.recognizer.course import fit_course, followed
 from muse.recognizer.datasets import listener_curves
 from muse.recognizer.encoder import DEFAULT_ENCODER, Musicnn
 from muse.recognizer.ensemble import Ensemble
@@ -46,7 +47,7 @@ from muse.recognizer.train import (
     share_of,
     teach,
 )
-from muse.recognizer.train_personal import concordance, evaluate_personal, tasks_of
+from muse.recognizer.train_personal import concordance, correlation, evaluate_personal, tasks_of
 
 __all__ = ["evaluate_recognizer", "scores"]
 
@@ -125,10 +126,10 @@ def curve_scores(part: Part, told: Floats) -> dict[str, float]:
         found[f"ccc_{axis}"] = concordance(one, two)
         found[f"rmse_{axis}"] = float(np.sqrt(np.square(one - two).mean()))
         clips = np.broadcast_to(part.owner[:, None], known.shape)[known]
-        within = [
-            concordance(one[clips == k], two[clips == k]) for k in set(clips.tolist()) if np.ptp(two[clips == k]) > 0
-        ]
-        found[f"ccc_{axis}_within"] = float(np.mean(within)) if within else float("nan")
+        moving = [clips == k for k in sorted(set(clips.tolist())) if np.ptp(two[clips == k]) > 0]
+        for measure, score in (("ccc", concordance), ("r", correlation)):
+            within = [score(one[k], two[k]) for k in moving]
+            found[f"{measure}_{axis}_within"] = float(np.mean(within)) if within else float("nan")
     return found
 
 
@@ -152,6 +153,7 @@ def variants(names: Sequence[str], config: RecognizerConfig, *, pairs: bool = Fa
         Variant("all, no key and chords", every, replace(config, harmony=False)),
         Variant("all, teachers only teach", every, replace(config, taught=0.0)),
         Variant("all, no teachers", every, replace(config, distilled=0.0)),
+        Variant("all, no course", every, replace(config, course=False)),
     ]
     if len(every) > 1:
         found += [Variant(f"{name} alone", (name,), config) for name in every]
@@ -293,10 +295,11 @@ class _Bench:
             if key not in self.taught:
                 self.taught[key] = teach(learnt, config)
             teachers, lessons = self.taught[key]
-        name = (fold, way.datasets, replace(config, taught=0.0))
+        name = (fold, way.datasets, replace(config, taught=0.0, course=True))
         if name not in self.fitted:
             self.fitted[name] = fit(learnt, config, lessons)
-        return _told(Ensemble([self.fitted[name]], teachers, config.taught), used, fold)
+        course = fit_course(learnt) if config.course else None
+        return _told(Ensemble([self.fitted[name]], teachers, config.taught, course=course), used, fold)
 
 
 def _told(ensemble: Ensemble, used: Sequence[tuple[Part, NDArray[np.int64]]], fold: int) -> Answers:
@@ -321,7 +324,7 @@ def tell(ensemble: Ensemble, part: Part) -> Answers:
     """What is told of a part's clips: sets of tags and ``plane``, [clips, ...]; ``curve`` of windows."""
     told = ensemble.tell(part.windows)
     whole = {name: part.of_clips(values) for name, values in {**told.tags, "plane": told.plane}.items()}
-    return {**whole, "curve": told.curve}
+    return {**whole, "curve": followed(ensemble.course, part, told.curve)}
 
 
 def _add(answer: Answers, told: Answers) -> None:
@@ -477,7 +480,18 @@ def _written(report: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-SHOWN: Final = ("r", "accuracy", "pr_auc", "roc_auc", "r2_valence", "r2_arousal", "ccc_valence", "ccc_arousal")
+SHOWN: Final = (
+    "r",
+    "accuracy",
+    "pr_auc",
+    "roc_auc",
+    "r2_valence",
+    "r2_arousal",
+    "ccc_valence",
+    "ccc_arousal",
+    "r_valence_within",
+    "r_arousal_within",
+)
 
 
 def _cell(found: Mapping[str, Any] | None) -> str:

@@ -10,15 +10,18 @@ tags
     chosen on clips that were not learnt from.
 quadrants
     Probabilities of Q1..Q4 (EMOPIA; of a checkpoint without it, what valence, arousal and their spreads say).
+music
+    Probability that it is music: of speech and noise little, 0 where nothing sounds.
 confidence
-    0..1: how sure of the quadrant, less where the sound is like nothing that was learnt from; 0 where nothing sounds.
+    0..1: how sure of the quadrant, times ``music``.
 
 Contents: :class:`Recognizer`, :class:`Recognition`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -60,6 +63,7 @@ class Recognition:
     quadrants: dict[str, float]
     tags: dict[str, float]
     named: tuple[str, ...]
+    music: float
     confidence: float
     key: Key | None
     duration_sec: float
@@ -71,7 +75,7 @@ class Recognition:
     """Standard deviations, [T, 2]."""
 
     def to_dict(self) -> dict[str, Any]:
-        """In JSON's types: ``emotion, tags, named, confidence, key, duration_s, curve``."""
+        """In JSON's types: ``emotion, tags, named, music, confidence, key, duration_s, curve``."""
         emotion = {**self.emotion.to_dict(), "quadrant": max(self.quadrants, key=lambda name: self.quadrants[name])}
         rows = np.round(np.column_stack([self.time_sec, self.curve, self.curve_spread]).astype(float), 4)
         names = ("time_s", "valence", "arousal", "valence_spread", "arousal_spread")
@@ -79,6 +83,7 @@ class Recognition:
             "emotion": {**emotion, "probabilities": self.quadrants, "spread": list(self.spread)},
             "tags": self.tags,
             "named": list(self.named),
+            "music": self.music,
             "confidence": self.confidence,
             "key": None if self.key is None else str(self.key),
             "duration_s": self.duration_sec,
@@ -203,9 +208,13 @@ class Recognizer:
         waiting: Features | None = None
         first = 0  # step that `waiting` begins with
         kept: list[Floats] = []
+        seen: list[Floats] = []
+        course = self.ensemble.course
         for part in stream_features(counted(), self.encoder):
             if keep:
                 kept.append(part.steps)
+            if course is not None:
+                seen.append(course.seen(part.steps))
             waiting = part if waiting is None else waiting.join(part)
             while len(waiting.steps) >= WINDOW_STEPS:
                 self._tell(waiting.cut(0, WINDOW_STEPS), first, told)
@@ -214,7 +223,8 @@ class Recognizer:
         if told.n_steps < first + len(waiting.steps):
             self._tell(waiting, first, told)
         loud = (power / max(n_samples, 1)) ** 0.5 > SILENCE
-        result = told.result(n_samples / rate, loud, self.thresholds)
+        follow = None if course is None else functools.partial(course, seen=np.concatenate(seen))
+        result = told.result(n_samples / rate, loud, self.thresholds, follow)
         return result, np.concatenate(kept) if keep else None
 
     def _tell(self, features: Features, first: int, told: _Sum) -> None:
@@ -249,7 +259,7 @@ class _Sum:
         self.curves: list[tuple[int, Floats, Floats]] = []
         self.keys: dict[tuple[int, Mode], float] = {}
         self.n_steps = 0
-        self.familiar = 0.0
+        self.music = 0.0
 
     def add(self, first: int, n: int, answer: Answer, key: Key | None) -> None:
         """A window of `n` steps."""
@@ -257,13 +267,19 @@ class _Sum:
         for name, value in values.items():
             self.totals[name] = n * value[0] + self.totals.get(name, np.zeros(1, np.float32))
         self.weight += n
-        self.familiar += n * float(answer.familiarity[0])
+        self.music += n * float(answer.music[0])
         if key is not None:
             self.keys[key.tonic, key.mode] = self.keys.get((key.tonic, key.mode), 0.0) + n * key.clarity
         self.curves.append((first, answer.curve[0, :n], answer.curve_variance[0, :n]))
         self.n_steps = max(self.n_steps, first + n)
 
-    def result(self, duration_sec: float, loud: bool, thresholds: Mapping[str, Sequence[float]]) -> Recognition:
+    def result(
+        self,
+        duration_sec: float,
+        loud: bool,
+        thresholds: Mapping[str, Sequence[float]],
+        follow: Callable[[Floats], Floats] | None,
+    ) -> Recognition:
         means = {name: total / self.weight for name, total in self.totals.items()}
         plane, variance = means.pop("plane"), means.pop("variance")
         quadrants = means.pop("quadrants") if "quadrants" in means else _quadrants(plane, variance)
@@ -278,9 +294,11 @@ class _Sum:
             rows = slice(first, first + len(values[0]))
             sums[:, rows] += values
             count[rows] += 1
-        curve = np.clip(sums[0] / count, -1, 1).astype(np.float32)
+        curve = (sums[0] / count).astype(np.float32)
+        if follow is not None:
+            curve = follow(curve)
         spread = np.sqrt(sums[1] / count).astype(np.float32)
-        familiar = self.familiar / self.weight
+        music = self.music / self.weight if loud else 0.0
         key = None
         if self.keys and loud:
             best = max(self.keys, key=lambda name: self.keys[name])
@@ -292,10 +310,11 @@ class _Sum:
             {name: float(value) for name, value in zip(QUADRANTS, quadrants, strict=True)},
             tags,
             tuple(tag for tag, value in tags.items() if loud and value >= needed.get(tag, 0.5)),
-            float(max((float(quadrants.max()) - 0.25) / 0.75, 0.0)) * familiar if loud else 0.0,
+            music,
+            max((float(quadrants.max()) - 0.25) / 0.75, 0.0) * music,
             key,
             duration_sec,
             ((np.arange(self.n_steps) + 0.5) * STEP_SEC).astype(np.float32),
-            curve,
+            np.clip(curve, -1, 1),
             spread,
         )

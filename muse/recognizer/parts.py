@@ -104,6 +104,14 @@ class Part:
             count[clip][first : first + length] += 1
         return [(one / two).astype(np.float32) for one, two in zip(total, count, strict=True)]
 
+    def in_windows(self, series: Sequence[Floats]) -> Floats:
+        """Back from series by clip [steps, K] to windows [W, T, K]; 0 where a window has no step."""
+        out = np.zeros((*self.windows.there.shape, series[0].shape[1]), np.float32)
+        for row, clip, first in zip(out, self.owner, self.first, strict=True):
+            steps = series[clip][first : first + len(row)]
+            row[: len(steps)] = steps
+        return out
+
     def targets(self) -> dict[str, Floats]:
         """Labels of clips by what they are of: a set of tags, or ``plane``."""
         found = {self.tag_set: self.tags, "plane": self.plane}

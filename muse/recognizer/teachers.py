@@ -41,8 +41,6 @@ WIDTHS: Final = (0.3, 0.6)
 DECAYS: Final = (0.1, 0.3, 1.0, 2.0)
 """What is tried, on folds of the training clips."""
 N_FOLDS: Final = 5
-SHARPNESS: Final = 4
-"""Of familiarity: the kernels' ratio is 0.6 for white noise, 0.8 for a voice that reads, 1 for recordings of music."""
 MOST_WINDOWS: Final = 4000
 """More than these are thinned out: the kernel's matrix has their square."""
 
@@ -85,14 +83,6 @@ class Teacher:
     """[windows, targets]."""
     bias: Floats
     """[targets]."""
-    near: float
-    """Kernel between a window and the nearest one of another clip, the fifth percentile."""
-
-    def familiarity(self, rows: Statistics) -> Floats:
-        """How like anything that was learnt from each row is, 0..1, [n]; 1 for 19 in 20 windows of its kind."""
-        scaled = {name: _scaled(rows[name], self.mean[name], self.spread[name]) for name in self.shape.blocks}
-        nearest = _kernel(scaled, self.points, self.shape).max(axis=1)
-        return (np.minimum(nearest / self.near, 1) ** SHARPNESS).astype(np.float32)
 
     def __call__(self, rows: Statistics) -> Floats:
         """What it tells, float32 [n, targets]."""
@@ -103,7 +93,6 @@ class Teacher:
     def tensors(self) -> dict[str, torch.Tensor]:
         """Arrays by name, points in half precision."""
         found = {"weights": torch.from_numpy(self.weights), "bias": torch.from_numpy(self.bias)}
-        found["near"] = torch.tensor([self.near])
         for name in self.shape.blocks:
             found[f"{name}.points"] = torch.from_numpy(self.points[name]).half()
             found[f"{name}.mean"] = torch.from_numpy(self.mean[name])
@@ -126,7 +115,7 @@ class Teacher:
         )
         found = KernelShape(blocks, float(shape["width"]), float(shape["decay"]))
         weights, bias = (tensors[name].numpy() for name in ("weights", "bias"))
-        return cls(found, mean, spread, points, weights, bias, float(tensors["near"]))
+        return cls(found, mean, spread, points, weights, bias)
 
 
 def _scaled(x: Floats, mean: Floats, spread: Floats) -> Floats:
@@ -209,9 +198,7 @@ def fit_teacher(
     def fitted(part: _Problem) -> Teacher:
         kernel = _kernel(part.points, part.points, shape)
         weights, bias = part.solved(kernel, shape.decay)
-        kernel[part.owner[:, None] == part.owner] = 0
-        near = max(float(np.percentile(kernel.max(axis=1), 5)), 1e-6)
-        return Teacher(shape, mean, spread, part.points, weights.astype(np.float32), bias.astype(np.float32), near)
+        return Teacher(shape, mean, spread, part.points, weights.astype(np.float32), bias.astype(np.float32))
 
     apart = np.zeros((len(owner), labels.shape[1]), np.float32)
     for i in set(folds.tolist()):

@@ -6,12 +6,14 @@ interrupted, reads them from there. Clips of a split ``val`` or ``test``, and ot
 from.
 
 Contents: :class:`RecognizerConfig`, :func:`train_recognizer`; its steps :func:`learn_harmony`, :func:`read_parts`,
-:func:`teach`, :func:`fit`; :class:`Part`.
+:func:`teach`, :func:`fit`, :func:`learn_gate`; :class:`Part`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,12 +27,15 @@ from torch.nn import functional
 from muse.checkpoint import save_json, save_tensors
 from muse.errors import InputError
 from muse.recognizer.chords import HarmonyModel
+from muse.recognizer.course import fit_course, followed
 from muse.recognizer.datasets import listener_curves
-from muse.recognizer.encoder import DEFAULT_ENCODER
+from muse.recognizer.encoder import DEFAULT_ENCODER, Encoder, open_encoder
 from muse.recognizer.ensemble import Ensemble
+from muse.recognizer.gate import NOISES, MusicGate, fit_gate, noise
+from muse.recognizer.library import sound_files
 from muse.recognizer.model import MODEL_TYPE
-from muse.recognizer.network import TAGS, Network, NetworkConfig, Told, Windows
-from muse.recognizer.parts import Part, kept, read_parts, sound_of
+from muse.recognizer.network import TAGS, WINDOW_STEPS, Network, NetworkConfig, Told, Windows
+from muse.recognizer.parts import Part, encoder_cache, kept, read_parts, sound_of
 from muse.recognizer.personal import PersonalModel
 from muse.recognizer.signal import semitones
 from muse.recognizer.teachers import Teacher, fit_teacher, group_folds, possible, statistics
@@ -44,7 +49,7 @@ from muse.recognizer.train_chords import (
 )
 from muse.recognizer.train_personal import Tasks, fit_personal, tasks_of
 
-__all__ = ["Part", "RecognizerConfig", "fit", "learn_harmony", "read_parts", "teach", "train_recognizer"]
+__all__ = ["Part", "RecognizerConfig", "fit", "learn_gate", "learn_harmony", "read_parts", "teach", "train_recognizer"]
 
 Floats = NDArray[np.float32]
 
@@ -73,6 +78,10 @@ class RecognizerConfig:
     """Weight of what teachers tell of other datasets' clips."""
     taught: float = 0.7
     """Share of the teachers in what is told in the end."""
+    course: bool = True
+    """How a piece moves around its mean is learnt apart."""
+    n_noises: int = 20
+    """Of each kind, from which the gate learns what is no music."""
     seed: int = 0
 
 
@@ -82,6 +91,7 @@ def train_recognizer(
     out: str | Path,
     *,
     cache: str | Path,
+    other: Sequence[str | Path] = (),
     encoder: str | Path = DEFAULT_ENCODER,
     config: RecognizerConfig | None = None,
     progress: Callable[[float], None] | None = None,
@@ -98,6 +108,8 @@ def train_recognizer(
         Folder of the checkpoint.
     cache
         Folder of features; made if need be.
+    other
+        Folders of sounds that are no music, such as speech; see :mod:`muse.recognizer.gate`.
     encoder
         A checkpoint of MusiCNN or MERT; see :func:`~muse.recognizer.encoder.open_encoder`.
     config
@@ -108,14 +120,16 @@ def train_recognizer(
     Returns
     -------
     dict
-        Number of clips and windows by dataset; overlap of chords and points of keys on songs not learnt from.
+        Number of clips and windows by dataset; overlap of chords and points of keys on songs not learnt from; how well
+        music is told from other sounds.
 
     Raises
     ------
     InputError
-        A dataset cannot be read, or two are the same.
+        A dataset cannot be read, or two are the same; a folder has no sound.
     """
     config = config or RecognizerConfig()
+    others = [path for folder in other for path in sound_files(Path(folder))]
     harmony, measured = learn_harmony(chords, cache, config.seed)
     parts = []
     for part in read_parts(folders, harmony, cache, encoder=encoder, progress=share_of(progress, 0, 0.5)):
@@ -127,9 +141,10 @@ def train_recognizer(
         networks.append(fit(parts, replace(config, seed=config.seed + i), lessons))
         if progress is not None:
             progress(0.5 + 0.5 * (i + 1) / config.n_networks)
-    ensemble = Ensemble(networks, teachers, config.taught)
+    gate, sorted_out = learn_gate(parts, others, cache, open_encoder(encoder), config)
+    ensemble = Ensemble(networks, teachers, config.taught, gate, fit_course(parts) if config.course else None)
     personal, listeners = learn_listeners(parts, folders, config)
-    counts: dict[str, Any] = {"harmony": measured, "listener_curves": listeners}
+    counts: dict[str, Any] = {"harmony": measured, "listener_curves": listeners, "gate": sorted_out}
     counts |= {part.name: {"clips": len(part.clips), "windows": len(part.owner)} for part in parts}
     tensors = {f"harmony.{name}": torch.from_numpy(np.array(value)) for name, value in harmony.tensors().items()}
     if personal is not None:
@@ -145,6 +160,47 @@ def train_recognizer(
     save_json(facts | ensemble.config(), folder / "config.json")
     save_json({"settings": asdict(config), "data": counts}, folder / "training.json")
     return counts
+
+
+def learn_gate(
+    parts: Sequence[Part], others: Sequence[Path], cache: str | Path, encoder: Encoder, config: RecognizerConfig
+) -> tuple[MusicGate, dict[str, Any]]:
+    """What tells music from other sounds, and how well it does on groups of clips and kinds of noise held out.
+
+    Of each window of music a stretch of random length is looked at, for the others are short.
+    """
+    folder, seed = encoder_cache(cache, encoder), config.seed
+
+    def embedded(make: Callable[[], Floats]) -> dict[str, Floats]:
+        return {"embedding": encoder.encode(make())[:WINDOW_STEPS].mean(axis=0, keepdims=True)}
+
+    rows, kinds = [], []
+    for kind, i in itertools.product(NOISES, range(config.n_noises)):
+        made = functools.partial(noise, kind, encoder.sample_rate, np.random.default_rng([seed, i, *kind.encode()]))
+        rows.append(kept(folder / "noise" / f"{kind}{i}.{seed}.npz", functools.partial(embedded, made)))
+        kinds.append(kind)
+    for path in others:
+        read = functools.partial(sound_of, path, encoder.sample_rate)
+        place = folder / "other" / path.parent.name / f"{path.stem}.npz"
+        rows.append(kept(place, functools.partial(embedded, read)))
+        kinds.append(path.parent.name)
+    other = np.concatenate([row["embedding"] for row in rows])
+    random = torch.Generator().manual_seed(seed)
+    music = [statistics(_cropped(part.windows, random, least=0.05))["embedding"] for part in parts]
+    gate = fit_gate(music, other)
+
+    names = sorted(set(kinds))
+    passed: list[list[float]] = [[] for _ in parts]
+    let_through = {}
+    folds = [group_folds(part.groups, len(names), seed)[part.owner] for part in parts]
+    for i, name in enumerate(names):
+        apart = np.array([kind == name for kind in kinds])
+        judge = fit_gate([x[fold != i] for x, fold in zip(music, folds, strict=True)], other[~apart])
+        let_through[name] = float((judge(other[apart]) >= 0.5).mean())
+        for x, fold, found in zip(music, folds, passed, strict=True):
+            found += judge(x[fold == i]).tolist()
+    shares = {part.name: float((np.array(found) >= 0.5).mean()) for part, found in zip(parts, passed, strict=True)}
+    return gate, {"music": shares, "other": let_through}
 
 
 def learn_listeners(
@@ -167,10 +223,12 @@ def learn_listeners(
         learnt = [part.only(folds[part.name] != i) for part in parts]
         teachers, lessons = teach(learnt, config) if config.distilled else ({}, [])
         ensemble = Ensemble([fit(learnt, config, lessons)], teachers, config.taught)
+        course = fit_course(learnt) if config.course else None
         for part in parts:
             if part.name in curves:
                 out = folds[part.name] == i
-                told[part.name][out[part.owner]] = ensemble.tell(part.only(out).windows).curve
+                some = part.only(out)
+                told[part.name][out[part.owner]] = followed(course, some, ensemble.tell(some.windows).curve)
     tasks = [tasks_of(part, told[part.name], curves[part.name]) for part in parts if part.name in curves]
     merged = Tasks(
         {name: value for one in tasks for name, value in one.heard.items()},
@@ -379,10 +437,10 @@ def _likelihood(error: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor
     return (error.detach() * (-log_variance).exp() + log_variance).mean()
 
 
-def _cropped(windows: Windows, random: torch.Generator) -> Windows:
-    """Half of each window or more."""
+def _cropped(windows: Windows, random: torch.Generator, least: float = 0.5) -> Windows:
+    """The share `least` of each window or more."""
     n = windows.there.sum(dim=1)
-    kept = (n * (0.5 + 0.5 * torch.rand(len(n), generator=random))).long().clamp(min=8)
+    kept = (n * (least + (1 - least) * torch.rand(len(n), generator=random))).long().clamp(min=8)
     first = ((n - kept).clamp(min=0) * torch.rand(len(n), generator=random)).long()
     place = torch.arange(windows.there.shape[1])
     inside = (place >= first[:, None]) & (place < (first + kept)[:, None])

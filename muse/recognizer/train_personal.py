@@ -26,7 +26,7 @@ from muse.recognizer.parts import Part
 from muse.recognizer.personal import N_COMPONENTS, Affine, Heard, Listener, PersonalModel, curve_on_steps, fit_affine
 from muse.recognizer.teachers import group_folds
 
-__all__ = ["Tasks", "concordance", "evaluate_personal", "fit_personal", "tasks_of"]
+__all__ = ["Tasks", "concordance", "correlation", "evaluate_personal", "fit_personal", "tasks_of"]
 
 Floats = NDArray[np.float32]
 Scores = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
@@ -165,6 +165,12 @@ def concordance(told: NDArray[Any], rated: NDArray[Any]) -> float:
     return float(2 * covariance / total) if total > 0 else 0.0
 
 
+def correlation(told: NDArray[Any], rated: NDArray[Any]) -> float:
+    """Pearson's correlation of two series [n]; 0 where one is constant."""
+    told, rated = np.asarray(told, float), np.asarray(rated, float)
+    return float(np.corrcoef(told, rated)[0, 1]) if min(told.std(), rated.std()) > 1e-6 else 0.0
+
+
 def evaluate_personal(
     tasks: Tasks, *, n_folds: int = 5, n_steps: int = N_STEPS, progress: Callable[[float], None] | None = None
 ) -> dict[str, Any]:
@@ -252,12 +258,12 @@ def _scores(told: Floats, rated: Floats) -> Scores:
     rmse, pearson, ccc = (np.full(rated.shape[1:], np.nan) for _ in range(3))
     for axis, k in np.ndindex(*rated.shape[1:]):
         known = np.isfinite(rated[:, axis, k])
-        one, two = told[known, axis, k].astype(float), rated[known, axis, k].astype(float)
+        one, two = told[known, axis, k], rated[known, axis, k]
         if len(two) < 4:
             continue
-        rmse[axis, k] = np.sqrt(np.square(one - two).mean())
+        rmse[axis, k] = np.sqrt(np.square(one - two, dtype=float).mean())
         ccc[axis, k] = concordance(one, two)
-        pearson[axis, k] = np.corrcoef(one, two)[0, 1] if one.std() > 1e-6 and two.std() > 1e-6 else 0.0
+        pearson[axis, k] = correlation(one, two)
     return rmse, pearson, ccc
 
 
