@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from muse.emotion import QUADRANTS
 from muse.errors import InputError
 from muse.evaluate.judge import (
     Clips,
@@ -53,7 +54,6 @@ from muse.evaluate.metrics import (
     spearman,
     spread_ratio,
 )
-from muse.evaluate.report import QUADRANTS
 from muse.intent import Intent
 from muse.score import read_score
 from muse.tokens import SONG_CONTROLS

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from muse.checkpoint import write_bytes
+from muse.emotion import QUADRANTS
 from muse.evaluate.music import METRICS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["QUADRANTS", "write_report"]
+__all__ = ["write_report"]
 
 NAME = "evaluation"
 """Of the files: ``evaluation.html`` and so on."""
-QUADRANTS = ("Q1", "Q2", "Q3", "Q4")
 MOODS = ("Q1 happy", "Q2 angry", "Q3 sad", "Q4 calm")
 SYSTEMS = {
     "human": "people (held out)",
