@@ -40,7 +40,7 @@ MIDI_SUFFIXES: Final = (".mid", ".midi", ".kar", ".smf", ".rmi")
 LONGEST_BARS: Final = 32
 """A longer example asks for so many bars; ask for more outright."""
 SURE_GENRE: Final = 0.6
-LEAST_MUSIC: Final = 0.2
+LEAST_MUSIC: Final = 0.15
 """Below this probability of being music, a recording is refused."""
 
 
