@@ -16,6 +16,7 @@ from muse.audio import write_audio
 from muse.cli import app
 from muse.errors import InputError
 from muse.recognizer import Recognizer
+from muse.recognizer.calibration import Calibration, calibrate
 from muse.recognizer.course import Course, fit_course, followed
 from muse.recognizer.datasets import Clip, listener_curves, open_dataset
 from muse.recognizer.evaluate import ranked
@@ -280,7 +281,7 @@ def test_a_recogniser_of_other_datasets_is_trained_and_used(
     heard = recognizer.recognize((0.2 * random.normal(size=32_000)).astype(np.float32), 16_000)
     assert set(heard.tags) == set(MOODS)
     assert sum(heard.quadrants.values()) == pytest.approx(1, abs=1e-5)
-    assert len(json.loads((out / "config.json").read_text())["thresholds"]["moods"]) == 56
+    assert len(json.loads((out / "config.json").read_text())["calibration"]["thresholds"]["moods"]) == 56
 
 
 def test_areas_under_curves_are_those_of_scikit_learn() -> None:
@@ -319,6 +320,33 @@ def test_a_teacher_finds_the_block_that_matters_and_stays_out_of_its_own_fold() 
     assert 0.5 < np.corrcoef(apart[:, 0], labels[owner, 0])[0, 1] < 0.99
     without, _ = fit_teacher(windows, owner, labels, [str(i) for i in range(n // 2)], harmony=False)
     assert "profile" not in without.shape.blocks
+
+
+# --------------------------------------------------------------------------------------------------------- calibration
+
+
+def clips_told(tag_set: str, tags: np.ndarray) -> Part:
+    """A window a clip, of which nothing but the tags is looked at."""
+    n = len(tags)
+    windows = Windows(torch.zeros(n, 4, 1), torch.ones(n, 4, dtype=torch.bool), torch.zeros(n, 1, 3), torch.zeros(n, 1))
+    clips = tuple(Clip(str(i), Path(), str(i)) for i in range(n))
+    return Part(tag_set, windows, np.arange(n), np.zeros(n, np.int64), clips, tag_set, tags, None, None)
+
+
+def test_modest_quadrants_are_sharpened_and_thresholds_lie_where_tags_begin() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.dirichlet(np.ones(4), 3000)
+    drawn = np.array([rng.choice(4, p=row) for row in true])
+    modest = np.sqrt(true) / np.sqrt(true).sum(axis=1, keepdims=True)
+    gems = np.linspace(0, 1, 100, dtype=np.float32)[:, None].repeat(9, axis=1)
+    parts = [clips_told("quadrants", np.eye(4, dtype=np.float32)[drawn]), clips_told("gems", gems)]
+    lessons = [{"quadrants": torch.from_numpy(modest)}, {"gems": torch.from_numpy(gems / 2)}]
+    found = calibrate(parts, lessons)
+    assert found.sharpness == pytest.approx(2, abs=0.15)
+    assert np.allclose(found.sharpened(modest.astype(np.float32)).sum(axis=1), 1, atol=1e-5)
+    assert found.thresholds["gems"] == pytest.approx([1 / 6] * 9, abs=0.01)
+    assert found.named({"sadness": 0.2, "power": 0.1}) == ("sadness",)
+    assert calibrate(parts, []) == Calibration()
 
 
 # --------------------------------------------------------------------------------------------------------------- gate

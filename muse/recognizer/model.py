@@ -21,7 +21,7 @@ Contents: :class:`Recognizer`, :class:`Recognition`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -35,6 +35,7 @@ from muse.checkpoint import find, load_json, load_tensors, under
 from muse.emotion import QUADRANTS, Emotion
 from muse.errors import InputError
 from muse.harmony import Key, Mode
+from muse.recognizer.calibration import Calibration
 from muse.recognizer.chords import HarmonyModel
 from muse.recognizer.encoder import Encoder, open_encoder
 from muse.recognizer.ensemble import Answer, Ensemble
@@ -99,11 +100,11 @@ class Recognizer:
         encoder: Encoder,
         harmony: HarmonyModel,
         ensemble: Ensemble,
-        thresholds: Mapping[str, Sequence[float]] | None = None,
+        calibration: Calibration | None = None,
         personal: PersonalModel | None = None,
     ) -> None:
-        self.encoder, self.harmony, self.ensemble, self.thresholds = encoder, harmony, ensemble, thresholds or {}
-        self.personal = personal
+        self.encoder, self.harmony, self.ensemble = encoder, harmony, ensemble
+        self.calibration, self.personal = calibration or Calibration(), personal
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path = DEFAULT_RECOGNIZER) -> Recognizer:
@@ -121,11 +122,12 @@ class Recognizer:
         tensors = load_tensors(folder)
         try:
             ensemble = Ensemble.load(config, tensors)
+            calibration = Calibration(**config["calibration"])
             personal = PersonalModel.load(under(tensors, "personal.")) if config.get("personal") else None
         except (KeyError, TypeError, RuntimeError) as error:
             raise InputError(f"{folder}: the weights do not fit ({str(error).splitlines()[-1].strip()})") from None
         harmony = HarmonyModel.load(under(tensors, "harmony."))
-        return cls(open_encoder(config["encoder"]), harmony, ensemble, config.get("thresholds"), personal)
+        return cls(open_encoder(config["encoder"]), harmony, ensemble, calibration, personal)
 
     def recognize(
         self,
@@ -224,7 +226,7 @@ class Recognizer:
             self._tell(waiting, first, told)
         loud = (power / max(n_samples, 1)) ** 0.5 > SILENCE
         follow = None if course is None else functools.partial(course, seen=np.concatenate(seen))
-        result = told.result(n_samples / rate, loud, self.thresholds, follow)
+        result = told.result(n_samples / rate, loud, self.calibration, follow)
         return result, np.concatenate(kept) if keep else None
 
     def _tell(self, features: Features, first: int, told: _Sum) -> None:
@@ -277,17 +279,16 @@ class _Sum:
         self,
         duration_sec: float,
         loud: bool,
-        thresholds: Mapping[str, Sequence[float]],
+        calibration: Calibration,
         follow: Callable[[Floats], Floats] | None,
     ) -> Recognition:
         means = {name: total / self.weight for name, total in self.totals.items()}
         plane, variance = means.pop("plane"), means.pop("variance")
-        quadrants = means.pop("quadrants") if "quadrants" in means else _quadrants(plane, variance)
+        quadrants = _quadrants(plane, variance)
+        if "quadrants" in means:
+            quadrants = calibration.sharpened(means.pop("quadrants"))
         tags = {
             tag: float(value) for name, values in means.items() for tag, value in zip(TAGS[name], values, strict=True)
-        }
-        needed = {
-            tag: value for name, values in thresholds.items() for tag, value in zip(TAGS[name], values, strict=True)
         }
         sums, count = np.zeros((2, self.n_steps, 2)), np.zeros((self.n_steps, 1))
         for first, *values in self.curves:
@@ -309,7 +310,7 @@ class _Sum:
             (float(variance[0] ** 0.5), float(variance[1] ** 0.5)),
             {name: float(value) for name, value in zip(QUADRANTS, quadrants, strict=True)},
             tags,
-            tuple(tag for tag, value in tags.items() if loud and value >= needed.get(tag, 0.5)),
+            calibration.named(tags) if loud else (),
             music,
             max((float(quadrants.max()) - 0.25) / 0.75, 0.0) * music,
             key,

@@ -17,7 +17,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from torch.nn import functional
 
 from muse.checkpoint import save_json, save_tensors
 from muse.errors import InputError
+from muse.recognizer.calibration import calibrate
 from muse.recognizer.chords import HarmonyModel
 from muse.recognizer.course import fit_course, followed
 from muse.recognizer.datasets import listener_curves
@@ -154,7 +155,7 @@ def train_recognizer(
     facts = {
         "model_type": MODEL_TYPE,
         "encoder": str(encoder),
-        "thresholds": _thresholds(parts, lessons),
+        "calibration": calibrate(parts, lessons).config(),
         "personal": personal is not None,
     }
     save_json(facts | ensemble.config(), folder / "config.json")
@@ -294,32 +295,6 @@ def teach(parts: Sequence[Part], config: RecognizerConfig) -> tuple[Teachers, li
     return teachers, [
         {name: torch.from_numpy(np.mean(answers, axis=0)) for name, answers in one.items()} for one in told
     ]
-
-
-def _thresholds(parts: Sequence[Part], lessons: Sequence[Lesson]) -> dict[str, list[float]]:
-    """From which value on a tag is named, for each tag of a set: where F1 is best, on clips that were not learnt from.
-
-    Of GEMS a tag is true that a third of the listeners named. The teachers' answers on their held-out folds stand for
-    the networks', which learn to give the same.
-    """
-    found = {}
-    for part, lesson in zip(parts, lessons, strict=False):
-        if part.tags is not None and part.tag_set != "quadrants":
-            told = part.of_clips(lesson[part.tag_set].numpy())
-            true = part.tags >= TRUE_SHARE
-            found[part.tag_set] = [_best_threshold(one, two) for one, two in zip(told.T, true.T, strict=True)]
-    return found
-
-
-TRUE_SHARE: Final = 1 / 3
-"""Of listeners that must have named a tag for it to be true."""
-
-
-def _best_threshold(told: Floats, true: NDArray[np.bool_]) -> float:
-    order = np.argsort(-told)
-    hits = np.cumsum(true[order])
-    f1 = 2 * hits / (np.arange(1, len(told) + 1) + max(int(true.sum()), 1))
-    return float(told[order[int(np.argmax(f1))]])
 
 
 def fit(parts: Sequence[Part], config: RecognizerConfig, lessons: Sequence[Lesson] = ()) -> Network:
