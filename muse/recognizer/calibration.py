@@ -1,6 +1,6 @@
 """From means of what is told to what is said of a clip: which tags are named, and how sure the quadrants are.
 
-Fitted on what teachers tell of clips on their held-out folds, which stands for what networks and teachers tell together:
+Fitted on what teachers tell of clips on their held-out folds. That stands for what networks and teachers tell together:
 the networks learn to give the same.
 
 Contents: :class:`Calibration`, :func:`calibrate`.
