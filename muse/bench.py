@@ -1,4 +1,4 @@
-"""Speed: our sampler beside ``transformers.generate``, and what a user waits for.
+"""Speed: our sampler beside ``transformers.generate``, the recogniser, and what a user waits for.
 
 Both sides of the comparison decode the same weights in the same process with the same number of threads and the same
 sampling parameters, from the same prefix, to the same number of new tokens, with a key/value cache and without a
@@ -36,6 +36,7 @@ from muse.generator.sampler import Sampler, Sampling
 __all__ = ["run_bench"]
 
 N_PREFIX = 32  # ids in front; a typical control prefix
+SOUND_SEC = 60
 RANDOM_VOCAB = 640  # of the stand-in for a checkpoint that is not there
 PACKAGES = ("torch", "transformers", "onnxruntime", "numpy", "muse-music")
 
@@ -72,7 +73,7 @@ def run_bench(
     dtype
         Of our sampler; see :meth:`muse.generator.sampler.Sampler.from_pretrained`.
     command
-        Also time the whole ``muse compose``, and attribute extraction on what it wrote.
+        Also time the whole ``muse compose``, attribute extraction on what it wrote, and the recogniser.
     progress
         Called with the share done, 0..1.
 
@@ -82,7 +83,8 @@ def run_bench(
         ``generation``: per batch, tokens per second of both sides and their ``ratio``; ``fidelity``: divergence in
         nats per token and share of equal likeliest tokens, of our weights and float32; ``load_s``; ``command``:
         seconds of one ``muse compose --bars 16 --candidates 4`` from start to exit; ``extraction``: milliseconds per
-        window of 16 bars; settings and versions. ``None`` for what could not be measured here.
+        window of 16 bars; ``recognition``: seconds of sound that the recogniser hears in a second; settings and
+        versions. ``None`` for what could not be measured here.
 
     Raises
     ------
@@ -103,12 +105,13 @@ def run_bench(
     ]
     if faults:
         raise InputError("; ".join(faults))
-    n_done, n_steps = itertools.count(1), len(batches) * repetitions + (2 if command else 1)
+    n_done, n_steps = itertools.count(1), len(batches) * repetitions + (3 if command else 1)
 
     def tell() -> None:
         if progress is not None:
             progress(next(n_done) / n_steps)
 
+    n_cores = threads or torch.get_num_threads()
     with (
         torch.random.fork_rng(devices=[]),
         _weights(checkpoint) as (folder, trained),
@@ -143,6 +146,7 @@ def run_bench(
             "load_s": {"ours": round(our_load_s, 3), "transformers": round(their_load_s, 3)},
             "command": whole and whole["command"],
             "extraction": whole and whole["extraction"],
+            "recognition": _recognition(n_cores, repetitions, tell) if command else None,
             "versions": {"python": platform.python_version(), **_versions()},
             "machine": platform.platform(),
         }
@@ -281,6 +285,28 @@ def _command(checkpoint: str, tell: Callable[[], None]) -> dict[str, Any]:
     return {
         "command": {"arguments": " ".join(arguments), "total_s": round(total_s, 2), **timing},
         "extraction": {"ms_per_window": round(1000 * statistics.median(times), 2), "n_notes": score.note_num()},
+    }
+
+
+def _recognition(n_threads: int, repetitions: int, tell: Callable[[], None]) -> dict[str, Any]:
+    """A minute of sound, all of whose features are looked at, whatever it is like."""
+    from muse.recognizer import Recognizer
+
+    recognizer, rate = Recognizer.from_pretrained(), 16_000
+    sound = np.random.default_rng(0).normal(0, 0.1, SOUND_SEC * rate).astype(np.float32)
+    times = []
+    with _torch_threads(n_threads):
+        recognizer.recognize(sound[: 10 * rate], rate)
+        for _ in range(repetitions):
+            started = time.perf_counter()
+            recognizer.recognize(sound, rate)
+            times.append(time.perf_counter() - started)
+    tell()
+    return {
+        "sound_s": SOUND_SEC,
+        "threads": n_threads,
+        "times_real_time": round(SOUND_SEC / statistics.median(times), 1),
+        "times_real_time_low": round(SOUND_SEC / max(times), 1),
     }
 
 

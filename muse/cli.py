@@ -1195,7 +1195,7 @@ def bench(
     repetitions: Annotated[int | None, typer.Option(metavar="N", help="Of every measurement; medians count.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure speed: our sampler beside transformers' generate, attribute extraction, the whole command."""
+    """Measure speed: our sampler beside transformers' generate, attributes, the recogniser, the whole command."""
     from muse.bench import run_bench
 
     with _progress("measuring") as progress:
