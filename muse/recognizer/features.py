@@ -8,7 +8,7 @@ window
     :data:`~muse.recognizer.network.WINDOW_STEPS` steps; windows overlap by half, the last one ends with the sound.
 
 Contents: :class:`Features`, :class:`Window`, :func:`extract`, :func:`stream_features`, :func:`window_starts`,
-:func:`batch`, :func:`clip_means`.
+:func:`batch`, :func:`clip_means`, :func:`fade`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from muse.recognizer.encoder import MARGIN_STEPS, Encoder
 from muse.recognizer.network import MAX_CHORDS, WINDOW_STEPS, Windows
 from muse.recognizer.signal import SAMPLE_RATE, SEMITONE_HOP, STEP, semitones, step_features
 
-__all__ = ["Features", "Window", "batch", "clip_means", "extract", "stream_features", "window_starts"]
+__all__ = ["Features", "Window", "batch", "clip_means", "extract", "fade", "stream_features", "window_starts"]
 
 Floats = NDArray[np.float32]
 
@@ -80,6 +80,12 @@ def window_starts(n_steps: int) -> list[int]:
     if n_steps <= WINDOW_STEPS:
         return [0]
     return [*range(0, n_steps - WINDOW_STEPS, HOP_STEPS), n_steps - WINDOW_STEPS]
+
+
+def fade(n_steps: int) -> Floats:
+    """Weights of a window's steps where windows overlap: one fades into the next, and no border is heard."""
+    place = np.arange(n_steps, dtype=np.float32)
+    return np.minimum(place + 1, n_steps - place)
 
 
 def extract(samples: Floats, encoder: Encoder) -> Features:

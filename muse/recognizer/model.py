@@ -39,7 +39,7 @@ from muse.recognizer.calibration import Calibration
 from muse.recognizer.chords import HarmonyModel
 from muse.recognizer.encoder import Encoder, open_encoder
 from muse.recognizer.ensemble import Answer, Ensemble
-from muse.recognizer.features import HOP_STEPS, Features, batch, stream_features
+from muse.recognizer.features import HOP_STEPS, Features, batch, fade, stream_features
 from muse.recognizer.network import TAGS, WINDOW_STEPS
 from muse.recognizer.personal import Heard, Listener, PersonalModel, curve_on_steps
 from muse.recognizer.signal import STEP_SEC
@@ -292,9 +292,9 @@ class _Sum:
         }
         sums, count = np.zeros((2, self.n_steps, 2)), np.zeros((self.n_steps, 1))
         for first, *values in self.curves:
-            rows = slice(first, first + len(values[0]))
-            sums[:, rows] += values
-            count[rows] += 1
+            rows, weight = slice(first, first + len(values[0])), fade(len(values[0]))[:, None]
+            sums[:, rows] += weight * values
+            count[rows] += weight
         curve = (sums[0] / count).astype(np.float32)
         if follow is not None:
             curve = follow(curve)

@@ -30,7 +30,7 @@ from muse.errors import InputError
 from muse.recognizer.chords import HarmonyModel
 from muse.recognizer.datasets import Clip, EmotionDataset, open_dataset
 from muse.recognizer.encoder import DEFAULT_ENCODER, Encoder, open_encoder
-from muse.recognizer.features import Features, Window, batch, clip_means, extract, window_starts
+from muse.recognizer.features import Features, Window, batch, clip_means, extract, fade, window_starts
 from muse.recognizer.network import TAGS, WINDOW_STEPS, Windows
 from muse.recognizer.personal import curve_on_steps
 from muse.recognizer.signal import SAMPLE_RATE, summary
@@ -93,15 +93,16 @@ class Part:
         return clip_means(values, self.owner, self.lengths, len(self.clips))
 
     def over_time(self, values: Floats) -> list[Floats]:
-        """By clip, what was told of windows' steps [W, T, K] as one series [steps, K]; means where windows overlap."""
+        """By clip, what was told of windows' steps [W, T, K] as one series [steps, K]; windows fade."""
         lengths = self.windows.there.sum(dim=1).numpy()
         n_steps = np.zeros(len(self.clips), np.int64)
         np.maximum.at(n_steps, self.owner, self.first + lengths)
         total = [np.zeros((n, values.shape[2]), np.float64) for n in n_steps]
         count = [np.zeros((n, 1)) for n in n_steps]
         for clip, first, length, rows in zip(self.owner, self.first, lengths, values, strict=True):
-            total[clip][first : first + length] += rows[:length]
-            count[clip][first : first + length] += 1
+            weight = fade(length)[:, None]
+            total[clip][first : first + length] += weight * rows[:length]
+            count[clip][first : first + length] += weight
         return [(one / two).astype(np.float32) for one, two in zip(total, count, strict=True)]
 
     def in_windows(self, series: Sequence[Floats]) -> Floats:
