@@ -7,8 +7,9 @@ Nothing is ever unpickled. Shards stay under 16 MB, so that they can live in any
 Artefacts lie in the top-level folders ``attributes/`` and ``checkpoints/`` of a checkout, and in ``muse/_data/`` of an
 installed wheel; :func:`data_path` knows which. Every file is written whole or not at all.
 
-Contents: :func:`data_path`, :func:`find`; :func:`load_tensors`, :func:`under`, :func:`save_tensors`; :func:`load_json`,
-:func:`save_json`, :func:`write_bytes`; :func:`sha256`. PyTorch is imported only where tensors of it are asked for.
+Contents: :func:`data_path`, :func:`find`; :func:`load_tensors`, :func:`under`, :func:`save_tensors`, :class:`Arrays`;
+:func:`load_json`, :func:`save_json`, :func:`write_bytes`; :func:`sha256`. PyTorch is imported only where tensors of it
+are asked for.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, overload
 
 import numpy as np
 import safetensors
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_CHECKPOINT",
+    "Arrays",
     "data_path",
     "find",
     "load_json",
@@ -215,6 +217,29 @@ def _to_numpy(tensor: Mapping[str, Any]) -> np.ndarray[Any, Any]:
 def under(tensors: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """Those tensors whose names begin with a prefix, by the rest of their names."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+class Arrays:
+    """Base of a frozen dataclass all of whose fields are float32 arrays: a small fitted model inside a checkpoint."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """The fields by name."""
+        import torch
+
+        return {name: torch.from_numpy(np.array(getattr(self, name))) for name in self.__dataclass_fields__}
+
+    @classmethod
+    def load(cls, tensors: Mapping[str, Any]) -> Self:
+        """What :meth:`tensors` gave.
+
+        Raises
+        ------
+        KeyError
+            Something is missing.
+        """
+        return cls(*(np.asarray(tensors[name], np.float32) for name in cls.__dataclass_fields__))
 
 
 def save_tensors(

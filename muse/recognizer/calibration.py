@@ -9,8 +9,8 @@ Contents: :class:`Calibration`, :func:`calibrate`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import torch
@@ -46,10 +46,6 @@ class Calibration:
         """Which tags are above their thresholds."""
         needed = {tag: at for name, row in self.thresholds.items() for tag, at in zip(TAGS[name], row, strict=True)}
         return tuple(tag for tag, value in tags.items() if value >= needed.get(tag, 0.5))
-
-    def config(self) -> dict[str, Any]:
-        """In JSON's types; the arguments of another one."""
-        return asdict(self)
 
 
 def calibrate(parts: Sequence[Part], lessons: Sequence[Mapping[str, torch.Tensor]]) -> Calibration:

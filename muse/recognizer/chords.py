@@ -28,15 +28,16 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
+from muse.checkpoint import Arrays
 from muse.errors import InputError
 from muse.harmony import PITCH_CLASS_NAMES, Key
-from muse.recognizer.signal import SAMPLE_RATE, SEMITONE_HOP, chroma
+from muse.recognizer.signal import SAMPLE_RATE, SEMITONE_HOP, chroma, running_mean
 
 __all__ = ["DEGREES", "NO_CHORD", "N_PROFILE", "QUALITIES", "Chord", "Harmony", "HarmonyModel", "parse_chord"]
 
@@ -152,15 +153,7 @@ class Harmony:
 def observations(pitches: Floats) -> Floats:
     """What the network sees of every frame, float32 [T, 48]: bass and treble chroma now and around."""
     now = chroma(np.asarray(pitches, np.float32))
-    return np.concatenate([now, _smooth(now, CONTEXT)], axis=1)
-
-
-def _smooth(x: Floats, radius: int) -> Floats:
-    """Mean over 2 * radius + 1 rows, fewer at the ends."""
-    total = np.cumsum(np.pad(x.astype(np.float64), ((1, 0), (0, 0))), axis=0)
-    centre = np.arange(len(x))
-    low, high = np.maximum(centre - radius, 0), np.minimum(centre + radius + 1, len(x))
-    return ((total[high] - total[low]) / (high - low)[:, None]).astype(np.float32)
+    return np.concatenate([now, running_mean(now, CONTEXT, CONTEXT).astype(np.float32)], axis=1)
 
 
 def from_root(x: NDArray[Any]) -> NDArray[Any]:
@@ -172,7 +165,7 @@ def from_root(x: NDArray[Any]) -> NDArray[Any]:
 
 
 @dataclass(frozen=True)
-class HarmonyModel:
+class HarmonyModel(Arrays):
     """Fitted weights; :mod:`muse.recognizer.train_chords` makes them."""
 
     hidden: Floats
@@ -195,12 +188,8 @@ class HarmonyModel:
     chord_weight: Floats
     """Of the network's log probabilities beside the bigram's, [1]: frames next to each other tell the same."""
 
-    def tensors(self) -> dict[str, NDArray[Any]]:
-        """Arrays by name."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
-
     @classmethod
-    def load(cls, tensors: Mapping[str, NDArray[Any]]) -> HarmonyModel:
+    def load(cls, tensors: Mapping[str, Any]) -> Self:
         """What :meth:`tensors` gave.
 
         Raises
@@ -209,7 +198,7 @@ class HarmonyModel:
             Something is missing.
         """
         try:
-            return cls(*(np.asarray(tensors[name], np.float32) for name in cls.__dataclass_fields__))
+            return super().load(tensors)
         except KeyError as error:
             raise InputError(f"the weights of chords and keys lack {error}: get the checkpoint again") from None
 

@@ -9,15 +9,16 @@ Contents: :class:`Course`, :func:`fit_course`, :func:`followed`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from muse.checkpoint import Arrays
 from muse.recognizer.parts import Part
+from muse.recognizer.signal import running_mean
 
 __all__ = ["Course", "fit_course", "followed"]
 
@@ -32,7 +33,7 @@ NETWORKS: Final = 0.5
 
 
 @dataclass(frozen=True)
-class Course:
+class Course(Arrays):
     """The fitted regression. It is linear, so what is kept of each step while sound streams by are a few numbers."""
 
     mean: Floats
@@ -47,33 +48,10 @@ class Course:
 
     def __call__(self, told: Floats, seen: Floats) -> Floats:
         """The curve [T, 2] from what the networks tell of a piece's steps [T, 2] and what was :meth:`seen` of them."""
-        departure = np.sum([_past(seen[:, k], n) for k, n in enumerate(SCALES)], axis=0)
+        departure = np.sum([running_mean(seen[:, k], n, 0) for k, n in enumerate(SCALES)], axis=0)
         centre = told.mean(axis=0)
         curve = centre + NETWORKS * (told - centre) + departure - departure.mean(axis=0)
         return np.asarray(curve, np.float32)
-
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """Arrays by name."""
-        return {name: torch.from_numpy(value) for name, value in vars(self).items()}
-
-    @classmethod
-    def load(cls, tensors: Mapping[str, torch.Tensor]) -> Course:
-        """What :meth:`tensors` gave.
-
-        Raises
-        ------
-        KeyError
-            Something is missing.
-        """
-        return cls(*(tensors[name].numpy() for name in ("mean", "spread", "weight")))
-
-
-def _past(x: Floats, n: int) -> NDArray[np.float64]:
-    """Mean of each row of `x` and up to `n` before it."""
-    total = np.concatenate([np.zeros((1, *x.shape[1:])), np.cumsum(x, axis=0, dtype=np.float64)])
-    end = np.arange(len(x)) + 1
-    first = np.maximum(end - 1 - n, 0)
-    return np.asarray((total[end] - total[first]) / (end - first).reshape(-1, *[1] * (x.ndim - 1)))
 
 
 def fit_course(parts: Sequence[Part]) -> Course | None:
@@ -90,7 +68,8 @@ def fit_course(parts: Sequence[Part]) -> Course | None:
     n = everything.shape[1] * len(SCALES)
     products, answers, n_rows = np.zeros((n, n)), np.zeros((n, 2)), 0
     for features, curve in pieces:
-        past = np.stack([_past((features - mean) / spread, length) for length in SCALES], axis=2).reshape(-1, n)
+        scaled = (features - mean) / spread
+        past = np.stack([running_mean(scaled, n_past, 0) for n_past in SCALES], axis=2).reshape(-1, n)
         rated = np.isfinite(curve).all(axis=1)
         x, y = (past - past.mean(axis=0))[rated], (curve[rated] - curve[rated].mean(axis=0)).astype(np.float64)
         products += x.T @ x

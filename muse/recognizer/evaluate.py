@@ -31,9 +31,9 @@ from numpy.typing import NDArray
 
 from muse.checkpoint import save_json, write_bytes
 from muse.errors import InputError
-from muse.recognizer.course import fit_course, followed
+from muse.recognizer.course import Course, fit_course, followed
 from muse.recognizer.datasets import listener_curves
-from muse.recognizer.encoder import DEFAULT_ENCODER, Musicnn
+from muse.recognizer.encoder import DEFAULT_ENCODER, Musicnn, open_encoder
 from muse.recognizer.ensemble import Ensemble
 from muse.recognizer.network import Network
 from muse.recognizer.parts import Part, clip_summaries, kept, read_parts
@@ -204,7 +204,7 @@ def evaluate_recognizer(
     config = config or RecognizerConfig()
     out = Path(out)
     harmony, measured = learn_harmony(chords, cache, config.seed)
-    parts = read_parts(folders, harmony, cache, encoder=encoder, progress=share_of(progress, 0, 0.3))
+    parts = read_parts(folders, harmony, cache, open_encoder(encoder), progress=share_of(progress, 0, 0.3))
     tests = [_tests(part, n_folds) for part in parts]
     ways = variants([part.name for part in parts], config, pairs=pairs)
     bench = _Bench(parts, tests)
@@ -274,12 +274,13 @@ def _tests(part: Part, n_folds: int) -> NDArray[np.int64]:
 
 
 class _Bench:
-    """Trains each thing once: teachers are the same for all seeds, networks whether teachers are heard or not."""
+    """Trains each thing once: teachers and courses for all seeds, networks whether those are heard or not."""
 
     def __init__(self, parts: Sequence[Part], tests: Sequence[NDArray[np.int64]]) -> None:
         self.all = list(zip(parts, tests, strict=True))
         self.taught: dict[Any, tuple[Teachers, list[Lesson]]] = {}
         self.fitted: dict[Any, Network] = {}
+        self.courses: dict[Any, Course | None] = {}
 
     def used(self, way: Variant) -> list[tuple[Part, NDArray[np.int64]]]:
         return [(part, test) for part, test in self.all if part.name in way.datasets]
@@ -298,7 +299,11 @@ class _Bench:
         name = (fold, way.datasets, replace(config, taught=0.0, course=True))
         if name not in self.fitted:
             self.fitted[name] = fit(learnt, config, lessons)
-        course = fit_course(learnt) if config.course else None
+        course = None
+        if config.course:
+            if (fold, way.datasets) not in self.courses:
+                self.courses[fold, way.datasets] = fit_course(learnt)
+            course = self.courses[fold, way.datasets]
         return _told(Ensemble([self.fitted[name]], teachers, config.taught, course=course), used, fold)
 
 

@@ -8,7 +8,7 @@ window
     :data:`~muse.recognizer.network.WINDOW_STEPS` steps; windows overlap by half, the last one ends with the sound.
 
 Contents: :class:`Features`, :class:`Window`, :func:`extract`, :func:`stream_features`, :func:`window_starts`,
-:func:`batch`, :func:`clip_means`, :func:`fade`.
+:func:`batch`, :func:`clip_means`, :func:`joined`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from muse.recognizer.encoder import MARGIN_STEPS, Encoder
 from muse.recognizer.network import MAX_CHORDS, WINDOW_STEPS, Windows
 from muse.recognizer.signal import SAMPLE_RATE, SEMITONE_HOP, STEP, semitones, step_features
 
-__all__ = ["Features", "Window", "batch", "clip_means", "extract", "fade", "stream_features", "window_starts"]
+__all__ = ["Features", "Window", "batch", "clip_means", "extract", "joined", "stream_features", "window_starts"]
 
 Floats = NDArray[np.float32]
 
@@ -82,10 +82,18 @@ def window_starts(n_steps: int) -> list[int]:
     return [*range(0, n_steps - WINDOW_STEPS, HOP_STEPS), n_steps - WINDOW_STEPS]
 
 
-def fade(n_steps: int) -> Floats:
-    """Weights of a window's steps where windows overlap: one fades into the next, and no border is heard."""
-    place = np.arange(n_steps, dtype=np.float32)
-    return np.minimum(place + 1, n_steps - place)
+def joined(windows: Sequence[tuple[int, Floats]], n_steps: int) -> NDArray[np.float64]:
+    """One series [n_steps, K] of what was told of windows' steps: each window's first step, and its rows [T, K].
+
+    Where windows overlap one fades into the next, so that no border is heard.
+    """
+    total, count = np.zeros((n_steps, windows[0][1].shape[1])), np.zeros((n_steps, 1))
+    for first, rows in windows:
+        place = np.arange(len(rows))[:, None]
+        weight = np.minimum(place + 1, len(rows) - place)
+        total[first : first + len(rows)] += weight * rows
+        count[first : first + len(rows)] += weight
+    return total / count
 
 
 def extract(samples: Floats, encoder: Encoder) -> Features:

@@ -14,10 +14,11 @@ from typing import Any, Final
 
 import numpy as np
 import scipy.signal
-import torch
 from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
+
+from muse.checkpoint import Arrays
 
 __all__ = ["NOISES", "MusicGate", "fit_gate", "noise"]
 
@@ -28,7 +29,7 @@ STRENGTH: Final = 16.0
 
 
 @dataclass(frozen=True)
-class MusicGate:
+class MusicGate(Arrays):
     """The fitted regression."""
 
     mean: Floats
@@ -41,21 +42,6 @@ class MusicGate:
     def __call__(self, embedding: Floats) -> Floats:
         """Probability that it is music, float32 [n], of mean embeddings [n, numbers]."""
         return np.asarray(expit((embedding - self.mean) / self.spread @ self.weight + self.bias), np.float32)
-
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """Arrays by name."""
-        return {name: torch.from_numpy(value) for name, value in vars(self).items()}
-
-    @classmethod
-    def load(cls, tensors: Mapping[str, torch.Tensor]) -> MusicGate:
-        """What :meth:`tensors` gave.
-
-        Raises
-        ------
-        KeyError
-            Something is missing.
-        """
-        return cls(*(tensors[name].numpy() for name in ("mean", "spread", "weight", "bias")))
 
 
 def fit_gate(music: Sequence[Floats], other: Floats) -> MusicGate:

@@ -39,7 +39,7 @@ from muse.recognizer.calibration import Calibration
 from muse.recognizer.chords import HarmonyModel
 from muse.recognizer.encoder import Encoder, open_encoder
 from muse.recognizer.ensemble import Answer, Ensemble
-from muse.recognizer.features import HOP_STEPS, Features, batch, fade, stream_features
+from muse.recognizer.features import HOP_STEPS, Features, batch, joined, stream_features
 from muse.recognizer.network import TAGS, WINDOW_STEPS
 from muse.recognizer.personal import Heard, Listener, PersonalModel, curve_on_steps
 from muse.recognizer.signal import STEP_SEC
@@ -258,7 +258,7 @@ class _Sum:
     def __init__(self) -> None:
         self.weight = 0.0
         self.totals: dict[str, Floats] = {}
-        self.curves: list[tuple[int, Floats, Floats]] = []
+        self.curves: list[tuple[int, Floats]] = []
         self.keys: dict[tuple[int, Mode], float] = {}
         self.n_steps = 0
         self.music = 0.0
@@ -272,7 +272,7 @@ class _Sum:
         self.music += n * float(answer.music[0])
         if key is not None:
             self.keys[key.tonic, key.mode] = self.keys.get((key.tonic, key.mode), 0.0) + n * key.clarity
-        self.curves.append((first, answer.curve[0, :n], answer.curve_variance[0, :n]))
+        self.curves.append((first, np.hstack([answer.curve[0, :n], answer.curve_variance[0, :n]])))
         self.n_steps = max(self.n_steps, first + n)
 
     def result(
@@ -284,21 +284,17 @@ class _Sum:
     ) -> Recognition:
         means = {name: total / self.weight for name, total in self.totals.items()}
         plane, variance = means.pop("plane"), means.pop("variance")
-        quadrants = _quadrants(plane, variance)
         if "quadrants" in means:
             quadrants = calibration.sharpened(means.pop("quadrants"))
+        else:
+            quadrants = _quadrants(plane, variance)
         tags = {
             tag: float(value) for name, values in means.items() for tag, value in zip(TAGS[name], values, strict=True)
         }
-        sums, count = np.zeros((2, self.n_steps, 2)), np.zeros((self.n_steps, 1))
-        for first, *values in self.curves:
-            rows, weight = slice(first, first + len(values[0])), fade(len(values[0]))[:, None]
-            sums[:, rows] += weight * values
-            count[rows] += weight
-        curve = (sums[0] / count).astype(np.float32)
+        over_time = joined(self.curves, self.n_steps)
+        curve, spread = over_time[:, :2].astype(np.float32), np.sqrt(over_time[:, 2:]).astype(np.float32)
         if follow is not None:
             curve = follow(curve)
-        spread = np.sqrt(sums[1] / count).astype(np.float32)
         music = self.music / self.weight if loud else 0.0
         key = None
         if self.keys and loud:

@@ -29,8 +29,8 @@ from muse.corpus.importers import MIDI_SUFFIXES
 from muse.errors import InputError
 from muse.recognizer.chords import HarmonyModel
 from muse.recognizer.datasets import Clip, EmotionDataset, open_dataset
-from muse.recognizer.encoder import DEFAULT_ENCODER, Encoder, open_encoder
-from muse.recognizer.features import Features, Window, batch, clip_means, extract, fade, window_starts
+from muse.recognizer.encoder import Encoder
+from muse.recognizer.features import Features, Window, batch, clip_means, extract, joined, window_starts
 from muse.recognizer.network import TAGS, WINDOW_STEPS, Windows
 from muse.recognizer.personal import curve_on_steps
 from muse.recognizer.signal import SAMPLE_RATE, summary
@@ -97,13 +97,10 @@ class Part:
         lengths = self.windows.there.sum(dim=1).numpy()
         n_steps = np.zeros(len(self.clips), np.int64)
         np.maximum.at(n_steps, self.owner, self.first + lengths)
-        total = [np.zeros((n, values.shape[2]), np.float64) for n in n_steps]
-        count = [np.zeros((n, 1)) for n in n_steps]
+        windows: list[list[tuple[int, Floats]]] = [[] for _ in self.clips]
         for clip, first, length, rows in zip(self.owner, self.first, lengths, values, strict=True):
-            weight = fade(length)[:, None]
-            total[clip][first : first + length] += weight * rows[:length]
-            count[clip][first : first + length] += weight
-        return [(one / two).astype(np.float32) for one, two in zip(total, count, strict=True)]
+            windows[clip].append((first, rows[:length]))
+        return [joined(own, int(n)).astype(np.float32) for own, n in zip(windows, n_steps, strict=True)]
 
     def in_windows(self, series: Sequence[Floats]) -> Floats:
         """Back from series by clip [steps, K] to windows [W, T, K]; 0 where a window has no step."""
@@ -123,8 +120,8 @@ def read_parts(
     folders: Sequence[str | Path],
     harmony: HarmonyModel,
     cache: str | Path,
+    encoder: Encoder,
     *,
-    encoder: str | Path = DEFAULT_ENCODER,
     progress: Callable[[float], None] | None = None,
 ) -> list[Part]:
     """Features of all clips of datasets, from the cache where they are there.
@@ -137,8 +134,7 @@ def read_parts(
     datasets = [open_dataset(folder) for folder in folders]
     if len({dataset.name for dataset in datasets}) < len(datasets) or not datasets:
         raise InputError("datasets to learn from must be given, each once")
-    hears = open_encoder(encoder)
-    folder = encoder_cache(cache, hears)
+    folder = encoder_cache(cache, encoder)
     total, done, parts = sum(len(dataset.clips) for dataset in datasets), 0, []
     for dataset in datasets:
         windows: list[Window] = []
@@ -146,7 +142,7 @@ def read_parts(
         starts: list[int] = []
         curves: list[Floats] = []
         for i, clip in enumerate(dataset.clips):
-            features = clip_features(clip, hears, folder / dataset.name)
+            features = clip_features(clip, encoder, folder / dataset.name)
             found = features.windows(harmony)
             windows += found
             owner += [i] * len(found)

@@ -43,7 +43,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from muse.recognizer.signal import STEP_SEC
+from muse.recognizer.signal import STEP_SEC, running_mean
 
 __all__ = ["Affine", "Heard", "Listener", "PersonalModel", "curve_on_steps", "fit_affine"]
 
@@ -197,7 +197,8 @@ class PersonalModel(nn.Module):
     def features(self, steps: torch.Tensor, curve: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Features [2, T, K] of the two axes, scaled by their prior, and the common correction [2, T]."""
         short = (steps - self.mean) @ self.basis
-        inputs = torch.cat([short, _smoothed(short, LONG_STEPS), curve], dim=1)
+        smooth = torch.from_numpy(running_mean(short.numpy(), LONG_STEPS, LONG_STEPS)).to(short.dtype)
+        inputs = torch.cat([short, smooth, curve], dim=1)
         learnt = self.learnt(inputs).view(len(steps), 2, N_LEARNT).transpose(0, 1)
         plain = torch.cat([torch.ones(len(steps), 1), curve], dim=1).expand(2, -1, -1)
         time = STEP_SEC * torch.arange(len(steps), dtype=curve.dtype)[:, None]
@@ -292,11 +293,3 @@ class PersonalModel(nn.Module):
             None if known is None else torch.from_numpy(known)[..., None],
         )
         return mean[..., 0].numpy(), variance.numpy()
-
-
-def _smoothed(x: torch.Tensor, radius: int) -> torch.Tensor:
-    """Mean over 2 * radius + 1 rows, fewer at the ends."""
-    total = torch.cat([torch.zeros(1, x.shape[1], dtype=torch.float64), x.double().cumsum(dim=0)])
-    centre = torch.arange(len(x))
-    low, high = (centre - radius).clamp(min=0), (centre + radius + 1).clamp(max=len(x))
-    return ((total[high] - total[low]) / (high - low)[:, None]).to(x.dtype)

@@ -155,6 +155,14 @@ def chroma(pitches: Floats) -> Floats:
     return np.concatenate(parts, axis=1)
 
 
+def running_mean(x: Floats, before: int, after: int) -> NDArray[np.float64]:
+    """Mean over each row of `x` [T, ...], so many before it and so many after it; fewer at the ends."""
+    total = np.concatenate([np.zeros((1, *x.shape[1:])), np.cumsum(x, axis=0, dtype=np.float64)])
+    place = np.arange(len(x))
+    low, high = np.maximum(place - before, 0), np.minimum(place + after + 1, len(x))
+    return np.asarray((total[high] - total[low]) / (high - low).reshape(-1, *[1] * (x.ndim - 1)))
+
+
 def step_features(samples: Floats) -> Floats:
     """Timbre and loudness of every step, float32 [ceil(n / 8000), 26], see :data:`STEP_FEATURES`."""
     return _per_step(_frame_features(samples), len(samples))

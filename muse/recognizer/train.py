@@ -30,7 +30,7 @@ from muse.recognizer.calibration import calibrate
 from muse.recognizer.chords import HarmonyModel
 from muse.recognizer.course import fit_course, followed
 from muse.recognizer.datasets import listener_curves
-from muse.recognizer.encoder import DEFAULT_ENCODER, Encoder, open_encoder
+from muse.recognizer.encoder import DEFAULT_ENCODER, MARGIN_STEPS, Encoder, open_encoder
 from muse.recognizer.ensemble import Ensemble
 from muse.recognizer.gate import NOISES, MusicGate, fit_gate, noise
 from muse.recognizer.library import sound_files
@@ -132,8 +132,9 @@ def train_recognizer(
     config = config or RecognizerConfig()
     others = [path for folder in other for path in sound_files(Path(folder))]
     harmony, measured = learn_harmony(chords, cache, config.seed)
+    hears = open_encoder(encoder)
     parts = []
-    for part in read_parts(folders, harmony, cache, encoder=encoder, progress=share_of(progress, 0, 0.5)):
+    for part in read_parts(folders, harmony, cache, hears, progress=share_of(progress, 0, 0.5)):
         held = {clip.group for clip in part.clips if clip.split in ("val", "test")}
         parts.append(part.only(np.array([clip.group not in held for clip in part.clips])))
     teachers, lessons = teach(parts, config) if config.distilled else ({}, [])
@@ -142,12 +143,12 @@ def train_recognizer(
         networks.append(fit(parts, replace(config, seed=config.seed + i), lessons))
         if progress is not None:
             progress(0.5 + 0.5 * (i + 1) / config.n_networks)
-    gate, sorted_out = learn_gate(parts, others, cache, open_encoder(encoder), config)
+    gate, sorted_out = learn_gate(parts, others, cache, hears, config)
     ensemble = Ensemble(networks, teachers, config.taught, gate, fit_course(parts) if config.course else None)
     personal, listeners = learn_listeners(parts, folders, config)
     counts: dict[str, Any] = {"harmony": measured, "listener_curves": listeners, "gate": sorted_out}
     counts |= {part.name: {"clips": len(part.clips), "windows": len(part.owner)} for part in parts}
-    tensors = {f"harmony.{name}": torch.from_numpy(np.array(value)) for name, value in harmony.tensors().items()}
+    tensors = {f"harmony.{name}": value for name, value in harmony.tensors().items()}
     if personal is not None:
         tensors |= {f"personal.{name}": value for name, value in personal.state_dict().items()}
     folder = Path(out)
@@ -155,7 +156,7 @@ def train_recognizer(
     facts = {
         "model_type": MODEL_TYPE,
         "encoder": str(encoder),
-        "calibration": calibrate(parts, lessons).config(),
+        "calibration": asdict(calibrate(parts, lessons)),
         "personal": personal is not None,
     }
     save_json(facts | ensemble.config(), folder / "config.json")
@@ -166,42 +167,46 @@ def train_recognizer(
 def learn_gate(
     parts: Sequence[Part], others: Sequence[Path], cache: str | Path, encoder: Encoder, config: RecognizerConfig
 ) -> tuple[MusicGate, dict[str, Any]]:
-    """What tells music from other sounds, and how well it does on groups of clips and kinds of noise held out.
+    """What tells music from other sounds, and how well it does on groups of clips and kinds of sound held out.
 
     Of each window of music a stretch of random length is looked at, for the others are short.
     """
-    folder, seed = encoder_cache(cache, encoder), config.seed
-
-    def embedded(make: Callable[[], Floats]) -> dict[str, Floats]:
-        return {"embedding": encoder.encode(make())[:WINDOW_STEPS].mean(axis=0, keepdims=True)}
-
-    rows, kinds = [], []
-    for kind, i in itertools.product(NOISES, range(config.n_noises)):
-        made = functools.partial(noise, kind, encoder.sample_rate, np.random.default_rng([seed, i, *kind.encode()]))
-        rows.append(kept(folder / "noise" / f"{kind}{i}.{seed}.npz", functools.partial(embedded, made)))
-        kinds.append(kind)
-    for path in others:
-        read = functools.partial(sound_of, path, encoder.sample_rate)
-        place = folder / "other" / path.parent.name / f"{path.stem}.npz"
-        rows.append(kept(place, functools.partial(embedded, read)))
-        kinds.append(path.parent.name)
-    other = np.concatenate([row["embedding"] for row in rows])
-    random = torch.Generator().manual_seed(seed)
+    other, kinds = _other_sounds(others, encoder_cache(cache, encoder), encoder, config)
+    random = torch.Generator().manual_seed(config.seed)
     music = [statistics(_cropped(part.windows, random, least=0.05))["embedding"] for part in parts]
-    gate = fit_gate(music, other)
-
-    names = sorted(set(kinds))
+    names = sorted(set(kinds.tolist()))
     passed: list[list[float]] = [[] for _ in parts]
     let_through = {}
-    folds = [group_folds(part.groups, len(names), seed)[part.owner] for part in parts]
+    folds = [group_folds(part.groups, len(names), config.seed)[part.owner] for part in parts]
     for i, name in enumerate(names):
-        apart = np.array([kind == name for kind in kinds])
-        judge = fit_gate([x[fold != i] for x, fold in zip(music, folds, strict=True)], other[~apart])
-        let_through[name] = float((judge(other[apart]) >= 0.5).mean())
+        judge = fit_gate([x[fold != i] for x, fold in zip(music, folds, strict=True)], other[kinds != name])
+        let_through[name] = float((judge(other[kinds == name]) >= 0.5).mean())
         for x, fold, found in zip(music, folds, passed, strict=True):
             found += judge(x[fold == i]).tolist()
     shares = {part.name: float((np.array(found) >= 0.5).mean()) for part, found in zip(parts, passed, strict=True)}
-    return gate, {"music": shares, "other": let_through}
+    return fit_gate(music, other), {"music": shares, "other": let_through}
+
+
+def _other_sounds(
+    others: Sequence[Path], cache: Path, encoder: Encoder, config: RecognizerConfig
+) -> tuple[Floats, NDArray[np.str_]]:
+    """Mean embeddings of noise and of the first window of sound files, [n, numbers], and of which kind each is."""
+    longest = (WINDOW_STEPS + MARGIN_STEPS) * encoder.sample_rate // 2
+
+    def embedded(make: Callable[[], Floats]) -> dict[str, Floats]:
+        return {"embedding": encoder.encode(make()[:longest])[:WINDOW_STEPS].mean(axis=0, keepdims=True)}
+
+    rows, kinds = [], []
+    for kind, i in itertools.product(NOISES, range(config.n_noises)):
+        own = np.random.default_rng([config.seed, i, *kind.encode()])
+        made = functools.partial(noise, kind, encoder.sample_rate, own)
+        rows.append(kept(cache / "noise" / f"{kind}{i}.{config.seed}.npz", functools.partial(embedded, made)))
+        kinds.append(kind)
+    for path in others:
+        read = functools.partial(sound_of, path, encoder.sample_rate)
+        rows.append(kept(cache / "other" / path.parent.name / f"{path.stem}.npz", functools.partial(embedded, read)))
+        kinds.append(path.parent.name)
+    return np.concatenate([row["embedding"] for row in rows]), np.array(kinds)
 
 
 def learn_listeners(
