@@ -18,12 +18,14 @@ import numpy as np
 import pytest
 
 import muse
-from muse.attributes import EmotionMapper, extract, mapping_report
+from muse.attributes import extract
 from muse.audio import write_audio
 from muse.cli import main
 from muse.evaluate import write_report
-from muse.recognizer import evaluate as recognizer_report
+from muse.mapping import EmotionMapper
 from muse.score import DRUMS, NOTE_DTYPE, Score, from_notes, write_score
+from muse.training.mapping import report as mapping_report
+from muse.training.recognizer import report as recognizer_report
 
 HERE = Path(__file__).parent
 ROOT = Path(__file__).parents[2]

@@ -1,0 +1,1 @@
+"""Training: everything that fits a table or a checkpoint."""
