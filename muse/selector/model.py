@@ -25,7 +25,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from muse.checkpoint import find, load_tensors
-from muse.emotion import Emotion
+from muse.emotion import QUADRANTS, Emotion
+from muse.emotion.verdict import Reading
 from muse.errors import InputError
 from muse.files import read_json
 from muse.score import Score
@@ -104,7 +105,16 @@ class Ratings:
         """The most probable genre."""
         return max(self.genres, key=lambda name: self.genres[name])
 
+    def readings(self) -> list[Reading]:
+        """The most probable quadrant, and that of mean valence and arousal where it is another."""
+        quadrant = QUADRANTS[int(np.argmax(self.quadrants))]
+        found = [Reading("the selector", quadrant, max(self.quadrants))]
+        if self.emotion.quadrant != quadrant:
+            found.append(Reading("the selector's valence and arousal", self.emotion.quadrant))
+        return found
+
     def to_json(self) -> dict[str, Any]:
+        """Quality, emotion and genre as JSON has them."""
         return {
             "quality": self.quality,
             "emotion": {"valence": self.emotion.valence, "arousal": self.emotion.arousal},
