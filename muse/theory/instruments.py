@@ -22,7 +22,7 @@ and the recommended ranges of General MIDI 2 (RP-024) for what is no acoustic in
 played from a keyboard and has a keyboard's range and ten fingers.
 
 Contents: :class:`Instrument`; :func:`instruments`, :func:`instrument_families`, :func:`instrument_words`;
-:func:`parse_instrument`, :func:`instrument_name`.
+:func:`parse_instrument`, :func:`instrument_name`, :func:`normalize_name`.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ __all__ = [
     "instrument_name",
     "instrument_words",
     "instruments",
+    "normalize_name",
     "parse_instrument",
 ]
 
@@ -112,9 +113,9 @@ def instrument_words() -> Mapping[str, int]:
     Lower case, without brackets, dashes and underscores. Where a word is both (``piano``), the family's or the common
     meaning wins over a longer name.
     """
-    words = {_plain(one.name): one.program for one in instruments()}
-    words |= {_plain(family): program for family, program in instrument_families().items()}
-    words |= {_plain(alias): one.program for one in instruments() for alias in one.aliases}
+    words = {normalize_name(one.name): one.program for one in instruments()}
+    words |= {normalize_name(family): program for family, program in instrument_families().items()}
+    words |= {normalize_name(alias): one.program for one in instruments() for alias in one.aliases}
     return MappingProxyType(words)
 
 
@@ -134,7 +135,7 @@ def parse_instrument(value: str | int) -> int:
             raise InputError(f"program {program} is out of range, legal are 0..127, and 128 for drums")
         return program
     words = instrument_words()
-    plain = _plain(value)
+    plain = normalize_name(value)
     for form in (plain, plain.removesuffix("s"), plain + "s"):
         if form in words:
             return words[form]
@@ -146,5 +147,6 @@ def instrument_name(program: int) -> str:
     return instruments()[program].name
 
 
-def _plain(name: str) -> str:
+def normalize_name(name: str) -> str:
+    """A name in the form of :func:`instrument_words`: lower case, brackets, dashes and underscores as blanks."""
     return " ".join(re.sub(r"[()_-]+", " ", name.casefold()).split())
