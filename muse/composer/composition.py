@@ -19,10 +19,11 @@ from muse.composer.rank import DEFAULT_RANKING, Ranking
 from muse.emotion.verdict import Reading, Verdict, decide
 from muse.errors import InputError
 from muse.generator.sampler import Sampling
-from muse.intent import Intent, instrument_name
+from muse.intent import Intent
 from muse.mapping import AttributeTarget, Explanation
 from muse.score import write_score
 from muse.selector import Ratings
+from muse.theory import instrument_name
 
 __all__ = ["MIDI_SUFFIXES", "Candidate", "Composition"]
 
