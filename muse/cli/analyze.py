@@ -43,7 +43,7 @@ def analyze(
 
     from functools import cache
 
-    from muse.corpora.recordings import AUDIO_SUFFIXES
+    from muse.corpora import AUDIO_SUFFIXES
     from muse.recognizer import Recognizer
     from muse.tasks.analyze import Analyzer
 
