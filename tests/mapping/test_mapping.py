@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from muse.attributes.catalogue import SECTION_CONTROLS, SONG_CONTROLS
-from muse.attributes.extract import Attributes, extract
+from muse.attributes import LEVERS, SECTION_CONTROLS, SONG_CONTROLS, Attributes, attribute, extract
 from muse.emotion import QUADRANTS, Emotion
 from muse.errors import InputError
-from muse.mapping.explain import WORDS, Explanation, shares
-from muse.mapping.mapper import LEVERS, AttributeTarget, EmotionMapper, NotFittedError
+from muse.mapping.explain import Explanation, shares
+from muse.mapping.mapper import AttributeTarget, EmotionMapper, NotFittedError
 from muse.score import NOTE_DTYPE, Score, from_notes, note_array, write_score
 from muse.tokens.controls import Controls
 
+WORDS = {name: attribute(name).wording for name in SONG_CONTROLS}
 POINTS = {quadrant: Emotion.parse(quadrant) for quadrant in QUADRANTS}
 
 
@@ -431,6 +431,7 @@ def test_nothing_typical_is_named(shipped: EmotionMapper, rng: np.random.Generat
 
 def test_every_attribute_of_the_mapping_has_its_words(shipped: EmotionMapper) -> None:
     assert tuple(WORDS) == shipped.attribute_names
+    assert all(WORDS.values())
     phrases = [phrase for wording in WORDS.values() for phrase in (wording.low, wording.high)]
     assert len(set(phrases)) == len(phrases)
     for wording in WORDS.values():

@@ -36,11 +36,10 @@ import numpy as np
 import symusic
 from numpy.typing import NDArray
 
-from muse.attributes.catalogue import COLUMNS, SONG_CONTROLS, attribute
-from muse.attributes.extract import extract
+from muse.attributes import COLUMNS, LEVERS, RANK_MATCHED, SONG_CONTROLS, attribute, extract
 from muse.emotion import QUADRANTS, Emotion
 from muse.errors import InputError, MuseError
-from muse.mapping.mapper import LEVERS, REACH_LEVEL, EmotionMapper
+from muse.mapping.mapper import REACH_LEVEL, EmotionMapper
 from muse.score import Score, align_to_beats, note_array, read_score, track_beats
 
 __all__ = ["fit_mapping"]
@@ -56,35 +55,6 @@ SCALES: Final = {
 
 ROW_WEIGHT: Final = {"emopia": 1.0, "vgmidi": 1.0, "memomusic": 0.5}
 """MemoMusic does not say how many people rated."""
-
-BY_RANK: Final = (
-    "Mean Tempo",
-    "Note Density per Quarter Note",
-    "Key Strength",
-    "Mean Dynamics",
-    "Variation of Dynamics",
-    "Articulation",
-    "Average Note Duration",
-    "Average Number of Simultaneous Pitches",
-    "Amount of Arpeggiation",
-    "Repeated Notes",
-    "Stepwise Motion",
-    "Mean Melodic Interval",
-    "Syncopation",
-    "Rhythmic Value Variability",
-    "Prevalence of Long Rhythmic Values",
-    "Variability of Time Between Attacks",
-    "Vertical Dissonance Ratio",
-    "Chord Change Rate",
-    "Tonal Tension",
-    "Tonal Centroid Motion",
-)
-"""Attributes whose scale depends on how a dataset was made, and why:
-
-a transcriber's velocities (dynamics); pedal written into note lengths (articulation, durations, simultaneous pitches,
-dissonance, tonal distances, key strength); spread chords and no voices (melodic intervals); tracked beats instead of
-written ones (everything per beat).
-"""
 
 WINDOW_BARS: Final = 16
 MIN_CONFIDENCE: Final = 0.3
@@ -169,7 +139,7 @@ def fit_mapping(
     music = _corpus({name: rows for name, rows in files.items() if name not in SCALES}, folders, step)
     mapper = EmotionMapper(
         attribute_names=SONG_CONTROLS,
-        rank_matched=BY_RANK,
+        rank_matched=RANK_MATCHED,
         n_attributes=n_attributes,
         intensity=(float(intensity[0]), float(intensity[1])),
         spread=spread,

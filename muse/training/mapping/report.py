@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.attributes.catalogue import attribute
+from muse.attributes import LEVERS, attribute
 from muse.emotion import QUADRANTS, Emotion
-from muse.mapping.mapper import LEVERS, EmotionMapper
+from muse.mapping.mapper import EmotionMapper
 
 if TYPE_CHECKING:
     from muse.training.mapping.fit import Labelled
