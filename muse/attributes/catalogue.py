@@ -1,7 +1,7 @@
 """The table of attributes: name, unit, range, definition, source and function of each.
 
 Everything that is said about an attribute stands once, in ``catalogue.csv`` beside this file; extraction, controls,
-explanations, documentation, tests and help are made from it. A new attribute is a function in ``measures/`` and a row here.
+explanations, documentation, tests and help are made from it. A new attribute is a function in ``measures/`` and a row.
 Names and definitions are jSymbolic 2.2's where it has the attribute (McKay, Cumming & Fujinaga 2018, "jSymbolic 2.2:
 Extracting features from symbolic music for use in musicological and MIR research", ISMIR; codes such as P-24 count the
 features of each section in the order of its output). Where we differ from it, the definition says so. Its four features

@@ -12,8 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from muse.attributes import ATTRIBUTES, COLUMNS, SECTION_CONTROLS, SONG_CONTROLS, Attributes, attribute, extract
-from muse.attributes import window as window_module
+from muse.attributes import (
+    ATTRIBUTES,
+    COLUMNS,
+    SECTION_CONTROLS,
+    SONG_CONTROLS,
+    Attributes,
+    attribute,
+    extract,
+    sounding,
+)
+from muse.attributes.window import Piece
 from muse.errors import InputError
 from muse.score import DRUMS, NOTE_DTYPE, Score, bar_grid, from_notes, note_array, slice_bars, tempo_map
 
@@ -138,7 +147,7 @@ def test_time_signature_changes_and_pickup_bars_are_windows_too() -> None:
 def test_long_pieces_are_measured_in_blocks(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     score = random_score(rng, 400)
     whole = extract(score).values
-    monkeypatch.setattr(window_module, "BLOCK_ROWS", 7)
+    monkeypatch.setattr(sounding, "BLOCK_ROWS", 7)
     np.testing.assert_allclose(extract(score).values, whole, rtol=1e-5, atol=1e-5)
 
 
@@ -436,6 +445,6 @@ def test_pitch_variety_and_embellishments_equal_a_slow_count(rng: np.random.Gene
 
 def test_beat_pitch_classes_hold_all_sounding_time(rng: np.random.Generator) -> None:
     score = random_score(rng, 80)
-    window = next(iter(window_module.Piece.of(score).windows(None)))
+    window = next(iter(Piece.of(score).windows(None)))
     np.testing.assert_allclose(window.beat_classes.sum(axis=0), window.class_weight, rtol=1e-6)
     assert tempo_map(score).shape == (1, 2)
