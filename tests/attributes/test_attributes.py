@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
+import tracemalloc
+from pathlib import Path
 
 import numpy as np
+import pretty_midi
 import pytest
 import symusic
 from hypothesis import given, settings
@@ -24,7 +27,18 @@ from muse.attributes import (
 )
 from muse.attributes.window import Piece
 from muse.errors import InputError
-from muse.score import DRUMS, NOTE_DTYPE, Score, bar_grid, from_notes, note_array, slice_bars, tempo_map
+from muse.score import (
+    DRUMS,
+    NOTE_DTYPE,
+    Score,
+    bar_grid,
+    from_notes,
+    note_array,
+    read_score,
+    slice_bars,
+    tempo_map,
+    write_score,
+)
 
 
 def notes_of(*rows: tuple[float, float, int], velocity: int = 80, program: int = 0, track: int = 0) -> NDArray[np.void]:
@@ -149,6 +163,31 @@ def test_long_pieces_are_measured_in_blocks(rng: np.random.Generator, monkeypatc
     whole = extract(score).values
     monkeypatch.setattr(sounding, "BLOCK_ROWS", 7)
     np.testing.assert_allclose(extract(score).values, whole, rtol=1e-5, atol=1e-5)
+
+
+def test_everything_that_is_read_as_a_score_is_measured(song: Score, tmp_path: Path) -> None:
+    path = tmp_path / "song.mid"
+    write_score(song, path)
+    wanted = extract(read_score(path), names=["Mean Pitch", "Note Density"], bars=2)
+    for source in (path, str(path), path.read_bytes(), pretty_midi.PrettyMIDI(str(path))):
+        found = extract(source, names=["Mean Pitch", "Note Density"], bars=2)
+        np.testing.assert_allclose(found.values, wanted.values, rtol=1e-4)
+    with pytest.raises(InputError, match=r"none\.mid"):
+        extract(tmp_path / "none.mid")
+
+
+def test_a_million_tiny_bars_are_measured_in_few_windows_or_refused() -> None:
+    """A time signature of 1/64 makes 1.3 million bars of a long file; windows of four took more than 5 GB."""
+    tiny = score_of((0.0, 1.0, 60), (81_249.0, 1.0, 62), signature=(1, 64))
+    assert bar_grid(tiny).n_bars == 1_300_000
+    tracemalloc.start()
+    with pytest.raises(InputError, match="325,000 windows of this music, more than 20,000: ask for longer windows"):
+        extract(tiny, bars=4)
+    long = extract(tiny, names=["Total Number of Notes"], bars=100_000)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert long.values[:, 0].tolist() == [1.0] + [0.0] * 11 + [1.0]
+    assert peak < 200e6
 
 
 # ------------------------------------------------------------------------------------------------------- odd input
