@@ -525,7 +525,7 @@ def analyze(
 
     from functools import cache
 
-    from muse.corpora.recordings import AUDIO_SUFFIXES
+    from muse.corpora import AUDIO_SUFFIXES
     from muse.mapping.mapper import EmotionMapper
     from muse.recognizer import Recognizer
     from muse.selector import Selector

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from muse.corpora.recordings import AUDIO_SUFFIXES
+from muse.corpora import AUDIO_SUFFIXES
 from muse.errors import InputError, MuseError
 from muse.files import write_bytes
 from muse.recognizer.model import Recognizer

@@ -19,7 +19,7 @@ import pytest
 import symusic
 
 from muse.attributes import ATTRIBUTES, extract
-from muse.corpora.songs import Song, find_songs
+from muse.corpora import Song, find_songs
 from muse.dataset import Corpus, build_corpus, corpus_info
 from muse.dataset import build as building
 from muse.dataset.read import COLUMNS, Ragged

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from muse.audio import write_audio
 from muse.cli import app
-from muse.corpora.recordings import MOODS, Clip, listener_curves, open_dataset
+from muse.corpora import MOODS, Clip, listener_curves, open_dataset
 from muse.errors import InputError
 from muse.recognizer import Recognizer
 from muse.recognizer.encoders.mert import MertEncoder, hubert_tensors

@@ -5,7 +5,7 @@ What is read
 ``emopia*``
     Clips with a quadrant; the training split alone (validation clips are for judges). Label: the quadrant's center.
 ``vgmidi*``, ``memomusic*``
-    Pieces with mean valence and arousal. Scales are brought to -1..1 (:data:`SCALES`) and then stretched, zero
+    Pieces with mean valence and arousal. Scales are brought to -1..1 and then stretched, zero
     staying zero, until the mean distance from zero is that of EMOPIA's points: means of many raters crowd around
     the middle, and a piece in the happy half should on average be as happy as a clip that is labelled happy.
 ``pop909*``, ``mutopia*``
@@ -24,7 +24,6 @@ Contents: :func:`fit_mapping`.
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -37,6 +36,7 @@ import symusic
 from numpy.typing import NDArray
 
 from muse.attributes import COLUMNS, LEVERS, RANK_MATCHED, SONG_CONTROLS, attribute, extract
+from muse.corpora import Song, has_metadata, read_beats, read_metadata
 from muse.emotion import QUADRANTS, Emotion
 from muse.errors import InputError, MuseError
 from muse.mapping.mapper import REACH_LEVEL, EmotionMapper
@@ -46,15 +46,8 @@ __all__ = ["fit_mapping"]
 
 Floats = NDArray[np.float64]
 
-SCALES: Final = {
-    "emopia": ((0.0, 1.0), (0.0, 1.0)),
-    "vgmidi": ((0.0, 1.0), (0.0, 1.0)),
-    "memomusic": ((0.0, 5.0), (5.0, 5.0)),
-}
-"""Middle and half range of valence and arousal of each labelled corpus."""
-
 ROW_WEIGHT: Final = {"emopia": 1.0, "vgmidi": 1.0, "memomusic": 0.5}
-"""MemoMusic does not say how many people rated."""
+"""Of the labelled corpora. MemoMusic does not say how many people rated."""
 
 WINDOW_BARS: Final = 16
 MIN_CONFIDENCE: Final = 0.3
@@ -126,7 +119,7 @@ def fit_mapping(
     """
     folders = _find(corpora)
     files = _plan(folders, max_files)
-    total = sum(len(rows) for rows in files.values())
+    total = sum(len(songs) for songs in files.values())
     done = 0
 
     def step() -> None:
@@ -135,8 +128,8 @@ def fit_mapping(
         if progress is not None:
             progress(done, total)
 
-    labelled = _labelled({name: rows for name, rows in files.items() if name in SCALES}, folders, step)
-    music = _corpus({name: rows for name, rows in files.items() if name not in SCALES}, folders, step)
+    labelled = _labelled({name: songs for name, songs in files.items() if name in ROW_WEIGHT}, step)
+    music = _corpus({name: songs for name, songs in files.items() if name not in ROW_WEIGHT}, step)
     mapper = EmotionMapper(
         attribute_names=SONG_CONTROLS,
         rank_matched=RANK_MATCHED,
@@ -175,10 +168,9 @@ def _find(corpora: str | Path | Sequence[str | Path]) -> dict[str, Path]:
     given = [corpora] if isinstance(corpora, (str, Path)) else list(corpora)
     folders: dict[str, Path] = {}
     for folder in map(Path, given):
-        inside = [folder] if (folder / "metadata.csv").is_file() else sorted(folder.glob("*/metadata.csv"))
-        for place in inside:
-            home = place if place == folder else place.parent
-            for kind in (*SCALES, "pop909", "mutopia"):
+        children = sorted(child for child in folder.glob("*/") if child.is_dir())
+        for home in [folder] if has_metadata(folder) else filter(has_metadata, children):
+            for kind in (*ROW_WEIGHT, "pop909", "mutopia"):
                 if home.name.startswith(kind):
                     folders[kind] = home
     if "emopia" not in folders or not {"pop909", "mutopia"} & set(folders):
@@ -189,47 +181,41 @@ def _find(corpora: str | Path | Sequence[str | Path]) -> dict[str, Path]:
     return folders
 
 
-def _plan(folders: dict[str, Path], max_files: int | None) -> dict[str, list[dict[str, str]]]:
-    """Rows of the metadata that are used, by kind of corpus; a limit takes them evenly."""
-    used: dict[str, Callable[[dict[str, str]], bool]] = {
-        "emopia": lambda row: row["split"] == "train",
-        "vgmidi": lambda row: row["split"] == "labelled" and row["arousal"] != "",
-        "memomusic": lambda row: row["arousal"] != "",
-        "pop909": lambda row: True,
-        "mutopia": lambda row: row["licence_class"] == "permissive" and row["programs"] == "0",
+def _plan(folders: dict[str, Path], max_files: int | None) -> dict[str, list[Song]]:
+    """Songs that are used, by kind of corpus; a limit takes them evenly."""
+    used: dict[str, Callable[[Song], bool]] = {
+        "emopia": lambda song: song.split == "train" and bool(song.quadrant),
+        "vgmidi": lambda song: song.label_kind == "rating",
+        "memomusic": lambda song: song.label_kind == "rating",
+        "pop909": lambda song: True,
+        "mutopia": lambda song: song.licence_class == "permissive" and song.programs == "0",
     }
     plan = {}
     for kind in used:
         if kind in folders:
-            with (folders[kind] / "metadata.csv").open(newline="", encoding="utf-8") as file:
-                rows = [row for row in csv.DictReader(file) if used[kind](row)]
-            if max_files is not None and len(rows) > max_files:
-                rows = [rows[int(i)] for i in np.linspace(0, len(rows) - 1, max_files)]
-            plan[kind] = rows
+            songs = [song for song in read_metadata(folders[kind]) if used[kind](song)]
+            if max_files is not None and len(songs) > max_files:
+                songs = [songs[int(i)] for i in np.linspace(0, len(songs) - 1, max_files)]
+            plan[kind] = songs
     return plan
 
 
-def _labelled(files: dict[str, list[dict[str, str]]], folders: dict[str, Path], step: Callable[[], None]) -> Labelled:
+def _labelled(files: dict[str, list[Song]], step: Callable[[], None]) -> Labelled:
     X, raw, plane, domain, group, catalogue = [], [], [], [], [], []
-    for kind, rows in files.items():
-        for row in rows:
+    for kind, songs in files.items():
+        for song in songs:
             step()
             try:
-                values, confidence, everything = _measure(kind, read_score(folders[kind] / row["file"]))
+                values, confidence, everything = _measure(kind, read_score(song.path))
             except MuseError:
                 continue
             raw.append(values)
             catalogue.append(everything)
             X.append(_trusted(kind, values, confidence))
             domain.append(kind)
-            # EMOPIA names the song; a piece of the others is in one file only, but games recur in VGMIDI.
-            group.append(row.get("song_id") or row.get("game") or row["id"])
-            if kind == "emopia":
-                point = Emotion.parse(f"Q{row['quadrant']}")
-                plane.append((point.valence, point.arousal))
-            else:
-                (middle_v, half_v), (middle_a, half_a) = SCALES[kind]
-                plane.append(((float(row["valence"]) - middle_v) / half_v, (float(row["arousal"]) - middle_a) / half_a))
+            group.append(song.game or song.group)  # games recur in VGMIDI
+            point = Emotion.parse(song.quadrant) if kind == "emopia" else song
+            plane.append((point.valence, point.arousal))
     points, domains = np.array(plane, dtype=np.float64), np.array(domain)
     size = np.abs(points[domains == "emopia"]).mean(axis=0)
     for kind in files:
@@ -304,18 +290,19 @@ def _trusted(kind: str, values: Floats, confidence: float) -> Floats:
     return values
 
 
-def _corpus(files: dict[str, list[dict[str, str]]], folders: dict[str, Path], step: Callable[[], None]) -> Floats:
+def _corpus(files: dict[str, list[Song]], step: Callable[[], None]) -> Floats:
     """Windows of the music to compose, float64 [m, n_attributes]."""
     windows = []
-    for kind, rows in files.items():
-        for row in rows:
+    for kind, songs in files.items():
+        for song in songs:
             step()
+            if kind == "pop909" and song.beats_path is None:
+                continue  # a performance whose bars nobody knows
             try:
-                score = read_score(folders[kind] / row["file"])
-                if kind == "pop909":
-                    triple = row["num_beats_per_measure"] == "3"
-                    table = np.loadtxt(folders[kind] / "annotations" / f"{row['id'].split('_')[1]}_beat_midi.txt")
-                    score = align_to_beats(score, table[:, 0], table[:, 1 if triple else 2] > 0.5)
+                score = read_score(song.path)
+                if song.beats_path is not None:
+                    beats = read_beats(song.beats_path, song.beats_in_bar)
+                    score = align_to_beats(score, beats.time_sec, beats.downbeat)
                 windows += [_trusted(kind, window, 1.0) for window in _windows(score)]
             except (MuseError, OSError):
                 continue

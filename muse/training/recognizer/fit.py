@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from muse.checkpoint import save_tensors
-from muse.corpora.recordings import listener_curves
+from muse.corpora import listener_curves
 from muse.errors import InputError
 from muse.files import write_json
 from muse.recognizer.encoders.encoder import DEFAULT_ENCODER, MARGIN_STEPS, Encoder, open_encoder
@@ -103,7 +103,7 @@ def train_recognizer(
     Parameters
     ----------
     folders
-        Of datasets, see :func:`~muse.corpora.recordings.open_dataset`.
+        Of datasets, see :func:`~muse.corpora.open_dataset`.
     chords
         Folder of POP909, from which chords and keys are learnt.
     out

@@ -25,8 +25,7 @@ import torch
 from numpy.typing import NDArray
 
 from muse.audio import read_audio
-from muse.corpora.recordings import Clip, EmotionDataset, open_dataset
-from muse.corpora.songs import MIDI_SUFFIXES
+from muse.corpora import MIDI_SUFFIXES, Clip, EmotionDataset, open_dataset
 from muse.errors import InputError
 from muse.recognizer.encoders.encoder import Encoder
 from muse.recognizer.features.chords import HarmonyModel

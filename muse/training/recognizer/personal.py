@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from muse.corpora.recordings import ListenerCurve
+from muse.corpora import ListenerCurve
 from muse.recognizer.heads.personal import (
     N_COMPONENTS,
     Affine,

@@ -29,7 +29,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.corpora.recordings import listener_curves
+from muse.corpora import listener_curves
 from muse.errors import InputError
 from muse.files import write_bytes, write_json
 from muse.recognizer.encoders.encoder import DEFAULT_ENCODER, Musicnn, open_encoder
