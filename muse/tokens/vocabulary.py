@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from muse.attributes.catalogue import SECTION_CONTROLS, SONG_CONTROLS
+from muse.attributes import SECTION_CONTROLS, SONG_CONTROLS
 from muse.score import DRUMS, METERS
 
 if TYPE_CHECKING:
