@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
-import math
 import os
 import platform
 import re
@@ -30,12 +29,12 @@ import typer
 
 from muse import __version__
 from muse.errors import InputError, MuseError
+from muse.files import plain, to_json
 
 if TYPE_CHECKING:
     from muse.composer import Composition, Ranking, Sampling
     from muse.mapping.mapper import EmotionMapper
     from muse.prompts import Parsed
-    from muse.recognizer import Recognition
     from muse.selector import Selector
 
 __all__ = ["app", "main"]
@@ -121,22 +120,7 @@ def _complain(message: str) -> int:
 
 
 def _print_json(document: object) -> None:
-    typer.echo(json.dumps(_plain(document), indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def _plain(value: Any) -> Any:
-    """The same in JSON's types: numpy numbers and arrays by their Python values, NaN and infinity as null."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(item) for item in value]
-    if isinstance(value, Path):
-        return str(value)
-    return value
+    typer.echo(to_json(document))
 
 
 def _log(message: str) -> None:
@@ -535,7 +519,7 @@ def analyze(
 
     def tell(file: str, picture: Path | None) -> dict[str, Any]:
         if Path(file).suffix.lower() in AUDIO_SUFFIXES:
-            return _heard(file, recognizer().recognize(file), picture)
+            return _drawn({"file": file, **recognizer().recognize(file).to_dict()}, picture)
         return _analysis(file, mapper(), selector(), picture)
 
     rows = _of_each(files, plots, "analyzing", tell)
@@ -548,13 +532,16 @@ def analyze(
     _fail_for(rows)
 
 
-def _heard(file: str, heard: Recognition, plot: Path | None, dynamic: bool = False) -> dict[str, Any]:
-    """One row of the JSON of ``recognize``, and of ``analyze`` for sound."""
-    if plot is not None:
+def _drawn(row: dict[str, Any], plot: Path | None, dynamic: bool = False) -> dict[str, Any]:
+    """A document of ``recognize`` with its curve drawn; the curve stays in it where it was asked for."""
+    if plot is not None and "curve" in row:
+        import numpy as np
+
         from muse.render import emotion_curves
 
-        emotion_curves(heard.time_sec, heard.curve, heard.curve_spread, plot, title=Path(file).name)
-    return {name: value for name, value in heard.to_dict().items() if dynamic or name != "curve"}
+        points = np.array([list(point.values()) for point in row["curve"]])
+        emotion_curves(points[:, 0], points[:, 1:3], points[:, 3:], plot, title=Path(row["file"]).name)
+    return {name: value for name, value in row.items() if dynamic or name != "curve"}
 
 
 def _of_each(
@@ -621,26 +608,32 @@ def recognize(
         raise InputError("--csv and --json exclude each other: choose one")
 
     from muse.recognizer import Recognizer
-    from muse.tasks.library import sound_files
+    from muse.tasks import recognize as task
 
     if table is not None:
         if as_csv or plot or ratings:
             raise InputError("--table writes a table of its own: leave out --csv, --plot and --ratings")
         _recognize_library(files, table, dynamic, as_json)
         return
-    files = [str(path) for file in files for path in (sound_files(file) if Path(file).is_dir() else [file])]
+    files = [str(path) for file in files for path in (task.sound_files(file) if Path(file).is_dir() else [file])]
     plots = _plots(files, plot)
-    recognizer = Recognizer.from_pretrained()
-    own, others = _ratings(ratings) if ratings else (None, [])
+    own, others = task.read_ratings(ratings) if ratings else (None, [])
     if own is not None and len(files) > 1:
         raise InputError(f"{ratings} has ratings without a file: name their files in a column, or give one file")
+    recognizer = Recognizer.from_pretrained()
     listener = recognizer.listener(others) if others else None
-
-    def tell(file: str, picture: Path | None) -> dict[str, Any]:
-        heard = recognizer.recognize(file, listener=listener, ratings=own)
-        return _heard(file, heard, picture, dynamic)
-
-    rows = _of_each(files, plots, "listening", tell)
+    documents = task.recognize(
+        files, recognizer=recognizer, listener=listener, ratings=own, dynamic=dynamic or plot is not None
+    )
+    rows = []
+    with _progress("listening") as progress:
+        for row, picture in zip(documents, plots, strict=True):
+            try:
+                rows.append(_drawn(row, picture, dynamic))
+            except MuseError as error:
+                rows.append({"file": row["file"], "error": " ".join(str(error).split())})
+            if progress:
+                progress(len(rows), len(files))
     if as_json:
         _print_json(rows)
     elif as_csv:
@@ -653,43 +646,22 @@ def recognize(
 
 
 def _recognize_library(folders: Sequence[str], table: str, dynamic: bool, as_json: bool) -> None:
-    from muse.recognizer import Recognizer
-    from muse.tasks.library import recognize_library
+    from muse.tasks.recognize import Library
 
-    for folder in folders:
-        if not Path(folder).is_dir():
-            raise InputError(f"{folder} is no folder: --table is for folders")
+    library = Library.open(folders, table, dynamic=dynamic)
+    errors = []
     with _progress("listening") as progress:
-        told = recognize_library(Recognizer.from_pretrained, folders, table, dynamic=dynamic, progress=progress)
-    document = {"table": table, "new": told.n_new, "known": told.n_known, "errors": list(told.errors)}
+        for i, row in enumerate(library.recognize()):
+            if "error" in row:
+                errors.append(row["error"])
+            if progress:
+                progress(i + 1, len(library.waiting))
+    n_new = len(library.waiting) - len(errors)
     if as_json:
-        _print_json(document)
+        _print_json({"table": table, "new": n_new, "known": library.n_known, "errors": errors})
     else:
-        typer.echo(f"{table}: {told.n_new} new, {told.n_known} known before, {len(told.errors)} could not be heard")
-    _fail_for([{"error": error} for error in told.errors])
-
-
-def _ratings(table: str) -> tuple[Any, list[tuple[Path, Any]]]:
-    """A listener's ratings from a table: of the file that is asked for (no file is named) and of others, [n, 3]."""
-    import csv
-
-    import numpy as np
-
-    path = Path(table)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file: give a table of ratings")
-    rows: dict[str, list[list[float]]] = {}
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        for line, row in enumerate(csv.DictReader(stream), start=2):
-            try:
-                point = [float(row[name]) for name in ("time_s", "valence", "arousal")]
-            except (KeyError, TypeError, ValueError):
-                raise InputError(f"{path}, line {line}: time_s, valence and arousal must be numbers") from None
-            rows.setdefault(row.get("file") or "", []).append(point)
-    if not rows:
-        raise InputError(f"{path} has no ratings: give rows of time_s, valence, arousal")
-    arrays = {name: np.array(sorted(points)) for name, points in rows.items()}
-    return arrays.pop("", None), [(path.parent / name, points) for name, points in arrays.items()]
+        typer.echo(f"{table}: {n_new} new, {library.n_known} known before, {len(errors)} could not be read")
+    _fail_for([{"error": error} for error in errors])
 
 
 def _print_recognition(row: Mapping[str, Any]) -> None:
@@ -867,7 +839,7 @@ def _print_document(document: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         _print_json(document)
     else:
-        typer.echo("\n".join(_lines(_plain(document))))
+        typer.echo("\n".join(_lines(plain(document))))
 
 
 def _lines(value: Any, indent: str = "") -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
 from pathlib import Path
@@ -112,7 +113,7 @@ def test_only_known_containers_are_opened(tmp_path: Path) -> None:
 def test_an_unknown_codec_is_named_as_the_fault(tmp_path: Path) -> None:
     head = struct.pack("<HHIIHH", 0xFFAA, 1, RATE, 2 * RATE, 2, 16)
     (tmp_path / "odd.wav").write_bytes(riff((b"fmt ", head), (b"data", b"\0" * 8000)))
-    with pytest.raises(InputError, match="format that is not known|cannot be read"):
+    with pytest.raises(InputError, match=r"format that is not known|cannot be read"):
         read_audio(tmp_path / "odd.wav", RATE)
 
 
@@ -169,15 +170,13 @@ def test_broken_sound_is_one_line_or_a_result(tmp_path: Path, ending: str, rng: 
                 data[place] = rng.integers(256)
         path = tmp_path / f"{k}{ending}"
         path.write_bytes(data)
-        n = 0
+        fault = path.name
         try:
-            for block in stream_audio(path, RATE):
+            for block in itertools.islice(stream_audio(path, RATE), 4):
                 assert np.isfinite(block).all()
-                n += len(block)
-                if n > 60 * RATE:
-                    break
         except InputError as error:
-            assert "\n" not in str(error) and path.name in str(error)
+            fault = str(error)
+        assert "\n" not in fault and path.name in fault
 
 
 def test_media_are_opened_by_kind(tmp_path: Path) -> None:

@@ -21,7 +21,6 @@ from muse.recognizer.features.chords import N_PROFILE, QUALITIES, Chord, Harmony
 from muse.recognizer.features.signal import SAMPLE_RATE, STEP, SUMMARY_FEATURES, chroma, log_mel, semitones, summary
 from muse.recognizer.features.windows import stream_features
 from muse.recognizer.heads.network import Network, NetworkConfig, Windows
-from muse.tasks.library import read_table, recognize_library
 from muse.training.recognizer.chords import ChordSong, key_points, weighted_overlap
 
 
@@ -285,36 +284,6 @@ def test_a_listeners_ratings_move_the_curve(recognizer: Recognizer, tmp_path: Pa
 def run(*arguments: object) -> tuple[int, str]:
     done = CliRunner().invoke(app, [str(argument) for argument in arguments])
     return done.exit_code, done.stdout
-
-
-def test_a_folder_is_heard_once(tmp_path: Path) -> None:
-    for name in ("b/two.wav", "one.flac"):
-        (tmp_path / "music" / name).parent.mkdir(parents=True, exist_ok=True)
-        write_audio(progression(0.5), SAMPLE_RATE, tmp_path / "music" / name)
-    (tmp_path / "music" / "bad.mp3").write_text("no sound")
-    table = tmp_path / "t.jsonl"
-    recognizer = Recognizer.from_pretrained()
-    first = recognize_library(lambda: recognizer, [tmp_path / "music"], table)
-    assert (first.n_new, first.n_known, len(first.errors)) == (2, 0, 1)
-    rows = {row["file"]: row for row in read_table(table)}
-    assert set(rows) == {"b/two.wav", "one.flac", "bad.mp3"}
-    assert "curve" not in rows["one.flac"] and "error" in rows["bad.mp3"]
-
-    def not_again() -> Recognizer:
-        raise AssertionError("everything is known")
-
-    assert recognize_library(not_again, [tmp_path / "music"], table).n_known == 3
-    with table.open("a") as stream:
-        stream.write('{"file": "torn')
-    write_audio(progression(1.0), SAMPLE_RATE, tmp_path / "music" / "one.flac")
-    again = recognize_library(lambda: recognizer, [tmp_path / "music"], table, dynamic=False)
-    assert (again.n_new, again.n_known) == (1, 2)
-    rows = {row["file"]: row for row in read_table(table)}
-    assert rows["one.flac"]["duration_s"] == pytest.approx(4.0)
-    assert len(read_table(table)) == 3
-    table.write_text("[]\n")
-    with pytest.raises(InputError, match="line 1"):
-        read_table(table)
 
 
 def test_sound_on_the_command_line(tmp_path: Path) -> None:

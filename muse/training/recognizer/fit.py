@@ -39,7 +39,7 @@ from muse.recognizer.heads.network import TAGS, WINDOW_STEPS, Network, NetworkCo
 from muse.recognizer.heads.personal import PersonalModel
 from muse.recognizer.heads.teachers import Teacher, fit_teacher, group_folds, possible, statistics
 from muse.recognizer.model import MODEL_TYPE
-from muse.tasks.library import sound_files
+from muse.tasks.recognize import sound_files
 from muse.training.recognizer.chords import (
     ChordSong,
     fit_harmony,
