@@ -10,7 +10,8 @@ files
     WAV, FLAC, Ogg, MP3, M4A and the sound of videos (:data:`FORMATS`), through PyAV (FFmpeg's libraries inside its
     wheel; extra ``audio``); nothing is run from outside. Playlists and other lists of files are refused.
 
-Contents: :func:`read_audio`, :func:`stream_audio`, :func:`as_audio`, :func:`record`, :func:`write_audio`, :func:`mux`.
+Contents: :func:`sound_files`, :func:`open_media`, :func:`read_audio`, :func:`stream_audio`, :func:`as_audio`,
+:func:`record`; :func:`write_audio`, :func:`mux`.
 """
 
 from __future__ import annotations
@@ -31,12 +32,24 @@ from muse.files import replacing
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
 
-__all__ = ["as_audio", "mux", "open_media", "read_audio", "record", "stream_audio", "write_audio"]
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "as_audio",
+    "mux",
+    "open_media",
+    "read_audio",
+    "record",
+    "sound_files",
+    "stream_audio",
+    "write_audio",
+]
 
 Samples = NDArray[np.float32]
 
 MAX_SECONDS: Final = 3600.0
 """What :func:`read_audio` takes into memory at once; :func:`stream_audio` has no limit."""
+AUDIO_SUFFIXES: Final = (".mp3", ".wav", ".flac", ".ogg", ".m4a")
+"""Endings by which sound files are found in folders."""
 CODECS: Final = {".wav": "pcm_s16le", ".flac": "flac", ".mp3": "libmp3lame", ".m4a": "aac"}
 """Endings that are written, and with which codec."""
 FORMATS: Final = (
@@ -52,6 +65,24 @@ MAX_LEVEL: Final = 1e6
 """Of a sample, where 1 is full scale; above it float32 spectra would overflow."""
 _BLOCK: Final = 1 << 15
 _LOWEST_RATE, _HIGHEST_RATE = 1_000, 768_000
+
+
+def sound_files(folder: str | Path) -> list[Path]:
+    """Sound files below a folder, by their endings, in order.
+
+    Raises
+    ------
+    InputError
+        There is none, or the folder cannot be read.
+    """
+    folder = Path(folder)
+    try:
+        found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read ({error.strerror}): give another folder") from None
+    if not found:
+        raise InputError(f"{folder} has no sound files ({', '.join(AUDIO_SUFFIXES)}) in it")
+    return found
 
 
 @contextlib.contextmanager

@@ -509,7 +509,7 @@ def analyze(
 
     from functools import cache
 
-    from muse.corpora.recordings import AUDIO_SUFFIXES
+    from muse.audio import AUDIO_SUFFIXES
     from muse.mapping.mapper import EmotionMapper
     from muse.recognizer import Recognizer
     from muse.selector import Selector
@@ -607,6 +607,7 @@ def recognize(
     if as_csv and as_json:
         raise InputError("--csv and --json exclude each other: choose one")
 
+    from muse.audio import sound_files
     from muse.recognizer import Recognizer
     from muse.tasks import recognize as task
 
@@ -615,7 +616,7 @@ def recognize(
             raise InputError("--table writes a table of its own: leave out --csv, --plot and --ratings")
         _recognize_library(files, table, dynamic, as_json)
         return
-    files = [str(path) for file in files for path in (task.sound_files(file) if Path(file).is_dir() else [file])]
+    files = [str(path) for file in files for path in (sound_files(file) if Path(file).is_dir() else [file])]
     plots = _plots(files, plot)
     own, others = task.read_ratings(ratings) if ratings else (None, [])
     if own is not None and len(files) > 1:
@@ -997,7 +998,8 @@ def train_recognizer_command(
     config: ConfigOption = None,
 ) -> None:
     """Train the recogniser of sound on labelled recordings and rendered MIDI."""
-    from muse.training.recognizer.fit import RecognizerConfig, train_recognizer
+    from muse.training.recognizer.config import RecognizerConfig
+    from muse.training.recognizer.train import train_recognizer
 
     settings = RecognizerConfig(**_config(config, RecognizerConfig))
     with _progress("training the recogniser") as progress:
@@ -1021,7 +1023,7 @@ def train_recognizer_report(
     as_json: JsonOption = False,
 ) -> None:
     """Measure the recogniser on clips that were held out: baselines, single datasets, without each of its parts."""
-    from muse.training.recognizer.fit import RecognizerConfig
+    from muse.training.recognizer.config import RecognizerConfig
     from muse.training.recognizer.report import evaluate_recognizer
 
     settings = RecognizerConfig(**_config(config, RecognizerConfig))

@@ -54,6 +54,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from muse.audio import AUDIO_SUFFIXES
 from muse.corpora.songs import SPLITS, Song, find_songs, read_curve
 from muse.errors import InputError
 
@@ -74,7 +75,6 @@ MOODS: Final = (
 """Moods and themes of MTG-Jamendo (Bogdanov et al. 2019)."""
 
 Floats = NDArray[np.float32]
-AUDIO_SUFFIXES: Final = (".mp3", ".wav", ".flac", ".ogg", ".m4a")
 VALENCE_FIRST: Final = ("valence", "arousal")
 
 

@@ -13,7 +13,7 @@ known
     A file whose size and time of change are those of its line. Files that could not be read are tried again when they
     have changed. Lines of files that are gone stay.
 
-Contents: :func:`recognize`, :func:`sound_files`, :func:`read_ratings`; :class:`Library`, :func:`read_table`.
+Contents: :func:`recognize`, :func:`read_ratings`; :class:`Library`, :func:`read_table`.
 """
 
 from __future__ import annotations
@@ -29,36 +29,18 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.corpora.recordings import AUDIO_SUFFIXES
+from muse.audio import sound_files
 from muse.errors import InputError, MuseError
 from muse.files import to_json, write_text
 from muse.recognizer import Listener, Recognizer
 
-__all__ = ["Library", "read_ratings", "read_table", "recognize", "sound_files"]
+__all__ = ["Library", "read_ratings", "read_table", "recognize"]
 
 log = logging.getLogger(__name__)
 
 Ratings = NDArray[np.float64]
 """Time in seconds, valence, arousal, [n, 3]."""
 Row = dict[str, Any]
-
-
-def sound_files(folder: str | Path) -> list[Path]:
-    """Sound files below a folder, in order.
-
-    Raises
-    ------
-    InputError
-        There is none, or the folder cannot be read.
-    """
-    folder = Path(folder)
-    try:
-        found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
-    except OSError as error:
-        raise InputError(f"{folder} cannot be read ({error.strerror}): give another folder") from None
-    if not found:
-        raise InputError(f"{folder} has no sound files ({', '.join(AUDIO_SUFFIXES)}) in it")
-    return found
 
 
 def recognize(

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from muse.audio import write_audio
 from muse.cli import app
-from muse.corpora.recordings import GEMS, open_dataset
+from muse.corpora import GEMS, open_dataset
 from muse.errors import InputError
 from muse.recognizer import Recognizer
 from muse.recognizer.encoders.encoder import MusicnnEncoder

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from muse.audio import write_audio
+from muse.audio import sound_files, write_audio
 from muse.cli import app
 from muse.errors import InputError
 from muse.recognizer import Recognizer
-from muse.tasks.recognize import Library, read_ratings, read_table, recognize, sound_files
+from muse.tasks.recognize import Library, read_ratings, read_table, recognize
 
 RATE = 16_000
 

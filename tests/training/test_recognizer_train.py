@@ -14,21 +14,27 @@ from typer.testing import CliRunner
 
 from muse.audio import write_audio
 from muse.cli import app
-from muse.corpora.recordings import MOODS, Clip, listener_curves, open_dataset
+from muse.corpora import MOODS, Clip, listener_curves, open_dataset
 from muse.errors import InputError
 from muse.recognizer import Recognizer
 from muse.recognizer.encoders.mert import MertEncoder, hubert_tensors
 from muse.recognizer.features.windows import window_starts
-from muse.recognizer.heads.calibration import Calibration, calibrate
-from muse.recognizer.heads.course import Course, fit_course, followed
-from muse.recognizer.heads.gate import NOISES, MusicGate, fit_gate, noise
+from muse.recognizer.heads.calibration import Calibration
+from muse.recognizer.heads.course import Course
+from muse.recognizer.heads.gate import MusicGate
 from muse.recognizer.heads.network import TAGS, WINDOW_STEPS, Windows
-from muse.recognizer.heads.personal import Affine, Heard, Listener, PersonalModel, curve_on_steps, fit_affine
-from muse.recognizer.heads.teachers import fit_teacher, group_folds
+from muse.recognizer.heads.personal import Heard, Listener, PersonalModel, curve_on_steps
+from muse.training.recognizer.affine import Affine, fit_affine
+from muse.training.recognizer.calibration import calibrate
+from muse.training.recognizer.course import fit_course, followed
+from muse.training.recognizer.gate import fit_gate
+from muse.training.recognizer.noise import NOISES, noise
 from muse.training.recognizer.parts import Part
-from muse.training.recognizer.personal import Tasks, concordance, evaluate_personal, fit_personal
+from muse.training.recognizer.personal import Tasks, fit_personal
+from muse.training.recognizer.personal_evaluation import evaluate_personal
 from muse.training.recognizer.pretrain import PretrainConfig, make_takes, pretrain
-from muse.training.recognizer.report import ranked
+from muse.training.recognizer.scores import concordance, ranked
+from muse.training.recognizer.teachers import fit_teacher, group_folds
 
 RATE = 8_000
 random = np.random.default_rng(0)

@@ -28,7 +28,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import nn
 
-from muse.corpora.recordings import GEMS, MOODS
+from muse.corpora import GEMS, MOODS
 from muse.emotion import QUADRANTS
 from muse.recognizer.features.chords import DEGREES, N_PROFILE, QUALITIES
 

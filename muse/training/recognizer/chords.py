@@ -4,8 +4,8 @@ The network sees every frame from all twelve roots, so a song in one key teaches
 counted from the annotations, smoothed and put on the frame's grid; how much the network's word weighs against it is
 chosen on songs of its own.
 
-Contents: :class:`ChordSong`, :func:`read_pop909`, :func:`split_songs`, :func:`fit_harmony`, :func:`weighted_overlap`,
-:func:`key_points`.
+Contents: :func:`learn_harmony`; its steps :class:`ChordSong`, :func:`read_pop909`, :func:`split_songs`,
+:func:`fit_harmony`, :func:`weighted_overlap`, :func:`key_points`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -34,9 +34,20 @@ from muse.recognizer.features.chords import (
     observations,
     parse_chord,
 )
+from muse.recognizer.features.signal import semitones
+from muse.statistics import bootstrap
 from muse.theory import Key
+from muse.training.recognizer.parts import kept, sound_of
 
-__all__ = ["ChordSong", "fit_harmony", "key_points", "read_pop909", "split_songs", "weighted_overlap"]
+__all__ = [
+    "ChordSong",
+    "fit_harmony",
+    "key_points",
+    "learn_harmony",
+    "read_pop909",
+    "split_songs",
+    "weighted_overlap",
+]
 
 Floats = NDArray[np.float32]
 
@@ -256,3 +267,25 @@ def key_points(truth: tuple[int, str], key: Key | None) -> float:
         return 0.5 if (key.tonic - tonic) % 12 == 7 else 0.0
     relative = (tonic + 9) % 12 if mode == "major" else (tonic + 3) % 12
     return 0.3 if key.tonic == relative else 0.0
+
+
+def learn_harmony(chords: str | Path, cache: str | Path, seed: int = 0) -> tuple[HarmonyModel, dict[str, Any]]:
+    """The chord recogniser, learnt from POP909, and what it reaches on songs of its own."""
+    folder = Path(cache) / "pop909"
+
+    def pitches(song: ChordSong) -> Floats:
+        return kept(folder / f"{song.name}.npz", lambda: {"pitches": semitones(sound_of(song.path))})["pitches"]
+
+    learnt, held = split_songs(read_pop909(Path(chords)))
+    model = fit_harmony(learnt, pitches, seed=seed)
+    heard = [(song, model.hear(pitches(song))) for song in held]
+    overlap = [weighted_overlap(song, harmony) for song, harmony in heard]
+    points = [key_points(song.key, harmony.key) for song, harmony in heard if song.key is not None]
+    songs = {"learnt": len(learnt), "held_out": len(held)}
+    measured = {"majmin_overlap": _mean_interval(overlap), "key_points": _mean_interval(points)}
+    return model, {**songs, **measured}
+
+
+def _mean_interval(values: Sequence[float]) -> list[float]:
+    """Mean, and its 95 % interval."""
+    return [float(np.mean(values)), *bootstrap(np.asarray(values, float), lambda x: float(x.mean()), n_draws=2000)]

@@ -25,8 +25,7 @@ import torch
 from numpy.typing import NDArray
 
 from muse.audio import read_audio
-from muse.corpora.recordings import Clip, EmotionDataset, open_dataset
-from muse.corpora.songs import MIDI_SUFFIXES
+from muse.corpora import MIDI_SUFFIXES, Clip, EmotionDataset, open_dataset
 from muse.errors import InputError
 from muse.recognizer.encoders.encoder import Encoder
 from muse.recognizer.features.chords import HarmonyModel
@@ -214,3 +213,18 @@ def kept(path: Path, make: Callable[[], Mapping[str, Floats]]) -> dict[str, Floa
         temporary.replace(path)
     with np.load(path, allow_pickle=False) as stored:
         return {name: stored[name].astype(np.float32) for name in stored.files}
+
+
+def cropped(windows: Windows, random: torch.Generator, least: float = 0.5) -> Windows:
+    """A stretch of each window at random, the share `least` of it or more."""
+    n = windows.there.sum(dim=1)
+    kept = (n * (least + (1 - least) * torch.rand(len(n), generator=random))).long().clamp(min=8)
+    first = ((n - kept).clamp(min=0) * torch.rand(len(n), generator=random)).long()
+    place = torch.arange(windows.there.shape[1])
+    inside = (place >= first[:, None]) & (place < (first + kept)[:, None])
+    return windows._replace(there=windows.there & inside)
+
+
+def share_of(progress: Callable[[float], None] | None, low: float, high: float) -> Callable[[float], None] | None:
+    """Progress of a step that goes from `low` to `high` of the whole."""
+    return None if progress is None else lambda share: progress(low + (high - low) * share)

@@ -43,10 +43,9 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from muse.audio import read_audio
+from muse.audio import AUDIO_SUFFIXES, read_audio
 from muse.checkpoint import load_tensors, save_tensors, under
-from muse.corpora.recordings import AUDIO_SUFFIXES
-from muse.corpora.songs import MIDI_SUFFIXES
+from muse.corpora import MIDI_SUFFIXES
 from muse.errors import InputError, MuseError
 from muse.files import read_json, write_json
 from muse.recognizer.encoders.encoder import MusicnnEncoder

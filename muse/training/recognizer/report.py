@@ -6,14 +6,11 @@ fold
     A dataset with a split of its own is tested on ``test`` (``val`` where there is no ``test``) and learnt from
     ``train``; others are cut into folds that keep groups together. Fold ``i`` of all datasets is held out at once.
 score
-    Depends on the labels: ``r`` (mean Pearson correlation over the nine of GEMS), ``accuracy`` (four quadrants, and the
-    halves of the plane), ``pr_auc`` and ``roc_auc`` (mean over tags), ``r2_valence`` and ``r2_arousal`` (coefficient of
-    determination), ``ccc_valence`` and ``ccc_arousal`` (Lin 1989, over all half seconds of all clips), and the same
-    within clips (mean over clips).
+    See :mod:`muse.training.recognizer.scores`.
 interval
     95 %, percentile bootstrap over groups.
 
-Contents: :func:`evaluate_recognizer`, :func:`scores`.
+Contents: :func:`evaluate_recognizer`.
 """
 
 from __future__ import annotations
@@ -21,7 +18,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -29,108 +26,33 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.corpora.recordings import listener_curves
+from muse.corpora import listener_curves
 from muse.errors import InputError
-from muse.files import write_bytes, write_json
+from muse.files import write_json, write_text
 from muse.recognizer.encoders.encoder import DEFAULT_ENCODER, Musicnn, open_encoder
 from muse.recognizer.ensemble import Ensemble
-from muse.recognizer.heads.course import Course, fit_course, followed
+from muse.recognizer.heads.course import Course
 from muse.recognizer.heads.network import Network
-from muse.recognizer.heads.teachers import fit_teacher, group_folds, statistics
-from muse.training.recognizer.fit import (
-    Lesson,
-    RecognizerConfig,
-    Teachers,
-    fit,
-    learn_harmony,
-    share_of,
-    teach,
-)
-from muse.training.recognizer.parts import Part, clip_summaries, kept, read_parts
-from muse.training.recognizer.personal import concordance, correlation, evaluate_personal, tasks_of
+from muse.recognizer.heads.teachers import statistics
+from muse.training.recognizer.chords import learn_harmony
+from muse.training.recognizer.config import RecognizerConfig
+from muse.training.recognizer.course import fit_course, followed
+from muse.training.recognizer.network import fit_network
+from muse.training.recognizer.page import recognizer_page
+from muse.training.recognizer.parts import Part, clip_summaries, kept, read_parts, share_of
+from muse.training.recognizer.personal import tasks_of
+from muse.training.recognizer.personal_evaluation import evaluate_personal
+from muse.training.recognizer.scores import Answers, curve_scores, scores
+from muse.training.recognizer.teachers import Lesson, Teachers, fit_teacher, group_folds, teach
 
-__all__ = ["evaluate_recognizer", "scores"]
+__all__ = ["evaluate_recognizer"]
 
 Floats = NDArray[np.float32]
-Answers = dict[str, Floats]
-"""What is told of clips by what it is of: a set of tags, ``plane``, or ``curve`` (of windows' steps)."""
 
 RIDGE: Final = np.logspace(0, 5, 11)
 ONE_MUSICNN: Final = Musicnn.N_PENULTIMATE
 BASELINES: Final = ("72 signal features, ridge", "one MusiCNN, ridge", "two MusiCNNs, ridge", "teachers")
 N_DRAWS: Final = 500
-
-
-# ------------------------------------------------------------------------------------------------------------- scores
-
-
-def scores(part: Part, told: Answers, weights: NDArray[np.float64] | None = None) -> dict[str, float]:
-    """Scores of what is told of a part's clips, which count as often as their `weights` say [clips]."""
-    weights = np.ones(len(part.clips)) if weights is None else weights
-    some = weights > 0
-    weights = weights[some] / weights.sum()
-    found: dict[str, float] = {}
-    if part.tags is not None and part.tag_set in told:
-        found |= _tag_scores(part.tag_set, told[part.tag_set][some], part.tags[some], weights)
-    if part.plane is not None and "plane" in told:
-        asked, got = part.plane[some].astype(np.float64), told["plane"][some]
-        left, all_ = (weights @ np.square(asked - x) for x in (got, weights @ asked))
-        found |= dict(zip(("r2_valence", "r2_arousal"), (1 - left / np.maximum(all_, 1e-12)).tolist(), strict=True))
-    return found
-
-
-def _tag_scores(tag_set: str, told: Floats, true: Floats, weights: NDArray[np.float64]) -> dict[str, float]:
-    if tag_set == "quadrants":
-        asked = true.argmax(axis=1)
-        found = {"accuracy": float(weights @ (told.argmax(axis=1) == asked))}
-        for name, rows in (("arousal", (0, 1)), ("valence", (0, 3))):
-            high = np.isin(np.arange(4), rows)
-            found[f"{name}_accuracy"] = float(weights @ ((told @ high > 0.5) == high[asked]))
-        return found
-    if tag_set == "gems":
-        one, two = (x - weights @ x for x in (told.astype(np.float64), true.astype(np.float64)))
-        size = np.sqrt((weights @ one**2) * (weights @ two**2))
-        return {"r": float(((weights @ (one * two)) / np.maximum(size, 1e-12)).mean())}
-    pairs = [ranked(told[:, k], true[:, k] > 0, weights) for k in range(true.shape[1])]
-    known = [pair for pair in pairs if np.isfinite(pair).all()]
-    precision, area = np.mean(known, axis=0).tolist() if known else (float("nan"), float("nan"))
-    return {"pr_auc": precision, "roc_auc": area}
-
-
-def ranked(told: Floats, true: NDArray[np.bool_], weights: NDArray[np.float64]) -> tuple[float, float]:
-    """Average precision and area under the ROC curve; NaN where all or none are true.
-
-    As scikit-learn's ``average_precision_score`` and ``roc_auc_score`` with weights, fast enough for a bootstrap.
-    """
-    order = np.argsort(-told, kind="stable")
-    hits, misses = np.cumsum(weights[order] * true[order]), np.cumsum(weights[order] * ~true[order])
-    last = np.append(np.flatnonzero(np.diff(told[order])), len(order) - 1)  # of each group of equal values
-    hits, misses = hits[last], misses[last]
-    if hits[-1] <= 0 or misses[-1] <= 0:
-        return float("nan"), float("nan")
-    recall, wrong = hits / hits[-1], misses / misses[-1]
-    precision = float((np.diff(recall, prepend=0) * hits / (hits + misses)).sum())
-    between = (recall + np.append(0, recall[:-1])) / 2
-    return precision, float((np.diff(wrong, prepend=0) * between).sum())
-
-
-def curve_scores(part: Part, told: Floats) -> dict[str, float]:
-    """Of curves told of windows [W, T, 2]; steps that several windows tell count as often."""
-    if part.curve is None:
-        return {}
-    rated = part.curve.numpy()
-    known = np.isfinite(rated).all(axis=2) & part.windows.there.numpy()
-    found = {}
-    for i, axis in enumerate(("valence", "arousal")):
-        one, two = told[..., i][known], rated[..., i][known]
-        found[f"ccc_{axis}"] = concordance(one, two)
-        found[f"rmse_{axis}"] = float(np.sqrt(np.square(one - two).mean()))
-        clips = np.broadcast_to(part.owner[:, None], known.shape)[known]
-        moving = [clips == k for k in sorted(set(clips.tolist())) if np.ptp(two[clips == k]) > 0]
-        for measure, score in (("ccc", concordance), ("r", correlation)):
-            within = [score(one[k], two[k]) for k in moving]
-            found[f"{measure}_{axis}_within"] = float(np.mean(within)) if within else float("nan")
-    return found
 
 
 # ----------------------------------------------------------------------------------------------------------- experiment
@@ -182,7 +104,7 @@ def evaluate_recognizer(
     Parameters
     ----------
     folders, chords, cache, encoder
-        As in :func:`~muse.training.recognizer.fit.train_recognizer`.
+        As in :func:`~muse.training.recognizer.train.train_recognizer`.
     out
         Folder of the report.
     n_folds
@@ -238,7 +160,7 @@ def evaluate_recognizer(
     }
     report["listeners"] = _listeners(parts, folders, _mean(answers["all"]), n_folds)
     write_json(report, out / "report.json")
-    write_bytes(out / "report.md", _written(report).encode())
+    write_text(out / "report.md", recognizer_page(report))
     return report
 
 
@@ -298,7 +220,7 @@ class _Bench:
             teachers, lessons = self.taught[key]
         name = (fold, way.datasets, replace(config, taught=0.0, course=True))
         if name not in self.fitted:
-            self.fitted[name] = fit(learnt, config, lessons)
+            self.fitted[name] = fit_network(learnt, config, lessons)
         course = None
         if config.course:
             if (fold, way.datasets) not in self.courses:
@@ -442,69 +364,3 @@ def _draws(part: Part, tested: NDArray[np.float64]) -> Iterator[NDArray[np.float
     for _ in range(N_DRAWS):
         counts = np.bincount(random.choice(there, len(there)), minlength=group.max() + 1)
         yield counts[group] * tested
-
-
-def _written(report: Mapping[str, Any]) -> str:
-    """The report as tables in Markdown."""
-    lines = [
-        f"# The recogniser, {report['folds']} folds, {report['seeds']} networks each",
-        "",
-        "Score of the networks' mean [95 % interval]; in brackets the mean of the single networks.",
-        "",
-    ]
-    names = {
-        data: [name for name in SHOWN if any(name in row.get(data, {}) for row in report["rows"].values())]
-        for data in report["clips"]
-    }
-    heads = [f"{data}: {name}" for data, shown in names.items() for name in shown]
-    lines += ["| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
-    for name, row in report["rows"].items():
-        cells = [_cell(row.get(data, {}).get(score)) for data, shown in names.items() for score in shown]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    lines += ["", "How far the full model is ahead of each (the mean of its networks) [95 % interval, paired]:", ""]
-    heads = [head for head in heads if "ccc" not in head]
-    lines += ["| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
-    for name, row in report["against_all"].items():
-        cells = []
-        for data, score in (head.split(": ") for head in heads):
-            found = row.get(data, {}).get(score)
-            low, high = found["interval"] if found else (0, 0)
-            cells.append(f"{found['ahead']:+.3f} [{low:+.3f}, {high:+.3f}]" if found else "")
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    for data, found in report["listeners"].items():
-        lines += ["", f"Listeners of {data}: a quarter of {found['tasks']} curves is known, errors on the rest.", ""]
-        lines += ["| | RMSE valence | arousal | r valence | arousal | CCC valence | arousal | personal lower by |"]
-        lines += ["|---" * 8 + "|"]
-        for method, values in found["methods"].items():
-            kinds = itertools.product(("rmse", "pearson", "ccc"), ("valence", "arousal"))
-            cells = [f"{values[axis][kind]:.3f}" for kind, axis in kinds]
-            gain = found["personal_against"].get(method)
-            low, high = gain["interval"] if gain else (0.0, 0.0)
-            cells.append(f"{gain['lower_by']:.3f} [{low:.3f}, {high:.3f}], p = {gain['p']:.1g}" if gain else "")
-            lines.append(f"| {method} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-SHOWN: Final = (
-    "r",
-    "accuracy",
-    "pr_auc",
-    "roc_auc",
-    "r2_valence",
-    "r2_arousal",
-    "ccc_valence",
-    "ccc_arousal",
-    "r_valence_within",
-    "r_arousal_within",
-)
-
-
-def _cell(found: Mapping[str, Any] | None) -> str:
-    if found is None:
-        return ""
-    text = f"{found['mean']:.3f}"
-    if "interval" in found:
-        text += f" [{found['interval'][0]:.3f}, {found['interval'][1]:.3f}]"
-    if len(found.get("seeds", ())) > 1:
-        text += f" ({np.mean(found['seeds']):.3f})"
-    return text
