@@ -1,4 +1,4 @@
-"""Recognition of many sound files: files in, a JSON document for each out; and libraries, kept in a table that grows.
+"""Recognition of many sound files: files in, a JSON document for each out; and libraries with a table that grows.
 
 Conventions
 -----------
@@ -169,7 +169,7 @@ class Library:
         Parameters
         ----------
         folders
-            Folders of sound files, each looked through to the bottom.
+            Folders of sound files, searched to the bottom.
         table
             Where the rows are.
         dynamic

@@ -1,7 +1,7 @@
-"""From means of what is told to what is said of a clip: which tags are named, and how sure the quadrants are.
+"""Which tags of a clip are named, and how sure its quadrants are, from the mean predictions.
 
-Fitted on what teachers tell of clips on their held-out folds. That stands for what networks and teachers tell together:
-the networks learn to give the same.
+Fitted on the teachers' predictions for held-out folds. These stand for those of networks and teachers together: the
+networks are trained to give the same.
 
 Contents: :class:`Calibration`. :mod:`muse.training.recognizer.calibration` fits it.
 """

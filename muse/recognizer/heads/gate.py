@@ -1,4 +1,4 @@
-"""Music or not: what keeps the recogniser from being sure of the emotion of rain, or of a voice that reads.
+"""Music or not: keeps the recogniser from being sure of the emotion of rain, or of a voice that reads.
 
 A logistic regression on the mean embedding of a window, learnt from the datasets' music against sounds that are none:
 noise of several kinds, made here, and recordings that are given (speech).

@@ -1,9 +1,9 @@
-"""Teachers: a kernel machine for each dataset, from which the networks learn and which is heard beside them.
+"""Teachers: a kernel machine for each dataset, from which the networks are distilled and which predicts beside them.
 
-On a few hundred clips, kernel ridge regression on a window's plain statistics is hard to beat. The networks are taught
-to answer as it does, for its own dataset and for the others' clips, which have no such labels (Hinton, Vinyals & Dean
+On a few hundred clips, kernel ridge regression on a window's plain statistics is hard to beat. The networks are trained
+to predict the same, for its own dataset and for the others' clips, which have no such labels (Hinton, Vinyals & Dean
 2015, "Distilling the knowledge in a neural network"; one teacher a dataset as in Kang & Herremans 2025, section 3.4).
-What a teacher tells of clips that it was fitted on is always told by another that was fitted without their groups.
+Soft targets of clips that a teacher was fitted on come from another that was fitted without their groups.
 
 Conventions
 -----------
@@ -14,7 +14,7 @@ kernel
     Mean over blocks of ``exp(-width * |x - y|^2 / numbers)`` on standardised numbers; all blocks weigh the same.
 
 Contents: :class:`Teacher`, :class:`KernelShape`, :func:`statistics`, :func:`standardised`, :func:`kernel_matrix`,
-:func:`possible`. :mod:`muse.training.recognizer.teachers` fits them.
+:func:`clip_to_range`. :mod:`muse.training.recognizer.teachers` fits them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from muse.recognizer.features.signal import STEP_FEATURES
 from muse.recognizer.heads.network import MAX_DEVIATION, Windows
 
-__all__ = ["KernelShape", "Statistics", "Teacher", "kernel_matrix", "possible", "standardised", "statistics"]
+__all__ = ["KernelShape", "Statistics", "Teacher", "clip_to_range", "kernel_matrix", "standardised", "statistics"]
 
 Floats = NDArray[np.float32]
 Statistics = Mapping[str, Floats]
@@ -38,8 +38,8 @@ Statistics = Mapping[str, Floats]
 
 def statistics(windows: Windows) -> dict[str, Floats]:
     """Of every window."""
-    there = windows.there[..., None].float()
-    mean = ((windows.steps * there).sum(dim=1) / there.sum(dim=1).clamp(min=1)).numpy()
+    mask = windows.mask[..., None].float()
+    mean = ((windows.steps * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)).numpy()
     n = mean.shape[1] - len(STEP_FEATURES)
     return {"embedding": mean[:, :n], "timbre": mean[:, n:], "profile": windows.profile.numpy()}
 
@@ -68,10 +68,10 @@ class Teacher:
     """[targets]."""
 
     def __call__(self, rows: Statistics) -> Floats:
-        """What it tells, float32 [n, targets]."""
+        """Predictions, float32 [n, targets]."""
         scaled = {name: standardised(rows[name], self.mean[name], self.spread[name]) for name in self.shape.blocks}
-        told = kernel_matrix(scaled, self.points, self.shape) @ self.weights.astype(np.float64) + self.bias
-        return np.asarray(told, np.float32)
+        predicted = kernel_matrix(scaled, self.points, self.shape) @ self.weights.astype(np.float64) + self.bias
+        return np.asarray(predicted, np.float32)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Arrays by name, points in half precision."""
@@ -116,9 +116,9 @@ def kernel_matrix(x: Statistics, y: Statistics, shape: KernelShape) -> NDArray[n
     return total / len(shape.blocks)
 
 
-def possible(name: str, told: Floats) -> Floats:
-    """Into the range of what is told: a probability, or -1..1."""
+def clip_to_range(name: str, predicted: Floats) -> Floats:
+    """Predictions brought into their range: probabilities, or -1..1."""
     if name == "plane":
-        return np.clip(told, -1, 1)
-    told = np.clip(told, 0.01, 0.99)
-    return told / told.sum(axis=1, keepdims=True) if name == "quadrants" else told
+        return np.clip(predicted, -1, 1)
+    predicted = np.clip(predicted, 0.01, 0.99)
+    return predicted / predicted.sum(axis=1, keepdims=True) if name == "quadrants" else predicted

@@ -22,7 +22,7 @@ LAGS: Final = tuple(range(9))
 
 @dataclass(frozen=True)
 class Affine:
-    """A listener who hears ``bias + scale * curve``, late by ``lag`` steps."""
+    """A listener who rates ``bias + scale * curve``, late by ``lag`` steps."""
 
     bias: tuple[float, float]
     """Of valence and arousal."""
@@ -54,7 +54,7 @@ def fit_affine(
     Parameters
     ----------
     curves
-        What the recogniser told, for each piece [T, 2].
+        Predictions of the recogniser, for each piece [T, 2].
     ratings
         What the listener said, for each piece [T, 2]; NaN where nothing.
     bias_spread, scale_spread

@@ -1,4 +1,4 @@
-"""Fitting of the calibration (:mod:`muse.recognizer.heads.calibration`) to what teachers tell of held-out clips.
+"""Fitting of the calibration (:mod:`muse.recognizer.heads.calibration`) to soft targets of clips.
 
 Contents: :func:`calibrate`.
 """
@@ -24,34 +24,34 @@ TRUE_SHARE: Final = 1 / 3
 """Of listeners that must have named a tag for it to be true."""
 
 
-def calibrate(parts: Sequence[Part], lessons: Sequence[Mapping[str, torch.Tensor]]) -> Calibration:
+def calibrate(parts: Sequence[Part], soft_targets: Sequence[Mapping[str, torch.Tensor]]) -> Calibration:
     """Thresholds where F1 is best, and the sharpness that makes the true quadrants likeliest.
 
     Of GEMS a tag is true that a third of the listeners named.
     """
     thresholds, sharpness = {}, 1.0
-    for part, lesson in zip(parts, lessons, strict=False):
+    for part, soft in zip(parts, soft_targets, strict=False):
         if part.tags is None:
             continue
-        told = part.of_clips(lesson[part.tag_set].numpy())
+        predicted = part.of_clips(soft[part.tag_set].numpy())
         if part.tag_set == "quadrants":
-            sharpness = _sharpness(told, part.tags.argmax(axis=1))
+            sharpness = _sharpness(predicted, part.tags.argmax(axis=1))
         else:
             true = part.tags >= TRUE_SHARE
-            thresholds[part.tag_set] = [_best_threshold(one, two) for one, two in zip(told.T, true.T, strict=True)]
+            thresholds[part.tag_set] = [_best_threshold(one, two) for one, two in zip(predicted.T, true.T, strict=True)]
     return Calibration(thresholds, sharpness)
 
 
-def _best_threshold(told: Floats, true: NDArray[np.bool_]) -> float:
-    order = np.argsort(-told)
+def _best_threshold(predicted: Floats, true: NDArray[np.bool_]) -> float:
+    order = np.argsort(-predicted)
     hits = np.cumsum(true[order])
-    f1 = 2 * hits / (np.arange(1, len(told) + 1) + max(int(true.sum()), 1))
-    return float(told[order[int(np.argmax(f1))]])
+    f1 = 2 * hits / (np.arange(1, len(predicted) + 1) + max(int(true.sum()), 1))
+    return float(predicted[order[int(np.argmax(f1))]])
 
 
-def _sharpness(told: Floats, quadrant: NDArray[np.int64]) -> float:
+def _sharpness(predicted: Floats, quadrant: NDArray[np.int64]) -> float:
     def surprise(sharpness: float) -> float:
-        sure = Calibration(sharpness=sharpness).sharpened(told)
+        sure = Calibration(sharpness=sharpness).sharpened(predicted)
         return -float(np.log(sure[np.arange(len(sure)), quadrant] + 1e-9).mean())
 
     return float(minimize_scalar(surprise, bounds=(0.2, 5.0), method="bounded").x)

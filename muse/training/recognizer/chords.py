@@ -1,7 +1,7 @@
 """Fitting of the chord and key recogniser to songs with annotated chords (POP909), rendered.
 
-The network sees every frame from all twelve roots, so a song in one key teaches chords in all of them. The bigram is
-counted from the annotations, smoothed and put on the frame's grid; how much the network's word weighs against it is
+Frames are given relative to all twelve roots, so a song in one key is an example of chords in all of them. The bigram
+is counted from the annotations, smoothed and put on the frame's grid; how much the network's word weighs against it is
 chosen on songs of its own.
 
 Contents: :func:`learn_harmony`; its steps :class:`ChordSong`, :func:`read_pop909`, :func:`split_songs`,
@@ -37,7 +37,7 @@ from muse.recognizer.features.chords import (
 from muse.recognizer.features.signal import semitones
 from muse.statistics import bootstrap
 from muse.theory import Key
-from muse.training.recognizer.parts import kept, sound_of
+from muse.training.recognizer.parts import cached, sound_of
 
 __all__ = [
     "ChordSong",
@@ -52,7 +52,7 @@ __all__ = [
 Floats = NDArray[np.float32]
 
 UNKNOWN: Final = -1
-"""Label of frames that teach nothing."""
+"""Label of frames that are not learnt from."""
 HIDDEN: Final = 64
 EPOCHS, BATCH, RATE = 8, 1024, 3e-3
 EVERY: Final = 3
@@ -107,7 +107,7 @@ def read_pop909(folder: Path) -> list[ChordSong]:
 
 
 def split_songs(songs: Sequence[ChordSong]) -> tuple[list[ChordSong], list[ChordSong]]:
-    """Songs to learn from (a seventh of all) and to test on (a thirteenth), told apart by a hash of their names."""
+    """Songs to learn from (a seventh of all) and to test on (a thirteenth), by a hash of their names."""
 
     def place(song: ChordSong) -> int:
         return int(hashlib.sha1(song.name.encode()).hexdigest(), 16) % 100
@@ -119,7 +119,7 @@ def split_songs(songs: Sequence[ChordSong]) -> tuple[list[ChordSong], list[Chord
 
 def fit_harmony(
     songs: Sequence[ChordSong],
-    hear: Callable[[ChordSong], Floats],
+    pitches_of: Callable[[ChordSong], Floats],
     *,
     seed: int = 0,
 ) -> HarmonyModel:
@@ -129,24 +129,24 @@ def fit_harmony(
     ----------
     songs
         Songs to learn from.
-    hear
+    pitches_of
         Gives the :func:`~muse.recognizer.features.signal.semitones` of a song.
     seed
         Of order and weights.
     """
-    seen = [observations(hear(song)) for song in songs]
-    labels = [song.labels(len(rows)) for song, rows in zip(songs, seen, strict=True)]
+    observed = [observations(pitches_of(song)) for song in songs]
+    labels = [song.labels(len(rows)) for song, rows in zip(songs, observed, strict=True)]
     held = np.random.default_rng(seed).permutation(len(songs)) % 10 == 0
     chosen = [i for i in range(len(songs)) if not held[i]]
-    x = np.concatenate([seen[i][::EVERY] for i in chosen])
+    x = np.concatenate([observed[i][::EVERY] for i in chosen])
     y = np.concatenate([labels[i][::EVERY] for i in chosen])
     network = _fit_network(x[y != UNKNOWN], y[y != UNKNOWN], seed)
     bigram = _bigram([labels[i] for i in chosen])
     key, key_bias = np.zeros((2, 48), np.float32), np.zeros(2, np.float32)
     tried = [HarmonyModel(*network, bigram, key, key_bias, np.array([weight], np.float32)) for weight in WEIGHTS]
-    judges = [(songs[i], seen[i]) for i in range(len(songs)) if held[i]]
-    best = max(tried, key=lambda model: np.mean([weighted_overlap(song, model.read(rows)) for song, rows in judges]))
-    known = [(rows, song.key) for rows, song in zip(seen, songs, strict=True) if song.key is not None]
+    judges = [(songs[i], observed[i]) for i in range(len(songs)) if held[i]]
+    best = max(tried, key=lambda model: np.mean([weighted_overlap(song, model.decode(rows)) for song, rows in judges]))
+    known = [(rows, song.key) for rows, song in zip(observed, songs, strict=True) if song.key is not None]
     evidence = np.stack([key_evidence(rows, best.label(rows)) for rows, _ in known])
     key, key_bias = _fit_key(evidence, [truth for _, truth in known])
     return replace(best, key=key, key_bias=key_bias)
@@ -250,10 +250,10 @@ def weighted_overlap(song: ChordSong, harmony: Harmony) -> float:
     for start, end, text in song.chords:
         root, quality = parse_chord(text)
         truth.append((start, end, -1 if text == "X" else _triad(root, names[quality] if root >= 0 else "")))
-    asked = sampled(truth)
-    got = sampled([(c.start_sec, c.end_sec, _triad(c.root, c.quality)) for c in harmony.chords])
-    counted = asked >= 0
-    return float((asked == got)[counted].mean()) if counted.any() else 1.0
+    expected = sampled(truth)
+    estimated = sampled([(c.start_sec, c.end_sec, _triad(c.root, c.quality)) for c in harmony.chords])
+    counted = expected >= 0
+    return float((expected == estimated)[counted].mean()) if counted.any() else 1.0
 
 
 def key_points(truth: tuple[int, str], key: Key | None) -> float:
@@ -270,17 +270,17 @@ def key_points(truth: tuple[int, str], key: Key | None) -> float:
 
 
 def learn_harmony(chords: str | Path, cache: str | Path, seed: int = 0) -> tuple[HarmonyModel, dict[str, Any]]:
-    """The chord recogniser, learnt from POP909, and what it reaches on songs of its own."""
+    """The chord recogniser, fitted to POP909, and its scores on songs held out."""
     folder = Path(cache) / "pop909"
 
     def pitches(song: ChordSong) -> Floats:
-        return kept(folder / f"{song.name}.npz", lambda: {"pitches": semitones(sound_of(song.path))})["pitches"]
+        return cached(folder / f"{song.name}.npz", lambda: {"pitches": semitones(sound_of(song.path))})["pitches"]
 
     learnt, held = split_songs(read_pop909(Path(chords)))
     model = fit_harmony(learnt, pitches, seed=seed)
-    heard = [(song, model.hear(pitches(song))) for song in held]
-    overlap = [weighted_overlap(song, harmony) for song, harmony in heard]
-    points = [key_points(song.key, harmony.key) for song, harmony in heard if song.key is not None]
+    recognized = [(song, model.predict(pitches(song))) for song in held]
+    overlap = [weighted_overlap(song, harmony) for song, harmony in recognized]
+    points = [key_points(song.key, harmony.key) for song, harmony in recognized if song.key is not None]
     songs = {"learnt": len(learnt), "held_out": len(held)}
     measured = {"majmin_overlap": _mean_interval(overlap), "key_points": _mean_interval(points)}
     return model, {**songs, **measured}

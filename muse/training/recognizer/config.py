@@ -17,7 +17,7 @@ class RecognizerConfig:
     n_steps: int = 300
     """Of every network."""
     n_networks: int = 3
-    """Trained from different seeds; their mean is told."""
+    """Trained from different seeds; their mean counts."""
     batch: int = 64
     rate: float = 2e-3
     weight_decay: float = 0.05
@@ -25,15 +25,15 @@ class RecognizerConfig:
     """Standard deviation of what is added to features, in their own."""
     dropout: float = 0.1
     harmony: bool = True
-    """Chords and key are looked at."""
+    """Chords and key are inputs."""
     distilled: float = 0.8
     """Share of the teachers in the loss, the rest is the labels'; 0: no teachers."""
     temperature: float = 2.0
-    """Of tags when they are taught by teachers."""
+    """Of tags in the distillation loss."""
     borrowed: float = 0.3
-    """Weight of what teachers tell of other datasets' clips."""
+    """Weight of soft targets from other datasets' teachers."""
     taught: float = 0.7
-    """Share of the teachers in what is told in the end."""
+    """Share of the teachers in the final prediction."""
     course: bool = True
     """How a piece moves around its mean is learnt apart."""
     n_noises: int = 20

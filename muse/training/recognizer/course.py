@@ -1,6 +1,6 @@
 """Fitting of the course (:mod:`muse.recognizer.heads.course`) to clips that were rated over time.
 
-Contents: :func:`fit_course`, :func:`followed`.
+Contents: :func:`fit_course`, :func:`apply_course`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from muse.recognizer.features.signal import running_mean
 from muse.recognizer.heads.course import SCALES, Course
 from muse.training.recognizer.parts import Part
 
-__all__ = ["fit_course", "followed"]
+__all__ = ["apply_course", "fit_course"]
 
 Floats = NDArray[np.float32]
 
@@ -48,10 +48,10 @@ def fit_course(parts: Sequence[Part]) -> Course | None:
     return Course(mean, spread, weight.reshape(-1, len(SCALES), 2).astype(np.float32))
 
 
-def followed(course: Course | None, part: Part, told: Floats) -> Floats:
+def apply_course(course: Course | None, part: Part, predicted: Floats) -> Floats:
     """Curves of windows, [W, T, 2], as the course has them, from the networks' [W, T, 2]."""
     if course is None:
-        return told
+        return predicted
     steps = part.over_time(part.windows.steps.numpy())
-    lines = [course(line, course.seen(x)) for line, x in zip(part.over_time(told), steps, strict=True)]
+    lines = [course(line, course.project(x)) for line, x in zip(part.over_time(predicted), steps, strict=True)]
     return part.in_windows(lines)

@@ -6,6 +6,7 @@ Contents: :func:`fit_gate`, :func:`learn_gate`.
 from __future__ import annotations
 
 import functools
+import hashlib
 import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ from muse.recognizer.heads.network import WINDOW_STEPS
 from muse.recognizer.heads.teachers import statistics
 from muse.training.recognizer.config import RecognizerConfig
 from muse.training.recognizer.noise import NOISES, noise
-from muse.training.recognizer.parts import Part, cropped, encoder_cache, kept, sound_of
+from muse.training.recognizer.parts import Part, cached, cropped, encoder_cache, sound_of
 from muse.training.recognizer.teachers import group_folds
 
 __all__ = ["fit_gate", "learn_gate"]
@@ -49,9 +50,9 @@ def fit_gate(music: Sequence[Floats], other: Floats) -> MusicGate:
 def learn_gate(
     parts: Sequence[Part], others: Sequence[Path], cache: str | Path, encoder: Encoder, config: RecognizerConfig
 ) -> tuple[MusicGate, dict[str, Any]]:
-    """What tells music from other sounds, and how well it does on groups of clips and kinds of sound held out.
+    """A gate for music among other sounds, and how well it does on groups of clips and kinds of sound held out.
 
-    Of each window of music a stretch of random length is looked at, for the others are short.
+    Of each window of music a stretch of random length is taken, for the others are short.
     """
     other, kinds = _other_sounds(others, encoder_cache(cache, encoder), encoder, config)
     random = torch.Generator().manual_seed(config.seed)
@@ -61,10 +62,10 @@ def learn_gate(
     let_through = {}
     folds = [group_folds(part.groups, len(names), config.seed)[part.owner] for part in parts]
     for i, name in enumerate(names):
-        judge = fit_gate([x[fold != i] for x, fold in zip(music, folds, strict=True)], other[kinds != name])
-        let_through[name] = float((judge(other[kinds == name]) >= 0.5).mean())
+        fitted = fit_gate([x[fold != i] for x, fold in zip(music, folds, strict=True)], other[kinds != name])
+        let_through[name] = float((fitted(other[kinds == name]) >= 0.5).mean())
         for x, fold, found in zip(music, folds, passed, strict=True):
-            found += judge(x[fold == i]).tolist()
+            found += fitted(x[fold == i]).tolist()
     shares = {part.name: float((np.array(found) >= 0.5).mean()) for part, found in zip(parts, passed, strict=True)}
     return fit_gate(music, other), {"music": shares, "other": let_through}
 
@@ -80,12 +81,19 @@ def _other_sounds(
 
     rows, kinds = [], []
     for kind, i in itertools.product(NOISES, range(config.n_noises)):
-        own = np.random.default_rng([config.seed, i, *kind.encode()])
-        made = functools.partial(noise, kind, encoder.sample_rate, own)
-        rows.append(kept(cache / "noise" / f"{kind}{i}.{config.seed}.npz", functools.partial(embedded, made)))
+        generator = np.random.default_rng([config.seed, i, *kind.encode()])
+        made = functools.partial(noise, kind, encoder.sample_rate, generator)
+        rows.append(cached(cache / "noise" / f"{kind}{i}.{config.seed}.npz", functools.partial(embedded, made)))
         kinds.append(kind)
     for path in others:
         read = functools.partial(sound_of, path, encoder.sample_rate)
-        rows.append(kept(cache / "other" / path.parent.name / f"{path.stem}.npz", functools.partial(embedded, read)))
+        rows.append(cached(cache / "other" / f"{_identity(path)}.npz", functools.partial(embedded, read)))
         kinds.append(path.parent.name)
     return np.concatenate([row["embedding"] for row in rows]), np.array(kinds)
+
+
+def _identity(path: Path) -> str:
+    """Name for a file's place in the cache: no two files share one, and a file that has changed gets another."""
+    facts = path.stat()
+    text = f"{path.resolve()} {facts.st_size} {facts.st_mtime_ns}"
+    return f"{path.stem}-{hashlib.sha256(text.encode(errors='surrogateescape')).hexdigest()[:16]}"

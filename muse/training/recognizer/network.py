@@ -13,16 +13,16 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional
 
-from muse.recognizer.heads.network import TAGS, Network, NetworkConfig, Told, Windows
+from muse.recognizer.heads.network import TAGS, Network, NetworkConfig, NetworkOutput, Windows
 from muse.training.recognizer.config import RecognizerConfig
 from muse.training.recognizer.parts import Part, cropped
-from muse.training.recognizer.teachers import Lesson
+from muse.training.recognizer.teachers import SoftTargets
 
 __all__ = ["fit_network"]
 
 
-def fit_network(parts: Sequence[Part], config: RecognizerConfig, lessons: Sequence[Lesson] = ()) -> Network:
-    """Train one network on windows with their labels, and on what teachers tell of them (see :func:`teach`)."""
+def fit_network(parts: Sequence[Part], config: RecognizerConfig, soft_targets: Sequence[SoftTargets] = ()) -> Network:
+    """Train one network on windows with their labels, and on the teachers' soft targets."""
     torch.manual_seed(config.seed)
     random = torch.Generator().manual_seed(config.seed)
     sets = [name for name in TAGS if any(part.tag_set == name for part in parts)]
@@ -34,9 +34,9 @@ def fit_network(parts: Sequence[Part], config: RecognizerConfig, lessons: Sequen
     )
     network = Network(shape)
     # Every dataset weighs the same in the scale of features.
-    _scale([part.windows.steps[part.windows.there] for part in parts], network.mean, network.spread)
+    _scale([part.windows.steps[part.windows.mask] for part in parts], network.mean, network.spread)
     _scale([part.windows.profile for part in parts], network.profile_mean, network.profile_spread)
-    learners = [_Learner(part, config, lessons[i] if lessons else {}) for i, part in enumerate(parts)]
+    learners = [_Learner(part, config, soft_targets[i] if soft_targets else {}) for i, part in enumerate(parts)]
     optimizer = torch.optim.AdamW(network.parameters(), config.rate, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.rate, total_steps=config.n_steps, pct_start=0.1)
     share = max(config.batch // len(parts), 1)
@@ -46,9 +46,9 @@ def fit_network(parts: Sequence[Part], config: RecognizerConfig, lessons: Sequen
         drawn = [cropped(Windows(*(x[k] for x in part.windows)), random) for part, k in zip(parts, rows, strict=True)]
         x = Windows(*(torch.cat(column) for column in zip(*drawn, strict=True)))
         blur = config.noise * network.spread * torch.randn(x.steps.shape, generator=random)
-        told = network(x._replace(steps=x.steps + blur))
+        output = network(x._replace(steps=x.steps + blur))
         losses = [
-            learner.loss(told.only(slice(i * share, (i + 1) * share)), k, drawn[i].there)
+            learner.loss(output.only(slice(i * share, (i + 1) * share)), k, drawn[i].mask)
             for i, (learner, k) in enumerate(zip(learners, rows, strict=True))
         ]
         optimizer.zero_grad()
@@ -74,8 +74,8 @@ RATING_WEIGHT, TAG_WEIGHT, CURVE_WEIGHT, SPREAD_WEIGHT = 4.0, 4.0, 0.5, 0.3
 class _Learner:
     """Labels of a part's windows, and the losses that they ask for."""
 
-    def __init__(self, part: Part, config: RecognizerConfig, lesson: Lesson) -> None:
-        self.part, self.config, self.lesson = part, config, lesson
+    def __init__(self, part: Part, config: RecognizerConfig, soft: SoftTargets) -> None:
+        self.part, self.config, self.soft = part, config, soft
         self.tags = None if part.tags is None else torch.from_numpy(part.tags[part.owner])
         self.plane = None if part.plane is None else torch.from_numpy(part.plane[part.owner])
         self.hard = {part.tag_set} if part.tags is not None else set()
@@ -86,30 +86,30 @@ class _Learner:
             inverse = 1 / self.tags.mean(dim=0).clamp(min=1e-3)
             self.positive_weight, self.class_weight = inverse, 2 / (1 + inverse)
 
-    def loss(self, told: Told, rows: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
-        """Of the windows `rows`, whose steps `there` were looked at."""
+    def loss(self, output: NetworkOutput, rows: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Of the windows `rows`, whose steps in `mask` were inputs."""
         config = self.config
-        share = config.distilled if self.lesson else 0.0
+        share = config.distilled if self.soft else 0.0
         total = torch.zeros(())
         if self.tags is not None:
-            total = total + (1 - share) * self._tag_loss(told.tags[self.part.tag_set], self.tags[rows])
+            total = total + (1 - share) * self._tag_loss(output.tags[self.part.tag_set], self.tags[rows])
         if self.plane is not None:
             target = self.plane[rows]
-            error = (told.plane - target).square()
+            error = (output.plane - target).square()
             total = total + (1 - share) * RATING_WEIGHT * error.mean()
-            total = total + SPREAD_WEIGHT * _likelihood(error, told.log_variance)
-            curve = target[:, None].expand(-1, there.shape[1], -1)
-            rated = there
+            total = total + SPREAD_WEIGHT * _likelihood(error, output.log_variance)
+            curve = target[:, None].expand(-1, mask.shape[1], -1)
+            rated = mask
             if self.part.curve is not None:
                 curve = self.part.curve[rows]
-                rated = there & curve.isfinite().all(dim=2)
+                rated = mask & curve.isfinite().all(dim=2)
             if rated.any():
-                error = (told.curve[rated] - curve[rated]).square()
-                spread = _likelihood(error, told.curve_log_variance[rated])
+                error = (output.curve[rated] - curve[rated]).square()
+                spread = _likelihood(error, output.curve_log_variance[rated])
                 total = total + CURVE_WEIGHT * (RATING_WEIGHT * error.mean() + SPREAD_WEIGHT * spread)
-        for name, lesson in self.lesson.items():
+        for name, soft in self.soft.items():
             weight = share if name in self.hard else config.borrowed
-            total = total + weight * self._taught(name, told, lesson[rows])
+            total = total + weight * self._distillation_loss(name, output, soft[rows])
         return total
 
     def _tag_loss(self, logits: torch.Tensor, tags: torch.Tensor) -> torch.Tensor:
@@ -119,15 +119,15 @@ class _Learner:
             logits, tags, weight=self.class_weight, pos_weight=self.positive_weight
         )
 
-    def _taught(self, name: str, told: Told, lesson: torch.Tensor) -> torch.Tensor:
+    def _distillation_loss(self, name: str, output: NetworkOutput, soft: torch.Tensor) -> torch.Tensor:
         """Tags softened on both sides by the temperature, which its square makes up for (Hinton et al., section 2)."""
         if name == "plane":
-            return RATING_WEIGHT * (told.plane - lesson).square().mean()
+            return RATING_WEIGHT * (output.plane - soft).square().mean()
         heat = self.config.temperature
-        logits = told.tags[name] / heat
+        logits = output.tags[name] / heat
         if name == "quadrants":
-            return heat**2 * functional.cross_entropy(logits, (lesson.log() / heat).softmax(dim=1))
-        soft = (lesson.logit() / heat).sigmoid()
+            return heat**2 * functional.cross_entropy(logits, (soft.log() / heat).softmax(dim=1))
+        soft = (soft.logit() / heat).sigmoid()
         return TAG_WEIGHT * heat**2 * functional.binary_cross_entropy_with_logits(logits, soft)
 
 

@@ -4,7 +4,7 @@ Conventions
 -----------
 task
     One listener on one piece; see :mod:`muse.recognizer.heads.personal`.
-told
+predicted
     Curves of recognisers that did not learn from the piece, as it will be with new music.
 
 Contents: :class:`Tasks`, :func:`tasks_of`, :func:`fit_personal`, :func:`learn_listeners`.
@@ -26,12 +26,12 @@ from numpy.typing import NDArray
 from muse.corpora import ListenerCurve, listener_curves
 from muse.errors import InputError
 from muse.recognizer.ensemble import Ensemble
-from muse.recognizer.heads.personal import N_COMPONENTS, Heard, PersonalModel, curve_on_steps
+from muse.recognizer.heads.personal import N_COMPONENTS, PersonalModel, RecognizedPiece, curve_on_steps
 from muse.training.recognizer.config import RecognizerConfig
-from muse.training.recognizer.course import fit_course, followed
+from muse.training.recognizer.course import apply_course, fit_course
 from muse.training.recognizer.network import fit_network
 from muse.training.recognizer.parts import Part
-from muse.training.recognizer.teachers import group_folds, teach
+from muse.training.recognizer.teachers import distil, group_folds
 
 __all__ = ["Tasks", "fit_personal", "learn_listeners", "tasks_of"]
 
@@ -42,9 +42,9 @@ N_STEPS: Final = 600
 
 @dataclass(frozen=True)
 class Tasks:
-    """Pieces with what was told of them and what each listener said."""
+    """Pieces with what was predicted for them and what each listener rated."""
 
-    heard: Mapping[str, Heard]
+    pieces: Mapping[str, RecognizedPiece]
     ratings: Mapping[str, Floats]
     """[T, 2, listeners]; NaN where not rated."""
     groups: Mapping[str, str]
@@ -52,35 +52,35 @@ class Tasks:
     def only(self, names: Sequence[str]) -> Tasks:
         """Some of the pieces."""
         return Tasks(
-            {name: self.heard[name] for name in names},
+            {name: self.pieces[name] for name in names},
             {name: self.ratings[name] for name in names},
             {name: self.groups[name] for name in names},
         )
 
 
-def tasks_of(part: Part, told: Floats, curves: Sequence[ListenerCurve]) -> Tasks:
+def tasks_of(part: Part, predicted: Floats, curves: Sequence[ListenerCurve]) -> Tasks:
     """Tasks of a dataset.
 
     Parameters
     ----------
     part
         Its clips.
-    told
+    predicted
         Curves of windows, [W, T, 2].
     curves
         Of single listeners.
     """
-    steps, lines = part.over_time(part.windows.steps.numpy()), part.over_time(told)
+    steps, lines = part.over_time(part.windows.steps.numpy()), part.over_time(predicted)
     by_clip: dict[str, list[Floats]] = defaultdict(list)
     for one in curves:
         by_clip[one.clip].append(one.curve)
-    heard, ratings, groups = {}, {}, {}
+    pieces, ratings, groups = {}, {}, {}
     for clip, features, line in zip(part.clips, steps, lines, strict=True):
         if clip.name in by_clip:
-            heard[clip.name] = Heard(features, line)
+            pieces[clip.name] = RecognizedPiece(features, line)
             ratings[clip.name] = np.stack([curve_on_steps(curve, len(line)) for curve in by_clip[clip.name]], axis=2)
             groups[clip.name] = clip.group
-    return Tasks(heard, ratings, groups)
+    return Tasks(pieces, ratings, groups)
 
 
 def fit_personal(
@@ -108,11 +108,11 @@ def fit_personal(
     """
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
-    heard, ratings = tasks.heard, tasks.ratings
-    names = sorted(heard)
-    model = PersonalModel(heard[names[0]].steps.shape[1])
-    _fit_basis(model, [heard[name].steps for name in names])
-    pieces = {name: (torch.from_numpy(heard[name].steps), torch.from_numpy(heard[name].curve)) for name in names}
+    pieces, ratings = tasks.pieces, tasks.ratings
+    names = sorted(pieces)
+    model = PersonalModel(pieces[names[0]].steps.shape[1])
+    _fit_basis(model, [pieces[name].steps for name in names])
+    tensors = {name: (torch.from_numpy(pieces[name].steps), torch.from_numpy(pieces[name].curve)) for name in names}
     truth = {name: torch.from_numpy(ratings[name]) for name in names}
     optimizer = torch.optim.AdamW(model.parameters(), rate, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=n_steps, pct_start=0.1)
@@ -124,11 +124,11 @@ def fit_personal(
             first = int(len(rated) * random.uniform(0.1, 0.5))
             known = rated.clone()
             known[first:] = torch.nan
-            told, variance = model((), (), pieces[name], known)
+            predicted, variance = model((), (), tensors[name], known)
             query = rated[first:]
-            there = torch.isfinite(query)
-            error = (told[first:] - query)[there].square()
-            spread = variance[first:, :, None].expand_as(query)[there]
+            is_rated = torch.isfinite(query)
+            error = (predicted[first:] - query)[is_rated].square()
+            spread = variance[first:, :, None].expand_as(query)[is_rated]
             losses.append(error.mean() + 0.02 * (error.detach() / spread + spread.log()).mean())
         optimizer.zero_grad()
         torch.stack(losses).mean().backward()  # type: ignore[no-untyped-call]
@@ -156,8 +156,8 @@ def learn_listeners(
 ) -> tuple[PersonalModel | None, int]:
     """What all listeners share, from the datasets that have single listeners' curves; None where none has.
 
-    What they are compared with is told by networks and teachers that did not learn from the piece. Returns the number
-    of curves too.
+    What they are compared with is predicted by networks and teachers that did not learn from the piece.
+    Returns the number of curves too.
     """
     curves = {}
     for part, folder in zip(parts, folders, strict=True):
@@ -166,23 +166,23 @@ def learn_listeners(
     if not curves:
         return None, 0
     folds = {part.name: group_folds(part.groups, n_folds) for part in parts}
-    told = {part.name: np.zeros((*part.windows.there.shape, 2), np.float32) for part in parts if part.name in curves}
+    rated = [part for part in parts if part.name in curves]
+    predicted = {part.name: np.zeros((*part.windows.mask.shape, 2), np.float32) for part in rated}
     for i in range(n_folds):
         learnt = [part.only(folds[part.name] != i) for part in parts]
-        teachers, lessons = teach(learnt, config) if config.distilled else ({}, [])
-        ensemble = Ensemble([fit_network(learnt, config, lessons)], teachers, config.taught)
+        teachers, soft_targets = distil(learnt, config) if config.distilled else ({}, [])
+        ensemble = Ensemble([fit_network(learnt, config, soft_targets)], teachers, config.taught)
         course = fit_course(learnt) if config.course else None
-        for part in parts:
-            if part.name in curves:
-                out = folds[part.name] == i
-                some = part.only(out)
-                told[part.name][out[part.owner]] = followed(course, some, ensemble.tell(some.windows).curve)
-    tasks = [tasks_of(part, told[part.name], curves[part.name]) for part in parts if part.name in curves]
+        for part in rated:
+            out = folds[part.name] == i
+            some = part.only(out)
+            predicted[part.name][out[part.owner]] = apply_course(course, some, ensemble.predict(some.windows).curve)
+    tasks = [tasks_of(part, predicted[part.name], curves[part.name]) for part in rated]
     merged = Tasks(
-        {name: value for one in tasks for name, value in one.heard.items()},
+        {name: value for one in tasks for name, value in one.pieces.items()},
         {name: value for one in tasks for name, value in one.ratings.items()},
         {name: value for one in tasks for name, value in one.groups.items()},
     )
-    if not merged.heard:
+    if not merged.pieces:
         return None, 0
     return fit_personal(merged, seed=config.seed), int(sum(x.shape[2] for x in merged.ratings.values()))

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from muse.recognizer.heads.personal import Heard, Listener, PersonalModel
+from muse.recognizer.heads.personal import Listener, PersonalModel, RecognizedPiece
 from muse.statistics import bootstrap
 from muse.training.recognizer.affine import Affine, fit_affine
 from muse.training.recognizer.personal import N_STEPS, Tasks, fit_personal
@@ -48,7 +48,7 @@ def evaluate_personal(
     """
     from scipy.stats import wilcoxon
 
-    names = sorted(tasks.heard)
+    names = sorted(tasks.pieces)
     fold = dict(zip(names, group_folds([tasks.groups[name] for name in names], n_folds).tolist(), strict=True))
     found: dict[str, dict[str, Scores]] = defaultdict(dict)
     simulated: list[_Recovered] = []
@@ -56,7 +56,7 @@ def evaluate_personal(
         held = [name for name in names if fold[name] == i]
         model = fit_personal(tasks.only([name for name in names if fold[name] != i]), n_steps=n_steps, seed=i)
         for name in held:
-            for method, scores in _compared(model, tasks.heard[name], tasks.ratings[name]).items():
+            for method, scores in _compared(model, tasks.pieces[name], tasks.ratings[name]).items():
                 found[method][name] = scores
         simulated += _simulated(model, tasks.only(held), i)
         if progress is not None:
@@ -96,30 +96,30 @@ def _summed(pieces: Mapping[str, Scores]) -> dict[str, Any]:
     }
 
 
-def _compared(model: PersonalModel, heard: Heard, rated: Floats) -> dict[str, Scores]:
+def _compared(model: PersonalModel, piece: RecognizedPiece, rated: Floats) -> dict[str, Scores]:
     """Scores on the rest, by method."""
     first = max(int(len(rated) * SUPPORT), 1)
     known = rated.copy()
     known[first:] = np.nan
-    plain = np.repeat(heard.curve[..., None], rated.shape[2], axis=2)
+    plain = np.repeat(piece.curve[..., None], rated.shape[2], axis=2)
     with torch.inference_mode():
-        pair = (torch.from_numpy(heard.steps), torch.from_numpy(heard.curve))
+        pair = (torch.from_numpy(piece.steps), torch.from_numpy(piece.curve))
         personal = model((), (), pair, torch.from_numpy(known))[0].numpy()
-    affine = [fit_affine([heard.curve], [known[..., k]])(heard.curve) for k in range(rated.shape[2])]
-    told = {
+    affine = [fit_affine([piece.curve], [known[..., k]])(piece.curve) for k in range(rated.shape[2])]
+    predicted = {
         "unpersonalised": plain,
         "constant offset": plain + np.nanmean(known[:first] - plain[:first], axis=0),
         "affine, shrunk": np.stack(affine, axis=2),
         "personal": personal,
     }
-    return {method: _scores(values[first:], rated[first:]) for method, values in told.items()}
+    return {method: _scores(values[first:], rated[first:]) for method, values in predicted.items()}
 
 
-def _scores(told: Floats, rated: Floats) -> Scores:
+def _scores(predicted: Floats, rated: Floats) -> Scores:
     rmse, pearson, ccc = (np.full(rated.shape[1:], np.nan) for _ in range(3))
     for axis, k in np.ndindex(*rated.shape[1:]):
         known = np.isfinite(rated[:, axis, k])
-        one, two = told[known, axis, k], rated[known, axis, k]
+        one, two = predicted[known, axis, k], rated[known, axis, k]
         if len(two) < 4:
             continue
         rmse[axis, k] = np.sqrt(np.square(one - two, dtype=float).mean())
@@ -139,20 +139,20 @@ class _Recovered:
 def _simulated(model: PersonalModel, tasks: Tasks, seed: int) -> list[_Recovered]:
     """Listeners with a bias, a scale and a lag of our choice rate one piece; they are recovered from that rating alone.
 
-    What they hear is the recogniser's curve with a little noise: this tests the method, not the curve.
+    Their ratings start from the recogniser's curve, with a little noise: this tests the method, not the curve.
     """
     random = np.random.default_rng(seed)
-    names = sorted(tasks.heard)
+    names = sorted(tasks.pieces)
     found = []
     for k, name in enumerate(names):
-        heard, other = tasks.heard[name], tasks.heard[names[k - 1]]
+        piece, other = tasks.pieces[name], tasks.pieces[names[k - 1]]
         for _ in range(N_SIMULATED):
             bias, scale = random.normal(0, 0.25, 2).tolist(), random.uniform(0.5, 1.5, 2).tolist()
             true = Affine((bias[0], bias[1]), (scale[0], scale[1]), int(random.integers(0, 7)))
-            rated = (true(heard.curve) + random.normal(0, 0.03, heard.curve.shape)).astype(np.float32)
+            rated = (true(piece.curve) + random.normal(0, 0.03, piece.curve.shape)).astype(np.float32)
             # A simulated listener has no taste beside the affine one, and little noise: a wide prior.
-            got = fit_affine([heard.curve], [rated], bias_spread=1.0, scale_spread=1.0, noise=0.05, correlated=1.0)
-            personal, _ = model.adapted(other, Listener(((heard, rated),)))
+            got = fit_affine([piece.curve], [rated], bias_spread=1.0, scale_spread=1.0, noise=0.05, correlated=1.0)
+            personal, _ = model.adapt(other, Listener(((piece, rated),)))
             ways = (other.curve, got(other.curve), personal)
             plain, affine, learnt = (float(np.sqrt(np.square(way - true(other.curve)).mean())) for way in ways)
             found.append(_Recovered(true, got, (plain, affine, learnt)))

@@ -1,8 +1,8 @@
 """Fitting of teachers (:mod:`muse.recognizer.heads.teachers`): a kernel machine for each dataset.
 
-What a teacher tells of clips that it was fitted on is always told by another that was fitted without their groups.
+Soft targets of clips that a teacher was fitted on come from another that was fitted without their groups.
 
-Contents: :func:`fit_teacher`, :func:`teach`, :func:`group_folds`.
+Contents: :func:`fit_teacher`, :func:`distil`, :func:`group_folds`.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from muse.recognizer.heads.teachers import (
     KernelShape,
     Statistics,
     Teacher,
+    clip_to_range,
     kernel_matrix,
-    possible,
     standardised,
     statistics,
 )
 from muse.training.recognizer.config import RecognizerConfig
 from muse.training.recognizer.parts import Part
 
-__all__ = ["Lesson", "Teachers", "fit_teacher", "group_folds", "teach"]
+__all__ = ["SoftTargets", "Teachers", "distil", "fit_teacher", "group_folds"]
 
 Floats = NDArray[np.float32]
 Teachers = Mapping[str, Sequence[Teacher]]
 """By set of tags or ``plane``; several where several datasets have such labels."""
-Lesson = Mapping[str, torch.Tensor]
-"""What teachers tell of a part's windows, by set of tags (probabilities) or ``plane``, [W, targets]."""
+SoftTargets = Mapping[str, torch.Tensor]
+"""Predictions of teachers for a part's windows, by set of tags (probabilities) or ``plane``, [W, targets]."""
 
 BLOCKS: Final = (("embedding",), ("embedding", "profile"), ("embedding", "timbre", "profile"))
 WIDTHS: Final = (0.3, 0.6)
@@ -108,27 +108,27 @@ def fit_teacher(
     Returns
     -------
     (Teacher, float32 [windows, targets])
-        The second is what is told of the windows by those that were fitted without their groups.
+        The second are out-of-fold predictions: of teachers that were fitted without the windows' groups.
     """
-    kept = np.sort(np.random.default_rng(seed).permutation(len(owner))[:MOST_WINDOWS])
+    sample = np.sort(np.random.default_rng(seed).permutation(len(owner))[:MOST_WINDOWS])
     folds = group_folds(groups, N_FOLDS, seed)[owner]
-    mean = {name: x[kept].mean(axis=0) for name, x in windows.items()}
-    spread = {name: x[kept].std(axis=0) + np.float32(1e-3) for name, x in windows.items()}
-    points = {name: standardised(x[kept], mean[name], spread[name]) for name, x in windows.items()}
-    whole = _Problem(points, labels[owner[kept]].astype(np.float64), owner[kept])
-    shape = _chosen(whole, folds[kept], harmony)
+    mean = {name: x[sample].mean(axis=0) for name, x in windows.items()}
+    spread = {name: x[sample].std(axis=0) + np.float32(1e-3) for name, x in windows.items()}
+    points = {name: standardised(x[sample], mean[name], spread[name]) for name, x in windows.items()}
+    whole = _Problem(points, labels[owner[sample]].astype(np.float64), owner[sample])
+    shape = _chosen(whole, folds[sample], harmony)
 
     def fitted(part: _Problem) -> Teacher:
         kernel = kernel_matrix(part.points, part.points, shape)
         weights, bias = part.solved(kernel, shape.decay)
         return Teacher(shape, mean, spread, part.points, weights.astype(np.float32), bias.astype(np.float32))
 
-    apart = np.zeros((len(owner), labels.shape[1]), np.float32)
+    out_of_fold = np.zeros((len(owner), labels.shape[1]), np.float32)
     for i in set(folds.tolist()):
-        learnt, mine = folds[kept] != i, folds == i
+        learnt, mine = folds[sample] != i, folds == i
         teacher = fitted(whole.only(learnt) if learnt.any() else whole)
-        apart[mine] = teacher({name: x[mine] for name, x in windows.items()})
-    return fitted(whole), apart
+        out_of_fold[mine] = teacher({name: x[mine] for name, x in windows.items()})
+    return fitted(whole), out_of_fold
 
 
 def _chosen(whole: _Problem, fold: NDArray[np.int64], harmony: bool) -> KernelShape:
@@ -153,22 +153,22 @@ def _chosen(whole: _Problem, fold: NDArray[np.int64], harmony: bool) -> KernelSh
     return best
 
 
-def teach(parts: Sequence[Part], config: RecognizerConfig) -> tuple[Teachers, list[Lesson]]:
-    """Teachers of all parts' labels, and what they tell of each part; of clips that one was fitted on, another does.
+def distil(parts: Sequence[Part], config: RecognizerConfig) -> tuple[Teachers, list[SoftTargets]]:
+    """Fit teachers to all parts' labels; return them and their soft targets for each part, out of fold.
 
-    Of what a part has no labels for, the mean of the others' teachers.
+    Targets that a part has no labels for are means of the others' teachers.
     """
     windows = [statistics(part.windows) for part in parts]
-    told: list[dict[str, list[Floats]]] = [{} for _ in parts]
+    predicted: list[dict[str, list[Floats]]] = [{} for _ in parts]
     teachers: dict[str, list[Teacher]] = {}
     for k, part in enumerate(parts):
         for name, labels in part.targets().items():
-            teacher, apart = fit_teacher(windows[k], part.owner, labels, part.groups, harmony=config.harmony)
+            teacher, out_of_fold = fit_teacher(windows[k], part.owner, labels, part.groups, harmony=config.harmony)
             teachers.setdefault(name, []).append(teacher)
             for i, other in enumerate(parts):
                 if i == k or name not in other.targets():
-                    answer = apart if i == k else teacher(windows[i])
-                    told[i].setdefault(name, []).append(possible(name, answer))
+                    answer = out_of_fold if i == k else teacher(windows[i])
+                    predicted[i].setdefault(name, []).append(clip_to_range(name, answer))
     return teachers, [
-        {name: torch.from_numpy(np.mean(answers, axis=0)) for name, answers in one.items()} for one in told
+        {name: torch.from_numpy(np.mean(answers, axis=0)) for name, answers in one.items()} for one in predicted
     ]

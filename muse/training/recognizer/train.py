@@ -1,6 +1,6 @@
 """Training of the recogniser on several datasets at once: the main path, from folders to a checkpoint.
 
-Features are made once and kept in a cache folder; a second run, or one that was interrupted, reads them from there.
+Features are made once and written to a cache folder; a second run, or one that was interrupted, reads them from there.
 Clips of a split ``val`` or ``test``, and others of their groups, are never learnt from.
 
 Contents: :func:`train_recognizer`.
@@ -29,7 +29,7 @@ from muse.training.recognizer.gate import learn_gate
 from muse.training.recognizer.network import fit_network
 from muse.training.recognizer.parts import read_parts, share_of
 from muse.training.recognizer.personal import learn_listeners
-from muse.training.recognizer.teachers import teach
+from muse.training.recognizer.teachers import distil
 
 __all__ = ["train_recognizer"]
 
@@ -70,7 +70,7 @@ def train_recognizer(
     -------
     dict
         Number of clips and windows by dataset; overlap of chords and points of keys on songs not learnt from; how well
-        music is told from other sounds.
+        music is separated from other sounds.
 
     Raises
     ------
@@ -80,21 +80,21 @@ def train_recognizer(
     config = config or RecognizerConfig()
     others = [path for folder in other for path in sound_files(Path(folder))]
     harmony, measured = learn_harmony(chords, cache, config.seed)
-    hears = open_encoder(encoder)
+    audio_encoder = open_encoder(encoder)
     parts = []
-    for part in read_parts(folders, harmony, cache, hears, progress=share_of(progress, 0, 0.5)):
+    for part in read_parts(folders, harmony, cache, audio_encoder, progress=share_of(progress, 0, 0.5)):
         held = {clip.group for clip in part.clips if clip.split in ("val", "test")}
         parts.append(part.only(np.array([clip.group not in held for clip in part.clips])))
-    teachers, lessons = teach(parts, config) if config.distilled else ({}, [])
+    teachers, soft_targets = distil(parts, config) if config.distilled else ({}, [])
     networks = []
     for i in range(config.n_networks):
-        networks.append(fit_network(parts, replace(config, seed=config.seed + i), lessons))
+        networks.append(fit_network(parts, replace(config, seed=config.seed + i), soft_targets))
         if progress is not None:
             progress(0.5 + 0.5 * (i + 1) / config.n_networks)
-    gate, sorted_out = learn_gate(parts, others, cache, hears, config)
+    gate, gate_measured = learn_gate(parts, others, cache, audio_encoder, config)
     ensemble = Ensemble(networks, teachers, config.taught, gate, fit_course(parts) if config.course else None)
     personal, listeners = learn_listeners(parts, folders, config)
-    counts: dict[str, Any] = {"harmony": measured, "listener_curves": listeners, "gate": sorted_out}
+    counts: dict[str, Any] = {"harmony": measured, "listener_curves": listeners, "gate": gate_measured}
     counts |= {part.name: {"clips": len(part.clips), "windows": len(part.owner)} for part in parts}
     tensors = {f"harmony.{name}": value for name, value in harmony.tensors().items()}
     if personal is not None:
@@ -104,7 +104,7 @@ def train_recognizer(
     facts = {
         "model_type": MODEL_TYPE,
         "encoder": str(encoder),
-        "calibration": asdict(calibrate(parts, lessons)),
+        "calibration": asdict(calibrate(parts, soft_targets)),
         "personal": personal is not None,
     }
     write_json(facts | ensemble.config(), folder / "config.json")
