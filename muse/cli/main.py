@@ -13,6 +13,7 @@ imports
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import inspect
 import json
 import math
@@ -1203,11 +1204,22 @@ def bench(
     _print_document(result, as_json)
 
 
+def _graphics_card() -> str | None:
+    """Name of the first card that PyTorch may use, asked of the driver: importing PyTorch takes seconds."""
+    if "+cpu" in metadata.version("torch"):
+        return None
+    try:
+        cuda = ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+    except OSError:
+        return None
+    device, name = ctypes.c_int(), ctypes.create_string_buffer(256)
+    found = not (cuda.cuInit(0) or cuda.cuDeviceGet(ctypes.byref(device), 0) or cuda.cuDeviceGetName(name, 256, device))
+    return name.value.decode() if found else None
+
+
 @app.command()
 def info(as_json: JsonOption = False) -> None:
     """Tell versions, device, checkpoints and where tables lie; for bug reports."""
-    import torch
-
     from muse.attributes import ATTRIBUTES
     from muse.checkpoint import DEFAULT_CHECKPOINT, data_path
     from muse.emotion import emotion_words
@@ -1218,8 +1230,8 @@ def info(as_json: JsonOption = False) -> None:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: metadata.version(name) for name in ("torch", "onnxruntime", "numpy", "symusic", "miditok")},
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "threads": torch.get_num_threads(),
+        "device": _graphics_card() or "cpu",
+        "threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "checkpoints": sorted(path.parent.name for path in checkpoints.glob("*/config.json")),
         "default_checkpoint": DEFAULT_CHECKPOINT,
         "data": str(checkpoints.parent),
