@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from muse.checkpoint import check_tensors, find, load_tensors, under
-from muse.emotion import Emotion
+from muse.emotion import QUADRANTS, Emotion
+from muse.emotion.verdict import Reading
 from muse.score import Score
 from muse.selector.config import Config
 from muse.selector.encoder import Encoder
@@ -60,8 +61,16 @@ class Ratings:
         """The most probable genre."""
         return max(self.genres, key=lambda name: self.genres[name])
 
+    def readings(self) -> list[Reading]:
+        """The most probable quadrant, and that of mean valence and arousal where it is another."""
+        quadrant = QUADRANTS[int(np.argmax(self.quadrants))]
+        found = [Reading("the selector", quadrant, max(self.quadrants))]
+        if self.emotion.quadrant != quadrant:
+            found.append(Reading("the selector's valence and arousal", self.emotion.quadrant))
+        return found
+
     def to_json(self) -> dict[str, Any]:
-        """What ``muse analyze --json`` and ``muse compose --json`` show."""
+        """Quality, emotion and genre as JSON has them."""
         return {
             "quality": self.quality,
             "emotion": {"valence": self.emotion.valence, "arousal": self.emotion.arousal},
