@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 from collections.abc import Iterable, Mapping
@@ -18,6 +19,19 @@ __all__ = ["info", "list_app"]
 list_app = group("Name what may be asked for: emotions, genres, instruments, attributes.")
 
 
+def _graphics_card() -> str | None:
+    """Name of the first card that PyTorch may use, asked of the driver: importing PyTorch takes seconds."""
+    if "+cpu" in metadata.version("torch"):
+        return None
+    try:
+        cuda = ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+    except OSError:
+        return None
+    device, name = ctypes.c_int(), ctypes.create_string_buffer(256)
+    found = not (cuda.cuInit(0) or cuda.cuDeviceGet(ctypes.byref(device), 0) or cuda.cuDeviceGetName(name, 256, device))
+    return name.value.decode() if found else None
+
+
 def info(as_json: JsonOption = False) -> None:
     """Tell versions, device, checkpoints and where tables lie; for bug reports."""
     from muse.attributes import ATTRIBUTES
@@ -30,7 +44,7 @@ def info(as_json: JsonOption = False) -> None:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: metadata.version(name) for name in ("torch", "onnxruntime", "numpy", "symusic", "miditok")},
-        "device": "cpu",
+        "device": _graphics_card() or "cpu",
         "threads": os.cpu_count(),
         "checkpoints": sorted(path.parent.name for path in checkpoints.glob("*/config.json")),
         "default_checkpoint": DEFAULT_CHECKPOINT,

@@ -31,14 +31,13 @@ import numpy as np
 
 import muse
 from muse.attributes.extract import extract
-from muse.checkpoint import DEFAULT_CHECKPOINT, find
+from muse.checkpoint import DEFAULT_CHECKPOINT, Settings, find
 from muse.composer.brief import Brief, decide
 from muse.composer.composition import Candidate, Composition
 from muse.composer.finish import finish
 from muse.composer.rank import DEFAULT_RANKING, Ranking, adherence, merit
 from muse.emotion import Emotion, EmotionPath
 from muse.errors import InputError, unknown
-from muse.files import read_json
 from muse.generator.sampler import Generated, Sampler, Sampling
 from muse.grammar import Grammar, TuneNote
 from muse.intent import Intent
@@ -91,11 +90,12 @@ class Composer:
             There is no such checkpoint, or it is incomplete.
         """
         started = time.perf_counter()
-        folder = find(name_or_path)
-        settings = read_json(folder / "training.json")
-        codec = Codec.load(folder, key_relative=bool(settings["key_relative"]))
+        folder = find(name_or_path, "llama")
+        settings = Settings.read(folder / "training.json")
+        codec = Codec.load(folder, key_relative=settings.flag("key_relative"))
+        Settings.read(folder / "config.json").expect("vocab_size", len(codec.vocabulary))
         # Positions that training never reached are no context.
-        longest = int(settings["max_tokens"]) + _PREFIX_ROOM
+        longest = settings.whole("max_tokens", 1, 2**20) + _PREFIX_ROOM
         sampler = Sampler.from_pretrained(folder, device=device, context=longest)
         rater = None if selector is None else Selector.from_pretrained(selector, device=device)
         made_by = versions(name_or_path, selector=selector)
@@ -256,8 +256,8 @@ def versions(
     InputError
         There is no such checkpoint.
     """
-    made_by = {"muse": muse.__version__, "checkpoint": find(checkpoint).name}
-    return made_by if selector is None else {**made_by, "selector": find(selector).name}
+    made_by = {"muse": muse.__version__, "checkpoint": find(checkpoint, "llama").name}
+    return made_by if selector is None else {**made_by, "selector": find(selector, "muse-selector").name}
 
 
 def compose(
