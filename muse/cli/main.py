@@ -700,6 +700,8 @@ def _print_recognition(row: Mapping[str, Any]) -> None:
         f"  valence {emotion['valence']:+.2f} ± {valence_spread:.2f}, arousal {emotion['arousal']:+.2f} ± "
         f"{arousal_spread:.2f}, key {row['key'] or 'none'}, {row['duration_s']:.1f} s"
     )
+    if row["disagreement"]:
+        typer.echo(f"  {row['disagreement']}")
     tags = {name: row["tags"][name] for name in row["named"]} or row["tags"]
     felt = sorted(tags.items(), key=lambda item: -item[1])[:3]
     typer.echo("  felt: " + ", ".join(f"{name.replace('_', ' ')} {value:.0%}" for name, value in felt))
@@ -1170,7 +1172,7 @@ def evaluate(
     """Evaluate the composer, or a folder of MIDI files, beside people and beside simpler systems."""
     if folder is not None and composer:
         raise InputError("give a folder or --composer, not both")
-    from muse.evaluate import evaluate_composer, evaluate_folder
+    from muse.evaluate import EvaluationSettings, evaluate_composer, evaluate_folder
 
     with _progress("evaluating") as progress:
         if folder is not None:
@@ -1183,8 +1185,8 @@ def evaluate(
             from muse.composer import Composer
 
             subject = Composer.from_pretrained(**_given(name_or_path=checkpoint))
-            options = _given(n_pieces=pieces, n_grid=grid, n_checked=checked)
-            report = evaluate_composer(subject, corpora, dataset, output, progress=progress, **options)
+            settings = EvaluationSettings(**_given(n_pieces=pieces, n_grid=grid, n_checked=checked))
+            report = evaluate_composer(subject, corpora, dataset, output, settings, progress=progress)
     _print_document(report, as_json)
 
 
