@@ -16,7 +16,8 @@ from prompts_humming import melodies, sing
 
 from muse.composer import Composer
 from muse.composer.motif import find_statement
-from muse.prompts.humming import SAMPLE_RATE, parse_humming
+from muse.prompts.humming import parse_humming
+from muse.prompts.humming.transcribe import SAMPLE_RATE
 from muse.score import note_array
 
 

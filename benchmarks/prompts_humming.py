@@ -17,7 +17,8 @@ import mir_eval
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.prompts.humming import SAMPLE_RATE, on_grid, transcribe
+from muse.prompts.humming.grid import on_grid
+from muse.prompts.humming.transcribe import SAMPLE_RATE, transcribe
 
 Floats = NDArray[np.float64]
 ONSET_SEC = 0.05

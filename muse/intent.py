@@ -432,7 +432,7 @@ def _check_instruments(value: Any) -> tuple[str, ...]:
             faults.append(str(error))
     if faults:
         raise InputError("; ".join(faults))
-    return tuple(dict.fromkeys(stored))
+    return tuple(stored)
 
 
 def _check_bars(value: Any) -> int:
