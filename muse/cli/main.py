@@ -700,6 +700,24 @@ def _print_recognition(row: Mapping[str, Any]) -> None:
         f"  valence {emotion['valence']:+.2f} ± {valence_spread:.2f}, arousal {emotion['arousal']:+.2f} ± "
         f"{arousal_spread:.2f}, key {row['key'] or 'none'}, {row['duration_s']:.1f} s"
     )
+    if row["disagreement"]:
+        typer.echo(f"  {row['disagreement']}")
+    if row["disagreement"]:
+        typer.echo(f"  {row['disagreement']}")
+    if row["disagreement"]:
+        typer.echo(f"  {row['disagreement']}")
+    if row["disagreement"]:
+        typer.echo(f"  {row['disagreement']}")
+    if row["disagreement"]:
+        typer.echo(f"  {row['disagreement']}")
+    if row["disagreement"]:
+        typer.echo(f"  {row['disagreement']}")
+    if row["disagreement"]:
+        typer.echo(f"  {row['disagreement']}")
+    if row["disagreement"]:
+        typer.echo(f"  {row['disagreement']}")
+    if row["disagreement"]:
+        typer.echo(f"  {row['disagreement']}")
     tags = {name: row["tags"][name] for name in row["named"]} or row["tags"]
     felt = sorted(tags.items(), key=lambda item: -item[1])[:3]
     typer.echo("  felt: " + ", ".join(f"{name.replace('_', ' ')} {value:.0%}" for name, value in felt))

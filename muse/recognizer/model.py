@@ -10,6 +10,33 @@ tags
     chosen on clips that were not learnt from.
 quadrants
     Probabilities of Q1..Q4 (EMOPIA; of a checkpoint without it, what valence, arousal and their spreads say).
+disagreement
+    Quadrants and the plane are learnt from other people's judgements of other music. Where the most probable quadrant is
+    not that of valence and arousal, a sentence says so.
+disagreement
+    Quadrants and the plane are learnt from other people's judgements of other music. Where the most probable quadrant is
+    not that of valence and arousal, a sentence says so.
+disagreement
+    Quadrants and the plane are learnt from other people's judgements of other music. Where the most probable quadrant is
+    not that of valence and arousal, a sentence says so.
+disagreement
+    Quadrants and the plane are learnt from other people's judgements of other music. Where the most probable quadrant is
+    not that of valence and arousal, a sentence says so.
+disagreement
+    Quadrants and the plane are learnt from other people's judgements of other music. Where the most probable quadrant is
+    not that of valence and arousal, a sentence says so.
+disagreement
+    Quadrants and the plane are learnt from other people's judgements of other music. Where the most probable quadrant is
+    not that of valence and arousal, a sentence says so.
+disagreement
+    Quadrants and the plane are learnt from other people's judgements of other music. Where the most probable quadrant is
+    not that of valence and arousal, a sentence says so.
+disagreement
+    Quadrants and the plane are learnt from other people's judgements of other music. Where the most probable quadrant is
+    not that of valence and arousal, a sentence says so.
+disagreement
+    Quadrants and the plane are learnt from other people's judgements of other music. Where the most probable quadrant is
+    not that of valence and arousal, a sentence says so.
 music
     Probability that it is music: of speech and noise little, 0 where nothing sounds.
 confidence
@@ -76,13 +103,43 @@ class Recognition:
     curve_spread: Floats
     """Standard deviations, [T, 2]."""
 
+    @property
+    def quadrant(self) -> str:
+        """The most probable quadrant."""
+        return max(self.quadrants, key=lambda name: self.quadrants[name])
+
+    @property
+    def disagreement(self) -> str | None:
+        """Why the most probable quadrant is not that of valence and arousal, in a sentence; None where it is."""
+        if self.quadrant == self.emotion.quadrant:
+            return None
+        values = (self.emotion.valence, self.emotion.arousal)
+        highs = [(quadrant in ("Q1", "Q4"), quadrant in ("Q1", "Q2")) for quadrant in (self.quadrant, self.emotion.quadrant)]
+        apart = [i for i in range(2) if highs[0][i] != highs[1][i]]
+        axes = " and ".join(f"{('valence', 'arousal')[i]} {values[i]:+.2f} ± {self.spread[i]:.2f}" for i in apart)
+        near = all(abs(values[i]) <= self.spread[i] for i in apart)
+        return (
+            f"{self.quadrant} is the most probable quadrant ({self.quadrants[self.quadrant]:.0%}), {axes} lies in "
+            f"{self.emotion.quadrant}: the one is learnt from labelled clips, the other from ratings of other music"
+            + (", and 0 is within its spread" if near else "")
+        )
+
     def to_dict(self) -> dict[str, Any]:
-        """In JSON's types: ``emotion, tags, named, music, confidence, key, duration_s, curve``."""
-        emotion = {**self.emotion.to_dict(), "quadrant": max(self.quadrants, key=lambda name: self.quadrants[name])}
+        """In JSON's types: ``emotion, disagreement, tags, named, music, confidence, key, duration_s, curve``."""
+        emotion = {**self.emotion.to_dict(), "quadrant": self.quadrant}
         rows = np.round(np.column_stack([self.time_sec, self.curve, self.curve_spread]).astype(float), 4)
         names = ("time_s", "valence", "arousal", "valence_spread", "arousal_spread")
         return {
             "emotion": {**emotion, "probabilities": self.quadrants, "spread": list(self.spread)},
+            "disagreement": self.disagreement,
+            "disagreement": self.disagreement,
+            "disagreement": self.disagreement,
+            "disagreement": self.disagreement,
+            "disagreement": self.disagreement,
+            "disagreement": self.disagreement,
+            "disagreement": self.disagreement,
+            "disagreement": self.disagreement,
+            "disagreement": self.disagreement,
             "tags": self.tags,
             "named": list(self.named),
             "music": self.music,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,15 @@ from typer.testing import CliRunner
 from muse.audio import write_audio
 from muse.cli import app
 from muse.corpora.recordings import GEMS, open_dataset
+from muse.emotion import Emotion
+from muse.emotion import Emotion
+from muse.emotion import Emotion
+from muse.emotion import Emotion
+from muse.emotion import Emotion
+from muse.emotion import Emotion
+from muse.emotion import Emotion
+from muse.emotion import Emotion
+from muse.emotion import Emotion
 from muse.errors import InputError
 from muse.recognizer import Recognizer
 from muse.recognizer.encoders.encoder import MusicnnEncoder
@@ -280,6 +291,49 @@ def test_a_listeners_ratings_move_the_curve(recognizer: Recognizer, tmp_path: Pa
     for wrong in (np.zeros((3, 2)), rated[::-1], rated * 3, np.zeros((0, 3))):
         with pytest.raises(InputError, match="ratings"):
             recognizer.recognize(samples, SAMPLE_RATE, ratings=wrong)
+
+
+def test_a_quadrant_that_contradicts_valence_and_arousal_is_said(recognizer: Recognizer) -> None:
+    plain = recognizer.recognize(progression(), SAMPLE_RATE)
+    sure = {"Q1": 0.1, "Q2": 0.7, "Q3": 0.1, "Q4": 0.1}
+    agreeing = replace(plain, emotion=Emotion(-0.4, 0.5), quadrants=sure)
+    assert agreeing.quadrant == "Q2" and agreeing.disagreement is None
+    assert agreeing.to_dict()["disagreement"] is None
+    near = replace(plain, emotion=Emotion(0.15, 0.5), quadrants=sure, spread=(0.3, 0.3)).to_dict()
+    assert near["emotion"]["quadrant"] == "Q2"
+    for part in ("Q2", "70%", "valence +0.15 ± 0.30", "Q1", "within its spread"):
+        assert part in near["disagreement"]
+    assert "arousal" not in near["disagreement"]
+    far = replace(plain, emotion=Emotion(0.5, -0.5), quadrants=sure, spread=(0.3, 0.3))
+    assert far.disagreement is not None and "within" not in far.disagreement
+    assert "valence +0.50 ± 0.30 and arousal -0.50 ± 0.30 lies in Q4" in far.disagreement
+
+
+def test_threads_share_a_recogniser(recognizer: Recognizer, tmp_path: Path) -> None:
+    write_audio(np.tile(progression(1.0), 10), SAMPLE_RATE, tmp_path / "long.wav")  # 40 s: several windows
+    random = np.random.default_rng(3)
+    noise = random.normal(0, 0.1, 5 * SAMPLE_RATE).astype(np.float32)
+    rated = np.array([[0, 0.5, 0.5], [1, 0.5, 0.5], [2, 0.4, 0.5]])
+    calls = [
+        lambda: recognizer.recognize(tmp_path / "long.wav"),
+        lambda: recognizer.recognize(noise, SAMPLE_RATE),
+        lambda: recognizer.recognize(progression(1.0), SAMPLE_RATE, ratings=rated),
+        lambda: recognizer.recognize(tones([50, 53, 57], 3.0), SAMPLE_RATE),
+    ]
+    expected = [call().to_dict() for call in calls]
+    with ThreadPoolExecutor(4) as pool:
+        found = [job.result() for job in [pool.submit(call) for call in calls * 2]]
+    for one, result in zip(expected * 2, found, strict=True):
+        assert flat(result.to_dict()) == pytest.approx(flat(one), abs=1e-3)
+
+
+def flat(value: object) -> list[float]:
+    """All numbers of a JSON document, in order."""
+    if isinstance(value, dict):
+        return [number for item in value.values() for number in flat(item)]
+    if isinstance(value, list):
+        return [number for item in value for number in flat(item)]
+    return [value] if isinstance(value, float) else []
 
 
 def run(*arguments: object) -> tuple[int, str]:

@@ -33,10 +33,12 @@ __all__ = ["MAX_BYTES", "SHORT_SIDE", "read_picture"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-BYTES_PER_PIXEL: Final = {"PNG": 4, "JPEG": 5, "WEBP": 16, "GIF": 12, "BMP": 4, "TIFF": 8}
-"""What a decoder takes at most for a pixel: progressive JPEG keeps its coefficients, WebP and GIF several canvases."""
-MAX_BYTES: Final = 1_000_000_000
-"""A picture that takes more memory is refused before it is decoded: 250 million pixels as PNG, 200 as JPEG."""
+BYTES_PER_PIXEL: Final = {"PNG": 4, "JPEG": 1, "WEBP": 16, "GIF": 12, "BMP": 4, "TIFF": 8}
+"""What a decoder takes at most for a pixel: JPEG is decoded at a fraction of its size, WebP and GIF on several canvases."""
+PROGRESSIVE_BYTES: Final = 6
+"""The same for JPEG in several passes, whose coefficients are kept."""
+MAX_BYTES: Final = 600_000_000
+"""A picture that takes more memory is refused before it is decoded: 150 million pixels as PNG, 600 as plain JPEG."""
 MAX_FRAME_PIXELS: Final = 200_000_000
 """So many pixels of an animation are decoded at most, on the way to its middle frame."""
 SHORT_SIDE: Final = 256
@@ -113,6 +115,8 @@ def _check_file(path: Path) -> None:
 def _check_size(picture: Image.Image, where: str) -> None:
     width, height = picture.size
     each = BYTES_PER_PIXEL.get("JPEG" if picture.format == "MPO" else picture.format or "", 4)
+    if "progressive" in picture.info:
+        each = PROGRESSIVE_BYTES
     if width * height * each > MAX_BYTES:
         most = MAX_BYTES // each // 1_000_000
         kind = f" as {picture.format}" if picture.format else ""
