@@ -410,8 +410,8 @@ class _Learner(Learner):
                 "validation loss per note": f"{best['val_loss_per_note']:.4f} nats",
                 "pitch": "relative to the tonic" if s.key_relative else "absolute",
             },
-            "Splits are by song. `training.json` has every setting, `metrics.json` the curve, `controls.json` the bucket"
-            "\nedges of the controls, `tokenizer.json` MidiTok's configuration.",
+            "Splits are by song. `training.json` has every setting, `metrics.json` the curve, `controls.json` the "
+            "bucket\nedges of the controls, `tokenizer.json` MidiTok's configuration.",
             head={"license": "apache-2.0", "library_name": "transformers"},
         )
 
