@@ -33,7 +33,7 @@ from muse.errors import InputError, MuseError
 
 if TYPE_CHECKING:
     from muse.composer import Composition, Ranking, Sampling
-    from muse.mapping.mapper import EmotionMapper
+    from muse.mapping import EmotionMapper
     from muse.prompts import Parsed
     from muse.recognizer import Recognition
     from muse.selector import Selector
@@ -526,11 +526,11 @@ def analyze(
     from functools import cache
 
     from muse.corpora import AUDIO_SUFFIXES
-    from muse.mapping.mapper import EmotionMapper
+    from muse.mapping import EmotionMapper
     from muse.recognizer import Recognizer
     from muse.selector import Selector
 
-    mapper, selector = cache(EmotionMapper.load), cache(Selector.from_pretrained)
+    mapper, selector = cache(EmotionMapper.from_pretrained), cache(Selector.from_pretrained)
     recognizer = cache(Recognizer.from_pretrained)
 
     def tell(file: str, picture: Path | None) -> dict[str, Any]:

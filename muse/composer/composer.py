@@ -38,7 +38,7 @@ import numpy as np
 import symusic
 
 import muse
-from muse.attributes.extract import extract
+from muse.attributes import extract
 from muse.checkpoint import DEFAULT_CHECKPOINT, find
 from muse.composer.motif import Motif, Statement, develop, key_of, tempo_of
 from muse.emotion import EmotionPath
@@ -47,8 +47,7 @@ from muse.files import read_json
 from muse.generator.sampler import Generated, Sampler, Sampling
 from muse.grammar import Grammar, TuneNote
 from muse.intent import Intent, instrument_name
-from muse.mapping.explain import Explanation
-from muse.mapping.mapper import AttributeTarget, EmotionMapper
+from muse.mapping import AttributeTarget, EmotionMapper, Explanation
 from muse.score import DRUMS, write_score
 from muse.selector import Ratings, Selector
 from muse.selector.events import MIN_NOTES
@@ -313,7 +312,7 @@ class Composer:
         rater = None if selector is None else Selector.from_pretrained(selector, device=device)
         if selector is not None:
             versions["selector"] = find(selector).name
-        return cls(sampler, codec, EmotionMapper.load(), rater, versions, time.perf_counter() - started)
+        return cls(sampler, codec, EmotionMapper.from_pretrained(), rater, versions, time.perf_counter() - started)
 
     def compose(
         self,

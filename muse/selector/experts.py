@@ -128,7 +128,7 @@ class AttributeExperts:
         missing = [f"Q{k + 1}" for k in range(4) if k not in labels]
         if missing:
             raise InputError(f"no clip is of {', '.join(missing)}: give labelled clips of all four quadrants")
-        mapper = EmotionMapper.load()
+        mapper = EmotionMapper.from_pretrained()
         measured = [extract(score) for score in (*clips, *rated)]
         names, values = measured[0].names, np.stack([one.values[0] for one in measured])
         defined = np.flatnonzero(np.isfinite(values[: len(clips)]).mean(axis=0) >= MIN_DEFINED)
@@ -203,7 +203,7 @@ class AttributeExperts:
             fits = {len(forest.threshold), len(forest.child), len(forest.value)} == {n} and len(median) == len(columns)
             if not fits or forest.child.max(initial=0) >= n or forest.feature.max(initial=-1) >= len(columns):
                 raise InputError(f"{folder}: the experts on attributes are damaged: get the checkpoint again")
-        return cls(columns, median, quadrants, plane, weight, bias, spread, EmotionMapper.load())
+        return cls(columns, median, quadrants, plane, weight, bias, spread, EmotionMapper.from_pretrained())
 
 
 def _fit_plane(x: Floats, levels: Floats, ratings: Floats, seed: int) -> tuple[Forest, NDArray[Any], NDArray[Any]]:
