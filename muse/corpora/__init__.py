@@ -5,7 +5,7 @@ of a data set of emotions, sound or MIDI. Both are tables of the readers, which 
 """
 
 from muse.corpora.beats import BeatTimes, read_beats
-from muse.corpora.clips import AUDIO_SUFFIXES, Clip, EmotionDataset, ListenerCurve
+from muse.corpora.clips import Clip, EmotionDataset, ListenerCurve
 from muse.corpora.emopia import emopia_clips, recording_of
 from muse.corpora.emotify import GEMS
 from muse.corpora.metadata import has_metadata, read_metadata
@@ -18,7 +18,6 @@ from muse.corpora.sources import LICENCE_CLASSES
 from muse.corpora.vgmidi import read_curve, vgmidi_pieces
 
 __all__ = [
-    "AUDIO_SUFFIXES",
     "GEMS",
     "LICENCE_CLASSES",
     "MIDI_SUFFIXES",

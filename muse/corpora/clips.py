@@ -29,15 +29,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from muse.audio import AUDIO_SUFFIXES
 from muse.corpora.sources import Source
 from muse.corpora.table import Row, read_rows
 from muse.errors import InputError
 
-__all__ = ["AUDIO_SUFFIXES", "Clip", "EmotionDataset", "ListenerCurve"]
+__all__ = ["Clip", "EmotionDataset", "ListenerCurve"]
 
 Floats = NDArray[np.float32]
 
-AUDIO_SUFFIXES: Final = (".mp3", ".wav", ".flac", ".ogg", ".m4a")
 
 AXES: Final = ("valence", "arousal")
 

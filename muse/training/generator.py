@@ -30,7 +30,7 @@ from muse.files import write_json
 from muse.generator.model import build
 from muse.tokens import SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS, Codec, Controls, Header
 from muse.tokens.music import control_values, fold_shift
-from muse.tokens.vocabulary import STEPS_PER_BEAT, build_tokenizer
+from muse.tokens.vocabulary import STEPS_PER_BEAT
 
 __all__ = ["Settings", "Windows", "train"]
 
@@ -120,7 +120,7 @@ class Windows:
         ).astype(np.float64)
         self.section = Ragged(sections, raw.offsets // width)
         self.settings = settings
-        self.codec = codec or Codec(build_tokenizer(), self._controls(), key_relative=settings.key_relative)
+        self.codec = codec or Codec(None, self._controls(), key_relative=settings.key_relative)
         v = self.codec.vocabulary
         self._song_tempo_power = np.array([attribute(name).tempo_power or 0 for name in SONG_CONTROLS])
         self._section_tempo_power = np.array([attribute(name).tempo_power or 0 for name in SECTION_CONTROLS])

@@ -25,7 +25,7 @@ from muse.evaluate import write_report
 from muse.mapping import EmotionMapper
 from muse.score import DRUMS, NOTE_DTYPE, Score, from_notes, write_score
 from muse.training.mapping.report import page as mapping_page
-from muse.training.recognizer import report as recognizer_report
+from muse.training.recognizer.page import recognizer_page
 
 HERE = Path(__file__).parent
 ROOT = Path(__file__).parents[2]
@@ -240,4 +240,4 @@ def test_the_page_of_the_mapping_follows_from_its_figures() -> None:
 
 def test_the_table_of_the_recognizer_follows_from_its_figures() -> None:
     report = json.loads((ROOT / "docs" / "recognizer-report.json").read_text(encoding="utf-8"))
-    golden("recognizer-report", {"page": recognizer_report._written(report).splitlines()})
+    golden("recognizer-report", {"page": recognizer_page(report).splitlines()})
