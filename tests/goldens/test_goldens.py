@@ -156,7 +156,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> Any:
 
 
 def without(value: Any) -> Any:
-    """The document without times, versions, places and platform."""
+    """The document without times, versions, hashes of code, places and platform."""
     varying = {
         "timing",
         "versions",
