@@ -38,7 +38,8 @@ from muse.checkpoint import find, load_tensors, under
 from muse.emotion import QUADRANTS, Emotion
 from muse.errors import InputError
 from muse.files import read_json
-from muse.recognizer.encoders.encoder import Encoder, open_encoder
+from muse.recognizer.encoders.encoder import Encoder
+from muse.recognizer.encoders.load import open_encoder
 from muse.recognizer.ensemble import Ensemble, Prediction
 from muse.recognizer.features.chords import HarmonyModel
 from muse.recognizer.features.signal import STEP_SEC

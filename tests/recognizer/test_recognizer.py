@@ -19,7 +19,7 @@ from muse.corpora import GEMS, open_dataset
 from muse.emotion import Emotion
 from muse.errors import InputError
 from muse.recognizer import Recognizer
-from muse.recognizer.encoders.encoder import MusicnnEncoder
+from muse.recognizer.encoders.musicnn import MusicnnEncoder
 from muse.recognizer.features.chords import N_PROFILE, QUALITIES, Chord, Harmony, from_root, parse_chord
 from muse.recognizer.features.signal import SAMPLE_RATE, STEP, SUMMARY_FEATURES, chroma, log_mel, semitones, summary
 from muse.recognizer.features.windows import stream_features
