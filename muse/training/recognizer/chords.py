@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from muse.corpora.songs import find_songs, read_chords
+from muse.corpora import find_songs, read_chords
 from muse.errors import InputError
 from muse.recognizer.features.chords import (
     FRAME_SEC,
