@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from muse.checkpoint import find
-from muse.files import read_json
+from muse.checkpoint import Settings, find
 from muse.recognizer.encoders.encoder import Encoder
 from muse.recognizer.encoders.mert import MertEncoder
-from muse.recognizer.encoders.musicnn import MusicnnEncoder
+from muse.recognizer.encoders.musicnn import MODEL_TYPE, MusicnnEncoder
 
 __all__ = ["open_encoder"]
 
@@ -27,6 +26,6 @@ def open_encoder(name_or_path: str | Path) -> Encoder:
     if "/" in str(name_or_path) and not Path(name_or_path).is_dir():
         return MertEncoder.from_pretrained(name_or_path)
     folder = find(name_or_path)
-    if read_json(folder / "config.json").get("model_type") == "musicnn":
+    if Settings.read(folder / "config.json").values.get("model_type") == MODEL_TYPE:
         return MusicnnEncoder.from_pretrained(name_or_path)
     return MertEncoder.from_pretrained(folder)

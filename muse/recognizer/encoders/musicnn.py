@@ -17,9 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from muse.checkpoint import find, load_tensors, under
+from muse.checkpoint import Settings, check_tensors, find, load_tensors, under
 from muse.errors import InputError
-from muse.files import read_json
 from muse.recognizer.encoders.encoder import DEFAULT_ENCODER, MARGIN_STEPS
 from muse.recognizer.features.signal import MEL_HOP, N_MELS, STEP, log_mel
 from muse.recognizer.features.signal import SAMPLE_RATE as MEL_RATE
@@ -28,6 +27,8 @@ __all__ = ["Musicnn", "MusicnnEncoder"]
 
 Floats = NDArray[np.float32]
 
+MODEL_TYPE: Final = "musicnn"
+MAX_TAGS: Final = 10_000
 WINDOW_STEPS: Final = 6
 """Steps that MusiCNN was trained on: three seconds."""
 CHUNK_STEPS: Final = 120
@@ -145,19 +146,22 @@ class MusicnnEncoder:
         InputError
             There is no such checkpoint, or it is another architecture.
         """
-        folder = find(name_or_path)
-        config = read_json(folder / "config.json")
-        if config.get("model_type") != "musicnn":
-            raise InputError(f"{folder} holds {config.get('model_type')!r}, no 'musicnn': give the folder of MusiCNN")
+        folder = find(name_or_path, MODEL_TYPE)
+        settings = Settings.read(folder / "config.json")
+        settings.expect("model_type", MODEL_TYPE)
         tensors = load_tensors(folder)
         networks = {}
-        for name, facts in config["networks"].items():
-            network = Musicnn(len(facts["tags"]))
-            try:
-                network.load_state_dict(under(tensors, f"{name}."))
-            except RuntimeError as error:
-                raise InputError(f"{folder}: weights do not fit ({str(error).splitlines()[-1].strip()})") from None
+        for name in settings.part("networks").values:
+            tags = settings.part("networks").part(name).values.get("tags")
+            if not isinstance(tags, list) or not 0 < len(tags) <= MAX_TAGS:
+                raise InputError(f"{settings.path}: network {name!r} has no list of at most {MAX_TAGS} tags")
+            own = under(tensors, f"{name}.")
+            network = Musicnn(len(tags))
+            check_tensors(folder, own, {name: tuple(value.shape) for name, value in network.state_dict().items()})
+            network.load_state_dict(own)
             networks[name] = network
+        if not networks:
+            raise InputError(f"{settings.path}: 'networks' has none")
         return cls(networks, str(name_or_path))
 
     @torch.inference_mode()
