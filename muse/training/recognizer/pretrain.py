@@ -48,7 +48,7 @@ from muse.checkpoint import save_tensors
 from muse.corpora import MIDI_SUFFIXES
 from muse.errors import InputError, MuseError
 from muse.files import replacing, write_json
-from muse.recognizer.encoders.encoder import MusicnnEncoder
+from muse.recognizer.encoders.musicnn import MusicnnEncoder
 from muse.recognizer.features.signal import LOWEST_PITCH
 from muse.render import render_audio
 from muse.score import read_score
