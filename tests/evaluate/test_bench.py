@@ -43,7 +43,7 @@ def test_float32_diverges_from_itself_by_nothing() -> None:
 def test_wrong_requests_are_named() -> None:
     with pytest.raises(InputError, match="n_new is 0, legal is 1 or more; a batch is -2"):
         run_bench("tiny", batches=(1, -2), n_new=0)
-    with pytest.raises(InputError, match="no checkpoint 'nowhere'"):
+    with pytest.raises(InputError, match="unknown checkpoint 'nowhere'"):
         run_bench("nowhere")
     with pytest.raises(InputError, match="threads is 0"):
         run_bench("tiny", threads=0)
