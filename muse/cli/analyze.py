@@ -5,16 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from muse.cli.output import JsonOption, fail_for, print_json, progress_bar
-from muse.errors import InputError
+from muse.errors import InputError, MuseError
 from muse.tasks.analyze import each_file
-
-if TYPE_CHECKING:
-    from muse.recognizer import Recognition
 
 __all__ = ["analyze", "recognize"]
 
@@ -43,7 +40,7 @@ def analyze(
 
     from functools import cache
 
-    from muse.corpora.recordings import AUDIO_SUFFIXES
+    from muse.audio import AUDIO_SUFFIXES
     from muse.recognizer import Recognizer
     from muse.tasks.analyze import Analyzer
 
@@ -51,7 +48,7 @@ def analyze(
 
     def read(file: str) -> dict[str, Any]:
         if Path(file).suffix.lower() in AUDIO_SUFFIXES:
-            return _recognition(file, recognizer().recognize(file), plots[file])
+            return _drawn({"file": file, **recognizer().recognize(file).to_dict()}, plots[file])
         return analyzer.analyze(file, plot=plots[file])
 
     with progress_bar("analyzing") as progress:
@@ -65,13 +62,16 @@ def analyze(
     fail_for(rows)
 
 
-def _recognition(file: str, heard: Recognition, plot: Path | None, dynamic: bool = False) -> dict[str, Any]:
-    """One row of the JSON of ``recognize``, and of ``analyze`` for sound."""
-    if plot is not None:
+def _drawn(row: dict[str, Any], plot: Path | None, dynamic: bool = False) -> dict[str, Any]:
+    """A document of ``recognize`` with its curve drawn; the curve stays in it where it was asked for."""
+    if plot is not None and "curve" in row:
+        import numpy as np
+
         from muse.render import emotion_curves
 
-        emotion_curves(heard.time_sec, heard.curve, heard.curve_spread, plot, title=Path(file).name)
-    return {name: value for name, value in heard.to_dict().items() if dynamic or name != "curve"}
+        points = np.array([list(point.values()) for point in row["curve"]])
+        emotion_curves(points[:, 0], points[:, 1:3], points[:, 3:], plot, title=Path(row["file"]).name)
+    return {name: value for name, value in row.items() if dynamic or name != "curve"}
 
 
 def recognize(
@@ -108,8 +108,9 @@ def recognize(
     if as_csv and as_json:
         raise InputError("--csv and --json exclude each other: choose one")
 
+    from muse.audio import sound_files
     from muse.recognizer import Recognizer
-    from muse.tasks.library import sound_files
+    from muse.tasks import recognize as task
 
     if table is not None:
         if as_csv or plot or ratings:
@@ -118,18 +119,23 @@ def recognize(
         return
     files = [str(path) for file in files for path in (sound_files(file) if Path(file).is_dir() else [file])]
     plots = _plots(files, plot)
-    recognizer = Recognizer.from_pretrained()
-    own, others = _ratings(ratings) if ratings else (None, [])
+    own, others = task.read_ratings(ratings) if ratings else (None, [])
     if own is not None and len(files) > 1:
         raise InputError(f"{ratings} has ratings without a file: name their files in a column, or give one file")
+    recognizer = Recognizer.from_pretrained()
     listener = recognizer.listener(others) if others else None
-
-    def read(file: str) -> dict[str, Any]:
-        heard = recognizer.recognize(file, listener=listener, ratings=own)
-        return _recognition(file, heard, plots[file], dynamic)
-
+    documents = task.recognize(
+        files, recognizer=recognizer, listener=listener, ratings=own, dynamic=dynamic or plot is not None
+    )
+    rows = []
     with progress_bar("listening") as progress:
-        rows = list(each_file(files, read, progress=progress))
+        for row in documents:
+            try:
+                rows.append(_drawn(row, plots[row["file"]], dynamic))
+            except MuseError as error:
+                rows.append({"file": row["file"], "error": " ".join(str(error).split())})
+            if progress:
+                progress(len(rows), len(files))
     if as_json:
         print_json(rows)
     elif as_csv:
@@ -142,43 +148,22 @@ def recognize(
 
 
 def _recognize_library(folders: Sequence[str], table: str, dynamic: bool, as_json: bool) -> None:
-    from muse.recognizer import Recognizer
-    from muse.tasks.library import recognize_library
+    from muse.tasks.recognize import Library
 
-    for folder in folders:
-        if not Path(folder).is_dir():
-            raise InputError(f"{folder} is no folder: --table is for folders")
+    library = Library.open(folders, table, dynamic=dynamic)
+    errors = []
     with progress_bar("listening") as progress:
-        told = recognize_library(Recognizer.from_pretrained, folders, table, dynamic=dynamic, progress=progress)
-    document = {"table": table, "new": told.n_new, "known": told.n_known, "errors": list(told.errors)}
+        for i, row in enumerate(library.recognize()):
+            if "error" in row:
+                errors.append(row["error"])
+            if progress:
+                progress(i + 1, len(library.waiting))
+    n_new = len(library.waiting) - len(errors)
     if as_json:
-        print_json(document)
+        print_json({"table": table, "new": n_new, "known": library.n_known, "errors": errors})
     else:
-        typer.echo(f"{table}: {told.n_new} new, {told.n_known} known before, {len(told.errors)} could not be heard")
-    fail_for([{"error": error} for error in told.errors])
-
-
-def _ratings(table: str) -> tuple[Any, list[tuple[Path, Any]]]:
-    """A listener's ratings from a table: of the file that is asked for (no file is named) and of others, [n, 3]."""
-    import csv
-
-    import numpy as np
-
-    path = Path(table)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file: give a table of ratings")
-    rows: dict[str, list[list[float]]] = {}
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        for line, row in enumerate(csv.DictReader(stream), start=2):
-            try:
-                point = [float(row[name]) for name in ("time_s", "valence", "arousal")]
-            except (KeyError, TypeError, ValueError):
-                raise InputError(f"{path}, line {line}: time_s, valence and arousal must be numbers") from None
-            rows.setdefault(row.get("file") or "", []).append(point)
-    if not rows:
-        raise InputError(f"{path} has no ratings: give rows of time_s, valence, arousal")
-    arrays = {name: np.array(sorted(points)) for name, points in rows.items()}
-    return arrays.pop("", None), [(path.parent / name, points) for name, points in arrays.items()]
+        typer.echo(f"{table}: {n_new} new, {library.n_known} known before, {len(errors)} could not be read")
+    fail_for([{"error": error} for error in errors])
 
 
 def _print_recognition(row: Mapping[str, Any]) -> None:
@@ -189,6 +174,8 @@ def _print_recognition(row: Mapping[str, Any]) -> None:
         f"  valence {emotion['valence']:+.2f} ± {valence_spread:.2f}, arousal {emotion['arousal']:+.2f} ± "
         f"{arousal_spread:.2f}, key {row['key'] or 'none'}, {row['duration_s']:.1f} s"
     )
+    if row["disagreement"]:
+        typer.echo(f"  {row['disagreement']}")
     tags = {name: row["tags"][name] for name in row["named"]} or row["tags"]
     felt = sorted(tags.items(), key=lambda item: -item[1])[:3]
     typer.echo("  felt: " + ", ".join(f"{name.replace('_', ' ')} {value:.0%}" for name, value in felt))

@@ -85,8 +85,8 @@ def genres(as_json: JsonOption = False) -> None:
 @list_app.command("instruments")
 def instruments(as_json: JsonOption = False) -> None:
     """Instruments of General MIDI with their programs."""
-    from muse.intent import instrument_name
     from muse.score import DRUMS
+    from muse.theory import instrument_name
 
     programs = [*range(128), DRUMS]
     _print_rows(

@@ -162,7 +162,8 @@ def train_recognizer_command(
     config: ConfigOption = None,
 ) -> None:
     """Train the recogniser of sound on labelled recordings and rendered MIDI."""
-    from muse.training.recognizer.fit import RecognizerConfig, train_recognizer
+    from muse.training.recognizer.config import RecognizerConfig
+    from muse.training.recognizer.train import train_recognizer
 
     settings = RecognizerConfig(**read_config(config, RecognizerConfig))
     with progress_bar("training the recogniser") as progress:
@@ -186,7 +187,7 @@ def train_recognizer_report(
     as_json: JsonOption = False,
 ) -> None:
     """Measure the recogniser on clips that were held out: baselines, single datasets, without each of its parts."""
-    from muse.training.recognizer.fit import RecognizerConfig
+    from muse.training.recognizer.config import RecognizerConfig
     from muse.training.recognizer.report import evaluate_recognizer
 
     settings = RecognizerConfig(**read_config(config, RecognizerConfig))

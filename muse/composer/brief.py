@@ -16,6 +16,7 @@ from muse.errors import InputError, unknown
 from muse.intent import Intent
 from muse.mapping import AttributeTarget, EmotionMapper
 from muse.score import DRUMS
+from muse.theory import TONIC_NAMES
 from muse.tokens import GENRES, SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS, Codec, Controls
 from muse.tokens.music import fold_shift
 from muse.tokens.vocabulary import STEPS_PER_BEAT
@@ -56,8 +57,7 @@ class Brief:
 
     @property
     def key_name(self) -> str:
-        names = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
-        return f"{names[self.tonic]} {self.mode}"
+        return f"{TONIC_NAMES[self.mode][self.tonic]} {self.mode}"
 
 
 def decide(intent: Intent, codec: Codec, mapper: EmotionMapper, rng: np.random.Generator) -> Brief:

@@ -19,10 +19,11 @@ from muse.composer.rank import DEFAULT_RANKING, Ranking
 from muse.emotion.verdict import Reading, Verdict, decide
 from muse.errors import InputError
 from muse.generator.sampler import Sampling
-from muse.intent import Intent, instrument_name
+from muse.intent import Intent
 from muse.mapping import AttributeTarget, Explanation
 from muse.score import write_score
 from muse.selector import Ratings
+from muse.theory import instrument_name
 
 __all__ = ["MIDI_SUFFIXES", "Candidate", "Composition"]
 
@@ -109,9 +110,7 @@ class Composition:
             self.save_audio(path)
         else:
             legal = ", ".join([*MIDI_SUFFIXES, *SHEET_SUFFIXES, *CODECS])
-            raise InputError(
-                f"{path}: a piece cannot be saved as {ending or 'a file without an ending'}; legal are {legal}"
-            )
+            raise InputError(f"{path}: there is no format {ending or 'without an ending'}; legal are {legal}")
 
     def save_audio(self, path: str | Path) -> None:
         """Write the sound of the best candidate: WAV, FLAC, MP3 or M4A, by the name's ending.
@@ -179,11 +178,7 @@ class Composition:
             f"{best.n_notes} notes; seed {self.seed}",
             *self._motif_line(),
             f"merit {best.merit:.2f} (candidates: {', '.join(f'{c.merit:.2f}' for c in self.candidates)}); "
-            + (
-                "nothing was asked of its attributes"
-                if math.isnan(best.adherence)
-                else f"adherence {best.adherence:.2f}"
-            ),
+            + ("no attribute was asked for" if math.isnan(best.adherence) else f"adherence {best.adherence:.2f}"),
             *brief.remarks,
         ]
         if best.ratings:

@@ -6,8 +6,9 @@ import numpy as np
 import symusic
 
 from muse.composer.brief import Brief
-from muse.intent import Intent, instrument_name
+from muse.intent import Intent
 from muse.score import DRUMS
+from muse.theory import instrument_name
 
 __all__ = ["finish"]
 

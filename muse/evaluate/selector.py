@@ -31,14 +31,13 @@ from numpy.typing import NDArray
 from muse.checkpoint import load_tensors, save_tensors
 from muse.dataset.read import Corpus
 from muse.errors import InputError
-from muse.evaluate.metrics.pieces import spearman
 from muse.files import read_json, write_json
 from muse.score import read_score
 from muse.selector.config import Config
 from muse.selector.events import Passage, passage
 from muse.selector.experts import AttributeExperts
 from muse.selector.model import EXPERTS, Selector
-from muse.statistics import bootstrap
+from muse.statistics import bootstrap, spearman
 from muse.tokens import GENRES
 from muse.training.selector.damage import GRADES, KINDS, corrupt
 from muse.training.selector.fit import N_FOLDS, Library, fold_of, is_kept

@@ -32,10 +32,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from muse.attributes.catalogue import SECTION_CONTROLS, SONG_CONTROLS
+from muse.attributes import SECTION_CONTROLS, SONG_CONTROLS
 from muse.errors import InputError
 from muse.files import plain, read_json
-from muse.score import DRUMS
+from muse.score import DRUMS, METERS
 
 if TYPE_CHECKING:
     from miditok import REMI
@@ -72,7 +72,7 @@ _REMI: dict[str, Any] = {
     "num_tempos": 33,  # 5.8 % apart: below what listeners tell apart in a new piece
     "tempo_range": (40, 240),
     "log_tempos": True,
-    "time_signature_range": {4: [2, 3, 4, 5, 6], 8: [3, 6, 9, 12]},
+    "time_signature_range": {unit: [beats for beats, other in METERS if other == unit] for unit in (4, 8)},
     "encode_ids_split": "no",
     "use_note_duration_programs": [*range(128), -1],
     "use_tempos": True,
@@ -112,8 +112,8 @@ def _remi_tokens() -> list[str]:
         for part in range(steps)
     ][1:]  # no note is empty
     (_, longest), coarsest = list(_REMI["beat_res"].items())[-1]
-    slowest, fastest = map(float, _REMI["tempo_range"])
     velocities = np.linspace(0, 127, _REMI["num_velocities"] + 1)[1:].astype(int)
+    slowest, fastest = map(float, _REMI["tempo_range"])
     return [
         "Bar_None",
         *(f"Pitch_{pitch}" for pitch in range(low, high + 1)),
@@ -121,7 +121,7 @@ def _remi_tokens() -> list[str]:
         *(f"Duration_{length}" for length in [*lengths, f"{longest}.0.{coarsest}"]),
         *(f"Position_{step}" for step in range(STEPS_PER_BEAT * max(map(max, numerators.values())))),
         *(f"PitchDrum_{pitch}" for pitch in range(low_drum, high_drum + 1)),
-        *(f"Tempo_{tempo}" for tempo in np.geomspace(slowest, fastest, _REMI["num_tempos"]).round(2)),
+        *(f"Tempo_{tempo}" for tempo in np.geomspace(slowest, fastest, int(_REMI["num_tempos"])).round(2)),
         *(f"Program_{program}" for program in (*range(128), -1)),
         *(f"TimeSig_{upper}/{lower}" for lower, uppers in numerators.items() for upper in uppers),
     ]
@@ -184,11 +184,6 @@ class Vocabulary:
 
     def __getitem__(self, token: str) -> int:
         return self.ids[token]
-
-    @cached_property
-    def kinds(self) -> tuple[str, ...]:
-        """Token type of each id."""
-        return tuple(token.rpartition("_")[0] for token in self.tokens)
 
     def block(self, type_: str) -> tuple[int, int]:
         """First id and one past the last id of a token type; every type is contiguous."""

@@ -100,8 +100,7 @@ def test_what_was_not_asked_for_does_not_count(composer: Composer) -> None:
 def test_without_a_selector_adherence_decides() -> None:
     piece = Composer.from_pretrained(selector=None).compose(Intent(emotion="sad", bars=4), n_candidates=3, seed=5)
     assert piece.best.ratings is None
-    assert all(np.isnan(candidate.adherence) and candidate.merit == 0 for candidate in piece.candidates)
-    assert "no attribute was asked for" in piece.report() and piece.to_json()["adherence"] is None
+    assert [candidate.merit for candidate in piece.candidates] == [c.adherence for c in piece.candidates]
 
 
 def test_an_emotion_near_an_axis_belongs_to_both_sides() -> None:

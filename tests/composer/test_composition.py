@@ -30,9 +30,9 @@ def test_midi_is_read_back(piece: Composition, tmp_path: Path) -> None:
 def test_sound_is_sound(piece: Composition, tmp_path: Path) -> None:
     piece.save(tmp_path / "a.wav")
     assert (tmp_path / "a.wav").read_bytes()[:4] == b"RIFF"
-    samples, rate = read_audio(tmp_path / "a.wav")
+    samples = read_audio(tmp_path / "a.wav", 22050)
     assert np.abs(samples).max() > 0.01
-    assert samples.shape[-1] / rate == pytest.approx(piece.to_json()["duration_s"], abs=6)
+    assert len(samples) / 22050 == pytest.approx(piece.to_json()["duration_s"], abs=6)
 
 
 def test_notation_has_every_note(piece: Composition, tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_other_libraries_get_the_same_notes(piece: Composition) -> None:
 def test_repr_is_one_short_line(piece: Composition) -> None:
     text = repr(piece)
     assert "\n" not in text and len(text) < 200
-    assert "sad" in text and "4 bars" in text and "seed 1" in text
+    assert "Q3" in text and "4 bars" in text and "seed 1" in text
 
 
 def test_one_verdict() -> None:

@@ -16,11 +16,13 @@ from muse.evaluate import (
     check_piece,
     control_correlations,
 )
-from muse.evaluate.control import Steps, _controls_alone, default_intents, measure_control
-from muse.evaluate.metrics.pieces import distinct_phrases, phrases, shared_phrases, spearman, spread_ratio
+from muse.evaluate.control import ControlSettings, _controls_alone, measure_control
+from muse.evaluate.generations import default_intents
+from muse.evaluate.metrics.variety import distinct_phrases, phrases, shared_phrases, spread_ratio
+from muse.evaluate.progress import Steps
 from muse.intent import Intent
 from muse.score import DRUMS, NOTE_DTYPE, Score, from_notes
-from muse.statistics import bootstrap
+from muse.statistics import bootstrap, spearman
 from muse.tokens import SONG_CONTROLS
 
 
@@ -162,11 +164,15 @@ def test_obedience_is_told_from_chance(corpora: Path) -> None:
     seen: list[tuple[float, float]] = []
     musician: Any = Musician()
     good, pieces = measure_control(
-        musician, corpora, n_pieces=4, bars=8, n_grid=4, n_checked=0, n_folds=2, alone=False, more_steps=5,
-        steps=Steps(lambda done, total: seen.append((done, total)), 0),
-    )  # fmt: skip
+        musician,
+        corpora,
+        ControlSettings(n_pieces=4, bars=8, n_grid=4, n_checked=0, n_folds=2, alone=False),
+        more_steps=5,
+        steps=Steps(lambda done, total: seen.append((done, total))),
+    )
     stubborn: Any = Musician(obeys=False)
-    bad, _ = measure_control(stubborn, corpora, n_pieces=4, bars=8, n_grid=0, n_checked=0, n_folds=0, alone=False)
+    few = ControlSettings(n_pieces=4, bars=8, n_grid=0, n_checked=0, n_folds=0, alone=False)
+    bad, _ = measure_control(stubborn, corpora, few)
     assert good["quadrants"]["primary"]["accuracy"] >= 0.8
     assert bad["quadrants"]["primary"]["accuracy"] <= 0.5
     assert good["grid"]["primary"]["arousal"]["rho"] > 0.6
@@ -195,7 +201,7 @@ def test_controls_are_also_asked_for_one_by_one() -> None:
             ]
             return SimpleNamespace(candidates=[SimpleNamespace(measured=row) for row in measured])
 
-    steps = Steps(None, 0)
+    steps = Steps()
     rows = _controls_alone(OneTrick(), steps)  # type: ignore[arg-type]
     assert rows[0]["name"] == "Mean Pitch" and rows[0]["rho"] == 1.0 and rows[0]["n"] == 20
     assert len(rows) == len(SONG_CONTROLS) and steps.done == 5 * len(SONG_CONTROLS)
@@ -205,7 +211,7 @@ def test_controls_are_also_asked_for_one_by_one() -> None:
 def test_impossible_requests_are_refused_before_any_work(tmp_path: Path) -> None:
     musician: Any = Musician()
     with pytest.raises(InputError, match=r"n_pieces=1: at least 2; n_grid=1: 0, or at least 2"):
-        measure_control(musician, tmp_path, n_pieces=1, n_grid=1)
+        ControlSettings(n_pieces=1, n_grid=1)
     with pytest.raises(InputError, match="emopia-nc"):
         measure_control(musician, tmp_path)
     assert musician.calls == 0

@@ -12,25 +12,13 @@ from scipy.linalg import sqrtm
 from scipy.stats import gaussian_kde
 
 from muse.errors import InputError
-from muse.evaluate.metrics.music import (
-    METRICS,
-    PENALTY,
-    POSITIONS,
-    RELATIVE_THRESHOLD,
-    _bar_similarity,
-    _overlap,
-    compare_sets,
-    fitness_scape_plot,
-    frechet,
-    frechet_distance,
-    groove_consistency,
-    mean_with_interval,
-    measure,
-    onset_f1,
-    set_features,
-    share_inside,
-)
+from muse.evaluate.metrics.frechet import frechet, frechet_distance
+from muse.evaluate.metrics.music import METRICS, measure, share_inside
+from muse.evaluate.metrics.notes import POSITIONS, groove_consistency, onset_f1
+from muse.evaluate.metrics.sets import _overlap, compare_sets, set_features
+from muse.evaluate.metrics.structure import PENALTY, RELATIVE_THRESHOLD, _bar_similarity, fitness_scape_plot
 from muse.score import DRUMS, NOTE_DTYPE, Score, bar_grid, from_notes, note_array
+from muse.statistics import mean_with_interval
 
 Row = tuple[float, float, int]
 """Onset, length (beats), pitch."""

@@ -1,0 +1,156 @@
+"""Music by example: how a piece that is given sounds becomes what is asked for.
+
+Conventions
+-----------
+target
+    The attributes of the example that the composer can ask for become the intent's attributes, but for tempo, which has
+    a field of its own; key, meter, instruments and, where the selector is sure of it, genre are taken over.
+emotion
+    Where the selector hears it (valence, arousal, with their spread); it weighs in when prompts are joined.
+sound
+    A recording of one voice is read as a tune (:mod:`muse.prompts.humming`) and becomes the motif; of a recording of
+    several, the recogniser (:mod:`muse.recognizer`) tells emotion and key.
+
+Contents: :func:`parse_example`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from muse.emotion import EmotionPath
+from muse.errors import InputError
+from muse.intent import MAX_BARS, MAX_TEMPO_BPM, MIN_TEMPO_BPM, Intent
+from muse.prompts.parsed import Evidence, Parsed
+from muse.score import METERS, Score, bar_grid, mean_tempo_bpm, note_array, read_score
+from muse.theory import estimate_key, instrument_name
+
+if TYPE_CHECKING:
+    from muse.recognizer import Recognizer
+    from muse.selector import Selector
+
+__all__ = ["parse_example"]
+
+MIDI_SUFFIXES: Final = (".mid", ".midi", ".kar", ".smf", ".rmi")
+LONGEST_BARS: Final = 32
+"""A longer example asks for so many bars; ask for more outright."""
+SURE_GENRE: Final = 0.6
+LEAST_MUSIC: Final = 0.15
+"""Below this probability of being music, a recording is refused."""
+
+
+@cache
+def _recognizer() -> Recognizer:
+    from muse.recognizer import Recognizer
+
+    return Recognizer.from_pretrained()
+
+
+@cache
+def _selector() -> Selector:
+    from muse.selector import Selector
+
+    return Selector.from_pretrained()
+
+
+def parse_example(source: str | Path | Score) -> Parsed:
+    """Read a piece as an example of what is wanted.
+
+    Parameters
+    ----------
+    source
+        A MIDI file or a score; or a recording.
+
+    Returns
+    -------
+    Parsed
+        The intent with the example's attributes, emotion, key, tempo, meter, instruments and length.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or is a recording in which the recogniser hears no music.
+    """
+    if isinstance(source, (str, Path)):
+        if Path(source).suffix.lower() not in MIDI_SUFFIXES and Path(source).is_file():
+            return _of_sound(Path(source))
+        score, name = read_score(source), Path(source).name
+    else:
+        score, name = source, "the example"
+    return _of_score(score, name)
+
+
+def _of_sound(path: Path) -> Parsed:
+    from muse.prompts.humming import NoMelodyError, parse_humming
+
+    try:
+        tune = parse_humming(path)
+    except NoMelodyError:
+        return _of_recording(path)
+    text = "a recording of one voice: its tune is the motif; for how it sounds, give the music as MIDI"
+    return replace(tune, evidence=(*tune.evidence, Evidence("note", "example", text, 1.0, "note")))
+
+
+def _of_recording(path: Path) -> Parsed:
+    """Emotion and key of a recording of several voices, as the recogniser hears them."""
+    heard = _recognizer().recognize(path)
+    if heard.music < LEAST_MUSIC:
+        raise InputError(f"{path}: no music was heard in it (probability {heard.music:.2f}): give another recording")
+    rows = [
+        Evidence(
+            "emotion", EmotionPath.parse(heard.emotion), path.name, round(0.6 * heard.confidence, 4), "sound",
+            spread=heard.spread,
+        )
+    ]  # fmt: skip
+    fields: dict[str, Any] = {"emotion": rows[0].value}
+    if heard.key is not None:
+        fields["key"] = str(heard.key)
+        rows.append(Evidence("key", str(heard.key), path.name, min(max(heard.key.clarity, 0.0), 1.0), "sound"))
+    text = "a recording of several voices: its emotion and key are taken; for its notes, give the music as MIDI"
+    return Parsed(Intent(**fields), (*rows, Evidence("note", "example", text, 1.0, "note")))
+
+
+def _of_score(score: Score, name: str) -> Parsed:
+    from muse.attributes import SONG_CONTROLS, extract
+    from muse.selector.events import MIN_NOTES
+
+    notes = note_array(score)
+    if len(notes) < MIN_NOTES:
+        raise InputError(f"{name} has {len(notes)} notes: an example needs {MIN_NOTES} or more")
+    fields: dict[str, Any] = {}
+    rows: list[Evidence] = []
+
+    def add(field: str, value: Any, words: str, confidence: float, **more: Any) -> None:
+        fields[field] = value
+        rows.append(Evidence(field, value, words, confidence, "notes", **more))
+
+    heard = _selector().rate([score])[0]
+    add("emotion", EmotionPath.parse(heard.emotion), name, 0.6, spread=heard.spread)
+    measured = extract(score, names=SONG_CONTROLS).to_dict()
+    tempo = float(mean_tempo_bpm(score))
+    attributes = {
+        key: round(float(value), 4) for key, value in measured.items() if np.isfinite(value) and key != "Mean Tempo"
+    }
+    add("attributes", attributes, f"measured on {len(notes)} notes of {name}", 0.9)
+    if MIN_TEMPO_BPM <= tempo <= MAX_TEMPO_BPM:
+        add("tempo_bpm", round(tempo, 2), name, 0.8)
+    if (key := estimate_key(notes)) is not None:
+        add("key", str(key), name, min(max(key.clarity, 0.0), 1.0))
+    grid = bar_grid(score)
+    meters = list(zip(grid.numerator.tolist(), grid.denominator.tolist(), strict=True))
+    meter = max(set(meters), key=meters.count)
+    if meter in METERS:
+        add("time_signature", "{}/{}".format(*meter), name, 0.8)
+    programs, counts = np.unique(notes["program"], return_counts=True)
+    order = programs[np.argsort(-counts, kind="stable")]
+    add("instruments", tuple(instrument_name(int(program)) for program in order), name, 0.9)
+    bars = min(max(int(grid.n_bars), 1), MAX_BARS)
+    add("bars", min(bars, LONGEST_BARS), f"{name} has {bars} bars", 0.4)
+    if heard.genres[heard.genre] >= SURE_GENRE and heard.genre != "other":
+        add("genre", heard.genre, name, heard.genres[heard.genre])
+    return Parsed(Intent(**fields), tuple(rows))
