@@ -33,9 +33,10 @@ from muse.dataset.read import Corpus
 from muse.errors import InputError
 from muse.files import read_json, write_json
 from muse.score import read_score
+from muse.selector.config import Config
 from muse.selector.events import Passage, passage
 from muse.selector.experts import AttributeExperts
-from muse.selector.model import EXPERTS, Config, Selector
+from muse.selector.model import EXPERTS, Selector
 from muse.statistics import bootstrap, spearman
 from muse.tokens import GENRES
 from muse.training.selector.damage import GRADES, KINDS, corrupt
