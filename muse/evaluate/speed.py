@@ -108,25 +108,12 @@ def run_bench(
         _weights(checkpoint) as (folder, trained),
         _torch_threads(threads or _faster_threads(folder, dtype)) as n_threads,
     ):
-        sampler, our_load_s = _timed(lambda: Sampler.from_pretrained(folder, dtype=dtype, threads=n_threads))
-        theirs, their_load_s = _timed(lambda: _transformers(folder))
-        generation = [
-            _compare(sampler, theirs, n_rows, n_new=n_new, repetitions=repetitions, tick=tick) for n_rows in batches
-        ]
-        fidelity = _fidelity(sampler, folder, n_new)
-        tick()
+        decoding = _decoding(folder, dtype, n_threads, batches, n_new, repetitions, tick)
         whole = _command(str(checkpoint), tick) if command and trained else None
         return {
             "checkpoint": str(checkpoint),
             "weights": "trained" if trained else "random",
-            **_about(sampler, theirs),
-            "threads": n_threads,
-            "prefix_tokens": N_PREFIX,
-            "new_tokens": n_new,
-            "repetitions": repetitions,
-            "generation": generation,
-            "fidelity": fidelity,
-            "load_s": {"ours": round(our_load_s, 3), "transformers": round(their_load_s, 3)},
+            **decoding,
             "command": whole and whole["command"],
             "extraction": whole and whole["extraction"],
             "recognition": _recognition(n_cores, repetitions, tick) if command else None,
@@ -148,14 +135,36 @@ def _timed(work: Callable[[], _T]) -> tuple[_T, float]:
     return work(), time.perf_counter() - started
 
 
-def _about(sampler: Sampler, theirs: Any) -> dict[str, Any]:
-    """What is measured."""
+def _decoding(
+    folder: Path,
+    dtype: str | None,
+    n_threads: int,
+    batches: Sequence[int],
+    n_new: int,
+    repetitions: int,
+    tick: Callable[[], None],
+) -> dict[str, Any]:
+    """Both sides' decoding of the same weights: what they are, how fast, how faithful, how long they load."""
+    sampler, our_load_s = _timed(lambda: Sampler.from_pretrained(folder, dtype=dtype, threads=n_threads))
+    theirs, their_load_s = _timed(lambda: _transformers(folder))
+    generation = [
+        _compare(sampler, theirs, n_rows, n_new=n_new, repetitions=repetitions, tick=tick) for n_rows in batches
+    ]
+    fidelity = _fidelity(sampler, folder, n_new)
+    tick()
     shape = sampler.engine.shape
     return {
         "n_parameters": sum(parameter.numel() for parameter in theirs.parameters()),
         "dtype": sampler.engine.dtype,
         "layers": shape.n_layers,
         "width": shape.width,
+        "threads": n_threads,
+        "prefix_tokens": N_PREFIX,
+        "new_tokens": n_new,
+        "repetitions": repetitions,
+        "generation": generation,
+        "fidelity": fidelity,
+        "load_s": {"ours": round(our_load_s, 3), "transformers": round(their_load_s, 3)},
     }
 
 
