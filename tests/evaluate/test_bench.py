@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 
+from muse.checkpoint import DEFAULT_CHECKPOINT
 from muse.errors import InputError
 from muse.evaluate.speed import run_bench
 
@@ -38,6 +39,12 @@ def test_float32_diverges_from_itself_by_nothing() -> None:
     assert found["threads"] in (1, torch.get_num_threads())
     assert found["fidelity"]["divergence_nats"] == 0
     assert found["fidelity"]["same_likeliest"] == 1
+
+
+def test_what_is_measured_without_being_named_is_a_trained_checkpoint() -> None:
+    found = run_bench(batches=(), n_new=4, repetitions=1, threads=1, command=False)
+    assert found["weights"] == "trained"
+    assert found["checkpoint"] == DEFAULT_CHECKPOINT
 
 
 def test_wrong_requests_are_named() -> None:
