@@ -21,7 +21,7 @@ from muse.evaluate.generations import default_intents
 from muse.evaluate.metrics.variety import distinct_phrases, phrases, shared_phrases, spread_ratio
 from muse.evaluate.progress import Steps
 from muse.intent import Intent
-from muse.score import DRUMS, NOTE_DTYPE, Score, from_notes
+from muse.score import DRUMS, NOTE_DTYPE, Score, from_notes, note_array
 from muse.statistics import bootstrap, spearman
 from muse.tokens import SONG_CONTROLS
 
@@ -38,6 +38,14 @@ def whole(n_bars: int, beats: float = 4.0) -> list[tuple[float, float]]:
     return [(beats * bar, beats) for bar in range(n_bars)]
 
 
+def together(*parts: Score) -> Score:
+    """Parts as the tracks of one piece."""
+    notes = [note_array(part) for part in parts]
+    for track, part in enumerate(notes):
+        part["track"] = track
+    return from_notes(np.concatenate(notes))
+
+
 def test_a_piece_as_ordered_has_no_fault() -> None:
     check = check_piece(score(whole(4)), Intent(bars=4))
     assert check.faults == ()
@@ -51,14 +59,25 @@ def test_a_piece_as_ordered_has_no_fault() -> None:
         (whole(3), {}, "bars"),
         (whole(5), {}, "end"),
         ([*whole(3), (12, 4.5)], {}, "end"),
-        (whole(4), {"program": 40}, "instruments"),
-        (whole(4), {"program": DRUMS}, "instruments"),
+        (whole(4), {"program": 40}, "foreign instruments"),
+        (whole(4), {"program": 40}, "missing instruments"),
+        (whole(4), {"program": DRUMS}, "foreign instruments"),
         ([(0, 4), (4, 4), (12, 4)], {}, "silence"),
         (whole(4), {"meter": (3, 4)}, "meter"),
     ],
 )
 def test_each_broken_promise_is_found(rows: list[tuple[float, float]], options: dict[str, Any], fault: str) -> None:
     assert fault in check_piece(score(rows, **options), Intent(bars=4)).faults
+
+
+def test_an_instrument_that_never_plays_is_missing_and_one_that_hardly_plays_is_told() -> None:
+    duo = together(score(whole(4)), score([(4, 4)], program=40))
+    check = check_piece(duo, Intent(bars=4, instruments="piano,violin"))
+    assert (check.faults, check.missing_programs, check.least_bar_rate) == ((), (), 0.25)
+    trio = check_piece(duo, Intent(bars=4, instruments="piano,violin,cello"))
+    assert (trio.faults, trio.missing_programs, trio.least_bar_rate) == (("missing instruments",), (42,), 0.0)
+    assert trio.foreign_programs == ()
+    assert check_piece(score(whole(4)), Intent(bars=4)).least_bar_rate == 1.0
 
 
 def test_one_silent_bar_in_ten_is_allowed_and_a_held_note_is_not_silence() -> None:
@@ -230,8 +249,35 @@ def test_generations_are_counted_by_fault() -> None:
     assert (result["n"], result["n_faultless"], result["n_repeated"], result["n_same_file"]) == (20, 16, 3, 3)
     assert result["faults"] == {"bars": 4, "silence": 2}
     assert [f["seed"] for f in result["failures"]] == [4, 9, 14, 19]
+    assert result["instruments"] == {
+        "n_without_foreign": 20,
+        "n_all_play": 20,
+        "n_ensembles": 0,
+        "n_ensembles_all_play": 0,
+        "least_bar_rate": None,
+    }
     with pytest.raises(InputError, match="at least one"):
         check_generations(clock, 0)
+
+
+def test_what_only_the_piano_plays_is_no_duo() -> None:
+    class Soloist:
+        """A piano alone for the first two of four pieces, a duo in which the violin plays half of the bars after."""
+
+        def compose(self, intent: Intent, *, n_candidates: int, seed: int) -> Piece:
+            parts = [score(whole(intent.bars)), score(whole(intent.bars // 2), program=40)]
+            return Piece(together(*parts[: 1 + seed // 2]), 0.0)
+
+    soloist: Any = Soloist()
+    result = check_generations(soloist, 4, intents=[Intent(bars=4, instruments="piano,violin")], n_repeated=0)
+    assert result["faults"] == {"missing instruments": 2}
+    assert result["instruments"] == {
+        "n_without_foreign": 4,
+        "n_all_play": 2,
+        "n_ensembles": 4,
+        "n_ensembles_all_play": 2,
+        "least_bar_rate": 0.25,
+    }
 
 
 def test_a_seed_that_does_not_repeat_is_noticed() -> None:

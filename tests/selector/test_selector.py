@@ -318,7 +318,7 @@ def test_ratings_are_probabilities_and_do_not_depend_on_company(network: Network
 
 def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "llama"}', encoding="utf-8")
-    with pytest.raises(InputError, match=r"holds no muse-selector model: config.json says 'llama'"):
+    with pytest.raises(InputError, match=r"holds no muse-selector model: config\.json says 'llama'"):
         Selector.from_pretrained(tmp_path)
 
 
