@@ -24,6 +24,7 @@ from muse.cli import main
 from muse.evaluate import write_report
 from muse.mapping import EmotionMapper
 from muse.score import DRUMS, NOTE_DTYPE, Score, from_notes, write_score
+from muse.training.mapping.report import page as mapping_page
 from muse.training.recognizer.page import recognizer_page
 
 HERE = Path(__file__).parent

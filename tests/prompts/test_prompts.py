@@ -16,11 +16,13 @@ from muse.errors import InputError
 from muse.intent import Intent
 from muse.prompts import Evidence, Parsed, fuse, parse_tags, parse_text
 from muse.prompts.parsed import weighted_mean
-from muse.prompts.tags import MOOD_TAGS
+from muse.prompts.tags.parse import MOOD_TAGS
 from muse.prompts.text.encoder import CATEGORY_WORDS
-from muse.prompts.text.facts import FORM_WORDS, GENRE_WORDS, METER_WORDS, MORE_INSTRUMENTS, TEMPO_WORDS, find_facts
-from muse.prompts.text.parse import EMOJI, foreign_language
-from muse.prompts.text.words import MORE_WORDS, find_arc, find_mentions
+from muse.prompts.text.facts import FORM_WORDS, METER_WORDS, find_facts
+from muse.prompts.text.genres import GENRE_WORDS
+from muse.prompts.text.language import foreign_language
+from muse.prompts.text.tables import EMOJI, ENSEMBLES, MORE_INSTRUMENTS, SYNONYMS, TEMPO_WORDS
+from muse.prompts.text.words import find_arc, find_mentions
 from muse.tokens.vocabulary import GENRES
 
 PROMPTS = [json.loads(line) for line in (Path(__file__).parent / "prompts_music.jsonl").read_text("utf-8").splitlines()]
@@ -201,10 +203,12 @@ def test_contradictions_are_said() -> None:
 def test_tables_hold_only_what_other_rooms_know() -> None:
     words = emotion_words()
     assert set(GENRE_WORDS) <= set(GENRES)
-    assert {*EMOJI.values(), *MORE_WORDS.values(), *CATEGORY_WORDS.values()} <= set(words)
+    assert {*EMOJI.values(), *SYNONYMS.values(), *CATEGORY_WORDS.values()} <= set(words)
     assert not set(MOOD_TAGS) & set(words)
     assert all(Emotion(*place) for place in MOOD_TAGS.values())
-    assert all(0 <= program <= 128 for programs in MORE_INSTRUMENTS.values() for program in programs)
+    assert all(0 <= program <= 128 for program in MORE_INSTRUMENTS.values())
+    assert all(Intent(instruments=names).instruments for names in ENSEMBLES.values())
+    assert all(not genre or (genre in GENRES and (name, "") in ENSEMBLES) for name, genre in ENSEMBLES)
     for bpm in TEMPO_WORDS.values():
         Intent(tempo_bpm=bpm)
     for signature in METER_WORDS.values():
@@ -322,7 +326,7 @@ def test_evidence_is_json_and_users_can_correct_it() -> None:
     assert better.intent.time_signature == "4/4" and better.stated["emotion"].source == "user"
     assert better.intent.instruments == parsed.intent.instruments
     assert parsed.intent.time_signature == "3/4"
-    with pytest.raises(InputError, match="no field 'mood'"):
+    with pytest.raises(InputError, match="unknown field of an intent 'mood'"):
         parsed.corrected(mood="happy")
 
 

@@ -25,7 +25,9 @@ import numpy as np
 from muse.checkpoint import save_tensors
 from muse.errors import InputError
 from muse.files import write_bytes, write_json
-from muse.prompts.image import COLOUR_NAMES, MODEL_FILE, PictureReader, colours, read_picture
+from muse.prompts.image.colours import COLOUR_NAMES, colours
+from muse.prompts.image.picture import read_picture
+from muse.prompts.image.reader import MODEL_FILE, PictureReader
 
 __all__ = ["fit_reader", "train_image"]
 
@@ -74,7 +76,7 @@ def train_image(data: str | Path, out: str | Path, *, seed: int = 0) -> dict[str
     theme = np.array([row["theme"] for row in rows])
     seen = np.array([bool(row["thumb"]) for row in rows])
     statistics = [colours(read_picture(data / "oasis" / "thumbs" / row["thumb"])) for row in rows if row["thumb"]]
-    colour = np.array([[one[name] for name in COLOUR_NAMES[:4]] for one in statistics])
+    colour = np.array([[one[name] for name in COLOUR_NAMES] for one in statistics])
     plain = np.array([[one["pleasure"], one["arousal"]] for one in statistics])
 
     def vision(x: Array, y: Array) -> Fitted:
