@@ -48,7 +48,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.corpora.songs import LICENCE_CLASSES, SPLITS, Song, find_songs, read_key, work_name
+from muse.corpora import LICENCE_CLASSES, SPLITS, Song, find_songs, read_key, work_name
 from muse.dataset.read import SCHEMA_VERSION, corpus_info, read_rows, write_shard
 from muse.dataset.windows import Settings, SongResult, attribute_names, process_song
 from muse.dataset.workers import TOO_BIG, Died, Workers

@@ -34,9 +34,10 @@ from muse.errors import InputError
 from muse.evaluate.metrics.pieces import spearman
 from muse.files import read_json, write_json
 from muse.score import read_score
+from muse.selector.config import Config
 from muse.selector.events import Passage, passage
 from muse.selector.experts import AttributeExperts
-from muse.selector.model import EXPERTS, Config, Selector
+from muse.selector.model import EXPERTS, Selector
 from muse.statistics import bootstrap
 from muse.tokens import GENRES
 from muse.training.selector.damage import GRADES, KINDS, corrupt

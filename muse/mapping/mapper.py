@@ -39,7 +39,7 @@ low arousal (sad against calm) least. Targets are cut back where they would leav
 
 Composing needs numpy alone: scikit-learn is imported by ``fit`` and ``predict``, never by ``load`` and ``target``.
 
-Contents: :class:`EmotionMapper`, :class:`AttributeTarget`, :data:`LEVERS`.
+Contents: :class:`EmotionMapper`, :class:`AttributeTarget`.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from muse.attributes import COLUMNS, LEVERS, attribute
 from muse.emotion import QUADRANTS, Emotion, EmotionLike, EmotionPath, EmotionPathLike
 from muse.errors import InputError, MuseError
 from muse.mapping.explain import Contribution, Explanation, shares
@@ -62,21 +63,9 @@ from muse.mapping.explain import Contribution, Explanation, shares
 if TYPE_CHECKING:
     from muse.attributes.extract import Attributes
 
-__all__ = ["LEVERS", "AttributeTarget", "EmotionMapper", "NotFittedError"]
+__all__ = ["AttributeTarget", "EmotionMapper", "NotFittedError"]
 
 Floats = NDArray[np.float64]
-
-LEVERS: Final = (
-    "Mean Tempo",
-    "Mode Clarity",
-    "Mean Pitch",
-    "Pitch Variability",
-    "Mean Dynamics",
-    "Note Density",
-    "Articulation",
-)
-"""Attributes that are in every target: what listeners were shown to hear (EMelodyGen's ablation), with note density
-and articulation."""
 
 N_BUCKETS: Final = 8
 SECTION_BARS: Final = 4
@@ -594,13 +583,9 @@ class EmotionMapper:
         return probabilities, Emotion(float(valence), float(arousal)), str(self.classes_[mean.argmax()])
 
     def _unit(self, i: int) -> str:
-        from muse.attributes.catalogue import COLUMNS, attribute
-
         return attribute(self._names[i]).unit if self._names[i] in COLUMNS else ""
 
     def _needs_beats(self, i: int) -> bool:
-        from muse.attributes.catalogue import COLUMNS, attribute
-
         return self._names[i] in COLUMNS and attribute(self._names[i]).needs != "notes"
 
     def _is_of_first_domain(self, X: Floats) -> bool:

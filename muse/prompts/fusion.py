@@ -20,8 +20,9 @@ from typing import Final
 
 from muse.emotion import Emotion, EmotionPath
 from muse.errors import InputError
-from muse.intent import MAX_BARS, MAX_TEMPO_BPM, MIN_TEMPO_BPM, Intent, parse_instrument
+from muse.intent import MAX_BARS, MAX_TEMPO_BPM, MIN_TEMPO_BPM, Intent
 from muse.prompts.parsed import INTENT_FIELDS, Evidence, Parsed, weighted_mean
+from muse.theory import parse_instrument
 
 __all__ = ["fuse", "lasting"]
 

@@ -32,7 +32,8 @@ from typing import Any, Final
 
 from muse.emotion import Emotion, EmotionPath
 from muse.errors import unknown
-from muse.intent import Intent, parse_key
+from muse.intent import Intent
+from muse.theory import PITCH_CLASS_NAMES, parse_key
 
 __all__ = ["INTENT_FIELDS", "Evidence", "Parsed", "weighted_mean"]
 
@@ -219,7 +220,6 @@ class Parsed:
 def _tune(score: Any) -> list[dict[str, Any]]:
     """A motif as rows of onset and length in beats, pitch and its name."""
     from muse.score import note_array
-    from muse.theory import PITCH_CLASS_NAMES
 
     return [
         {

@@ -27,15 +27,16 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.dataset.windows import grid_quality
 from muse.errors import InputError
 from muse.score import (
     DRUMS,
+    METERS,
     NOTE_DTYPE,
     Notes,
     Score,
     bar_grid,
     beat_to_sec,
+    grid_quality,
     mean_tempo_bpm,
     note_array,
     slice_bars,
@@ -62,7 +63,6 @@ STAND_IN_BPM = 120.0
 _SECONDS = (0.03, 8.0, 24)
 _BEATS = (1 / STEPS_PER_BEAT, 16.0, 22)
 _TEMPO = (40.0, 240.0, 24)
-METERS = ((2, 4), (3, 4), (4, 4), (5, 4), (6, 4), (3, 8), (6, 8), (9, 8), (12, 8))
 _POSITIONS = 72
 """Twelfths of a quarter note in the longest bar (12/8, 6/4)."""
 
@@ -125,13 +125,10 @@ class Passage:
 def _tables() -> tuple[NDArray[np.int16], NDArray[np.int16]]:
     """MIDI pitch (drums too) and program by id, int16 [V]; -1 elsewhere."""
     v = Codec.default().vocabulary
-    pitch = v.pitch_values.copy()
-    first, stop = v.drum_pitch
-    pitch[first:stop] = [int(token.partition("_")[2]) for token in v.tokens[first:stop]]
     program = np.full(len(v), -1, np.int16)
     first, stop = v.program
     program[first:stop] = [v.program_of(i) for i in range(first, stop)]
-    return pitch, program
+    return v.sounding_pitch, program
 
 
 def passage(ids: NDArray[np.integer], *, on_grid: bool = True) -> Passage:

@@ -23,26 +23,20 @@ import numpy as np
 import torch
 from lightning.pytorch.loggers import CSVLogger
 
+from muse.attributes import attribute
 from muse.dataset.read import Corpus, Ragged
 from muse.errors import InputError
 from muse.files import write_json
 from muse.generator.model import build
 from muse.tokens import SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS, Codec, Controls, Header
 from muse.tokens.music import control_values, fold_shift
-from muse.tokens.vocabulary import STEPS_PER_BEAT, build_tokenizer
+from muse.tokens.vocabulary import STEPS_PER_BEAT
 
 __all__ = ["Settings", "Windows", "train"]
 
 _log = logging.getLogger(__name__)
 
 _IGNORED = -100  # label that torch's cross-entropy passes over
-# How each control changes when the music is played f times as fast: value * f ** power.
-_TEMPO_POWER = {
-    "Note Density": 1,
-    "Mean Tempo": 1,
-    "Average Note Duration": -1,
-    "Variability of Time Between Attacks": -1,
-}
 
 
 @dataclass(frozen=True)
@@ -126,10 +120,10 @@ class Windows:
         ).astype(np.float64)
         self.section = Ragged(sections, raw.offsets // width)
         self.settings = settings
-        self.codec = codec or Codec(build_tokenizer(), self._controls(), key_relative=settings.key_relative)
+        self.codec = codec or Codec(None, self._controls(), key_relative=settings.key_relative)
         v = self.codec.vocabulary
-        self._song_tempo_power = np.array([_TEMPO_POWER.get(name, 0) for name in SONG_CONTROLS])
-        self._section_tempo_power = np.array([_TEMPO_POWER.get(name, 0) for name in SECTION_CONTROLS])
+        self._song_tempo_power = np.array([attribute(name).tempo_power or 0 for name in SONG_CONTROLS])
+        self._section_tempo_power = np.array([attribute(name).tempo_power or 0 for name in SECTION_CONTROLS])
         self._pitched = v.pitch_values >= 0
         fits = (self.tokens.lengths <= settings.max_tokens) & (self._grid_share() >= settings.min_grid)
         self._keep = np.flatnonzero(fits)

@@ -260,8 +260,7 @@ def test_the_engine_is_the_model_whatever_the_steps(model: NGram, corpus: Corpus
     window = baselines._windows(corpus, "val", CODEC)[0].astype(np.int64)
     header = np.array([V.bos, V.null, V["TimeSig_4/4"], V["Program_0"], V["Program_42"]])
     controls = np.full(10, V.null)
-    engine = baselines._NGramEngine(model)
-    engine.start(3)
+    engine = baselines._NGramEngine(model).start(3)
     logits = engine.load(0, np.concatenate([header, window[:1], controls, window[1:20]]))
     padded = [V.bos] * 4 + window.tolist()
 

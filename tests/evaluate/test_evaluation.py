@@ -19,7 +19,8 @@ from muse.evaluate.evaluation import _QUADRANT
 from muse.evaluate.metrics.music import METRICS
 from muse.score import from_notes, write_score
 from muse.selector import Selector
-from muse.selector.model import Config, Network
+from muse.selector.config import Config
+from muse.selector.network import Network
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,8 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def selector() -> Selector:
     torch.manual_seed(0)
-    return Selector(Network(Config(width=32, layers=1, heads=2)))
+    config = Config(width=32, layers=1, heads=2)
+    return Selector(config, Network(config).reader())
 
 
 @pytest.fixture(scope="module")

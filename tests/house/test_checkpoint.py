@@ -212,12 +212,17 @@ def test_json_comes_back_and_numpy_becomes_plain(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
 
 
-@pytest.mark.parametrize("value", [float("nan"), {"a": float("inf")}, object(), {"a": {1, 2}}, np.array([np.nan])])
+@pytest.mark.parametrize("value", [object(), {"a": [b"bytes"]}])
 def test_json_refuses_what_it_has_no_form_for_and_keeps_the_old_file(tmp_path: Path, value: object) -> None:
     path = write_json({"old": 1}, tmp_path / "a.json")
     with pytest.raises(InputError, match="no JSON form"):
         write_json(value, path)
     assert read_json(path) == {"old": 1}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("-inf"), np.float32("nan"), np.array([np.nan])])
+def test_what_is_no_number_is_null_in_json(tmp_path: Path, value: object) -> None:
+    assert read_json(write_json({"a": value}, tmp_path / "a.json")) in ({"a": None}, {"a": [None]})
 
 
 def test_json_errors_name_file_line_and_column(tmp_path: Path) -> None:

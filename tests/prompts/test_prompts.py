@@ -105,10 +105,16 @@ def test_no_tempo_where_none_is_said(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "signature"),
-    [("in 6/8 time", "6/8"), ("seven eight time", "7/8"), ("a waltz", "3/4"), ("alla breve", "2/2"), ("a 12 / 8 feel", "12/8")],
+    [("in 6/8 time", "6/8"), ("nine eight time", "9/8"), ("a waltz", "3/4"), ("alla breve", "2/2"), ("a 12 / 8 feel", "12/8")],
 )  # fmt: skip
 def test_meter(text: str, signature: str) -> None:
     assert read(text).intent.time_signature == signature
+
+
+@pytest.mark.parametrize("text", ["a lament in 7/8", "seven eight time"])
+def test_a_meter_that_cannot_be_written_is_refused_at_once(text: str) -> None:
+    with pytest.raises(InputError, match=r"music in 7/8 cannot be written, choose one of 2/4, .*, 12/8"):
+        read(text)
 
 
 @pytest.mark.parametrize("text", ["3/4 of the way home", "open 24/7", "on 9/11", "5/6 done", "born 3/4/1980"])

@@ -28,7 +28,7 @@ Contents
 
 from __future__ import annotations
 
-import csv
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -38,6 +38,7 @@ from typing import Any, Protocol, Self, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from muse.corpora import Song, emopia_clips, vgmidi_pieces
 from muse.errors import InputError
 from muse.evaluate.metrics.pieces import CHORD_GAP_SEC, spearman
 from muse.score import DRUMS, Score, from_notes, note_array, read_score
@@ -700,29 +701,24 @@ def read_emopia(corpora: str | Path, split: str) -> Clips:
     InputError
         The folder or its table is missing or has no such clips.
     """
-    return _read(Path(corpora) / "emopia-nc", "split", split, "song_id", rated=False)
+    songs = emopia_clips(corpora, split)
+    return _clips(songs, [song.group for song in songs])
 
 
 def read_vgmidi(corpora: str | Path) -> Clips:
     """The labelled pieces of VGMIDI (Ferreira & Whitehead, ISMIR 2019), with the means of about 30 listeners each."""
-    return _read(Path(corpora) / "vgmidi-unclear", "split", "labelled", "series", rated=True)
+    songs = vgmidi_pieces(corpora)
+    return _clips(songs, [song.series or song.group for song in songs], rated=True)
 
 
-def _read(folder: Path, column: str, value: str, song: str, *, rated: bool) -> Clips:
-    table = folder / "metadata.csv"
-    if not table.is_file():
-        raise InputError(f"{table}: no such file; give the folder that holds {folder.name}")
-    with table.open(newline="", encoding="utf-8") as stream:
-        rows = [row for row in csv.DictReader(stream) if row[column] == value]
-    if not rows:
-        raise InputError(f"{table}: no row has {column} = {value}")
-    source: list[Music] = [folder / row["file"] for row in rows]
+def _clips(songs: Sequence[Song], groups: Sequence[str], *, rated: bool = False) -> Clips:
+    nobody = (math.nan, math.nan)
     return Clips(
-        [_pitched(path) for path in source],
-        np.array([int(row["quadrant"]) for row in rows]),
-        np.array([row[song] for row in rows]),
-        np.array([[float(row["valence"]), float(row["arousal"])] if rated else [np.nan, np.nan] for row in rows]),
-        source,
+        [_pitched(song.path) for song in songs],
+        np.array([int(song.quadrant[1]) for song in songs]),
+        np.array(groups),
+        np.array([(song.valence, song.arousal) if rated else nobody for song in songs]),
+        [song.path for song in songs],
     )
 
 

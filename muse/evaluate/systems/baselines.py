@@ -22,6 +22,7 @@ Contents: :class:`NGram`; :class:`EmoGenMapping`, :func:`emogen_intent`.
 
 from __future__ import annotations
 
+import copy
 import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -269,11 +270,15 @@ class _NGramEngine:
         self._is_music = _music(v)
         self._opens_section = np.zeros(len(v), bool)
         self._opens_section[slice(*v.section)] = True
-        self.start(1)
+        self.lengths = np.zeros(0, np.int64)
+        self._histories: list[list[int]] = []
 
-    def start(self, n_rows: int) -> None:
-        self.lengths = np.zeros(n_rows, np.int64)
-        self._histories: list[list[int]] = [self._empty() for _ in range(n_rows)]
+    def start(self, n_rows: int) -> _NGramEngine:
+        """Rows of one call: a copy of their own state."""
+        rows = copy.copy(self)
+        rows.lengths = np.zeros(n_rows, np.int64)
+        rows._histories = [self._empty() for _ in range(n_rows)]
+        return rows
 
     def load(self, row: int, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         self.lengths[row] = len(ids)

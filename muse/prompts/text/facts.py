@@ -19,12 +19,13 @@ from types import MappingProxyType
 from typing import Final
 
 from muse.errors import InputError
-from muse.intent import MAX_BARS, MAX_TEMPO_BPM, MIN_TEMPO_BPM, parse_key, parse_time_signature
+from muse.intent import MAX_BARS, MAX_TEMPO_BPM, MIN_TEMPO_BPM, parse_time_signature
 from muse.prompts.parsed import Evidence
 from muse.prompts.text.genres import find_genres
 from muse.prompts.text.instruments import find_instruments, find_phrases
 from muse.prompts.text.language import NUMBER, UNITS, flatten, is_negated, number, whole_words
 from muse.prompts.text.tables import TEMPO_WORDS
+from muse.theory import parse_key
 
 __all__ = ["FORM_WORDS", "METER_WORDS", "find_facts"]
 

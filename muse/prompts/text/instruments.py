@@ -22,10 +22,10 @@ from types import MappingProxyType
 from typing import Final
 
 from muse.errors import InputError
-from muse.intent import ALIASES, GM_FAMILIES, GM_PROGRAMS, instrument_name, parse_instrument
 from muse.prompts.parsed import Evidence
 from muse.prompts.text.language import is_negated, whole_words
 from muse.prompts.text.tables import ENSEMBLES, MORE_INSTRUMENTS
+from muse.theory import instrument_name, instrument_words, parse_instrument
 
 __all__ = ["NOT_INSTRUMENTS", "Phrase", "find_instruments", "find_phrases"]
 
@@ -69,11 +69,11 @@ class Phrase:
 @cache
 def _names() -> Mapping[str, int]:
     """Words for single instruments -> program."""
-    names = {}
-    for name in (*GM_PROGRAMS, *GM_FAMILIES, *ALIASES):
-        plain = " ".join(re.sub(r"[()_-]+", " ", name).split())
-        if plain not in _EVERYDAY and not plain.startswith("fx "):
-            names[plain] = parse_instrument(name)
+    names = {
+        name: program
+        for name, program in instrument_words().items()
+        if name not in _EVERYDAY and not name.startswith("fx ")
+    }
     return MappingProxyType(names | dict(MORE_INSTRUMENTS))
 
 

@@ -11,7 +11,7 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Final
 
-from muse.intent import parse_instrument
+from muse.theory import parse_instrument
 
 __all__ = ["EMOJI", "ENSEMBLES", "MORE_INSTRUMENTS", "SYNONYMS", "TEMPO_WORDS"]
 
@@ -34,7 +34,7 @@ TEMPO_WORDS: Final[Mapping[str, float]] = MappingProxyType({word: float(bpm) for
 MORE_INSTRUMENTS: Final[Mapping[str, int]] = MappingProxyType(
     {words: parse_instrument(name) for words, name in _rows("instruments.csv")}
 )
-"""Words beside those of :mod:`muse.intent` -> program; without a General MIDI program they get the nearest sound."""
+"""Words beside those of :mod:`muse.theory` -> program; without a General MIDI program they get the nearest sound."""
 
 ENSEMBLES: Final[Mapping[tuple[str, str], tuple[str, ...]]] = MappingProxyType(
     {(words, genre): tuple(names.split("|")) for words, genre, names in _rows("ensembles.csv")}

@@ -79,7 +79,7 @@ class Musicnn(nn.Module):
     """The network of Pons & Serra 2019, as its convolutions left it: no patch borders within a chunk."""
 
     FRONT: Final = ((204, 7, 38), (204, 7, 67), (51, 128, 1), (51, 64, 1), (51, 32, 1))
-    """Filters of the front end: number, frames, bands. The first two hear timbre, the others the course of energy."""
+    """Filters of the front end: number, frames, bands. Two are for timbre, three for the course of energy."""
     WIDTH: Final = 64
     N_FRAME: Final = 561 + 3 * WIDTH
     N_PENULTIMATE: Final = 200
@@ -129,14 +129,14 @@ class _Front(nn.Conv2d):
         frames, bands = self.kernel_size
         x = nn.functional.pad(x, (0, 0, (frames - 1) // 2, frames // 2))
         if bands == 1:
-            heard = super().forward(x)
-            most, least = heard.amax(dim=3), heard.amin(dim=3)
+            response = super().forward(x)
+            most, least = response.amax(dim=3), response.amin(dim=3)
         else:  # the same convolution with bands for channels, a place at a time: three times as fast
             by_band, weight = x[:, 0].transpose(1, 2).contiguous(), self.weight[:, 0].transpose(1, 2)
             most = least = nn.functional.conv1d(by_band[:, :bands], weight, self.bias)
             for place in range(1, N_MELS - bands + 1):
-                heard = nn.functional.conv1d(by_band[:, place : place + bands], weight, self.bias)
-                most, least = torch.maximum(most, heard), torch.minimum(least, heard)
+                response = nn.functional.conv1d(by_band[:, place : place + bands], weight, self.bias)
+                most, least = torch.maximum(most, response), torch.minimum(least, response)
         # An affine map before a maximum: the maximum where it rises, the minimum where it falls.
         scale = self.scale[:, None]
         return torch.where(scale >= 0, most, least).relu() * scale + self.shift[:, None]

@@ -53,7 +53,7 @@ class MertEncoder:
     model
         A HuBERT network, such as MERT.
     layers
-        Whose hidden states are told, beside each other.
+        Whose hidden states are joined.
     sample_rate
         Of the sound that it was trained on, hertz.
     normalize
@@ -89,7 +89,7 @@ class MertEncoder:
         name_or_path
             Folder with ``config.json`` and safetensors, or the name of a repository on the hub.
         layers
-            Whose hidden states are told.
+            Whose hidden states are joined.
         revision
             Of the repository, for instance a pull request that adds safetensors (``refs/pr/7``).
 
@@ -126,8 +126,8 @@ class MertEncoder:
             chunk = whole[first * step : (first + CHUNK_STEPS) * step]
             if self.normalize:
                 chunk = (chunk - chunk.mean()) / np.sqrt(chunk.var() + 1e-7)
-            heard = self.model(torch.from_numpy(chunk.astype(np.float32))[None], output_hidden_states=True)
-            hidden = torch.cat([heard.hidden_states[layer][0] for layer in self.layers], dim=1)
+            output = self.model(torch.from_numpy(chunk.astype(np.float32))[None], output_hidden_states=True)
+            hidden = torch.cat([output.hidden_states[layer][0] for layer in self.layers], dim=1)
             rows.append(_per_step(hidden, len(chunk) // step))
         return torch.cat(rows).numpy()
 

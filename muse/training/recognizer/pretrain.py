@@ -1,10 +1,10 @@
 """Pre-training of ``mert-small``, an encoder of our own by MERT's recipe, small enough to ship.
 
-A HuBERT network sees five seconds of sound with stretches of frames masked, and is to tell at the masked ones what two
-teachers hear in the whole sound (Li et al. 2024, "MERT", ICLR, section 3): an acoustic one, codes of the spectrum by
-residual k-means, and a musical one, the energy at every pitch (there a constant-Q transform). In half of the crops
-other sound of the batch is mixed in (section 3.3). Beside that it learns to give MusiCNN's embedding of every half
-second.
+A HuBERT network gets five seconds of sound with stretches of frames masked, and predicts at the masked ones the targets
+of two teachers, which get the whole sound (Li et al. 2024, "MERT", ICLR, section 3): an acoustic one, codes of the
+spectrum by residual k-means, and a musical one, the energy at every pitch (there a constant-Q transform). In half of
+the crops other sound of the batch is mixed in (section 3.3). Beside that it learns to give MusiCNN's embedding of every
+half second.
 
 Sound comes from recordings and from MIDI, rendered several times: another soundfont where there are several, another
 tempo and key, other loudness and filters.
@@ -12,8 +12,8 @@ tempo and key, other loudness and filters.
 Conventions
 -----------
 take
-    One rendering of a source, int16 at 24 kHz, at most :data:`TAKE_SEC`; kept in a cache folder with what MusiCNN
-    hears.
+    One rendering of a source, int16 at 24 kHz, at most :data:`TAKE_SEC`; written to a cache folder with MusiCNN's
+    embedding.
 frame
     320 samples, 75 a second; ``T`` of a crop.
 code
@@ -43,10 +43,9 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from muse.audio import read_audio
+from muse.audio import AUDIO_SUFFIXES, read_audio
 from muse.checkpoint import load_tensors, save_tensors, under
-from muse.corpora.recordings import AUDIO_SUFFIXES
-from muse.corpora.songs import MIDI_SUFFIXES
+from muse.corpora import MIDI_SUFFIXES
 from muse.errors import InputError, MuseError
 from muse.files import read_json, write_json
 from muse.recognizer.encoders.encoder import MusicnnEncoder
@@ -125,7 +124,7 @@ def make_takes(
     soundfonts
         SF2 files to choose from; the one that comes with Muse when there is none.
     embed
-        MusiCNN's embedding is kept with each.
+        MusiCNN's embedding is written with each.
     seed
         Of tempi, keys and filters.
     workers
@@ -330,14 +329,14 @@ class MaskedModel(nn.Module):
         self.register_buffer("pitch_spread", torch.ones(N_PITCHES))
 
     def forward(
-        self, clean: torch.Tensor, heard: torch.Tensor, mask: torch.Tensor, embedding: torch.Tensor | None
+        self, clean: torch.Tensor, mixed: torch.Tensor, mask: torch.Tensor, embedding: torch.Tensor | None
     ) -> dict[str, torch.Tensor]:
         """Losses on masked frames.
 
         Parameters
         ----------
-        clean, heard
-            What the teachers and what the network hears, [B, n].
+        clean, mixed
+            Input of the teachers and of the network, [B, n].
         mask
             Frames that the network does not see, bool [B, T].
         embedding
@@ -345,15 +344,15 @@ class MaskedModel(nn.Module):
         """
         mel, pitch = self.spectra(clean)
         T = int(
-            self.hubert._get_feat_extract_output_lengths(torch.tensor(heard.shape[1]))
+            self.hubert._get_feat_extract_output_lengths(torch.tensor(mixed.shape[1]))
         )  # one short, for its borders
         mask, mel, pitch = mask[:, :T], mel[:, :T], pitch[:, :T]
-        hidden = self.hubert(heard, mask_time_indices=mask).last_hidden_state  # [B, T, D]
-        asked = self.teacher(mel)[mask]  # [n, stages]
-        told = functional.normalize(self.codes(hidden[mask]).unflatten(1, (N_STAGES, CODE_WIDTH)).float(), dim=-1)
+        hidden = self.hubert(mixed, mask_time_indices=mask).last_hidden_state  # [B, T, D]
+        expected = self.teacher(mel)[mask]  # [n, stages]
+        predicted = functional.normalize(self.codes(hidden[mask]).unflatten(1, (N_STAGES, CODE_WIDTH)).float(), dim=-1)
         vectors = functional.normalize(self.code_vectors.float(), dim=-1)
-        logits = LOGIT_SCALE * torch.einsum("nsw,scw->nsc", told, vectors)
-        losses = {"codes": functional.cross_entropy(logits.flatten(0, 1), asked.flatten())}
+        logits = LOGIT_SCALE * torch.einsum("nsw,scw->nsc", predicted, vectors)
+        losses = {"codes": functional.cross_entropy(logits.flatten(0, 1), expected.flatten())}
         level = ((pitch - self.pitch_mean) / self.pitch_spread)[mask]
         losses["pitches"] = (self.pitches(hidden[mask]).float() - level).square().mean()
         if embedding is not None:
@@ -489,15 +488,15 @@ def _batch(
     n = round(config.crop_sec * 2) * SAMPLE_RATE // 2
     crops = [_crop(takes[i], n, random) for i in random.integers(len(takes), size=config.batch).tolist()]
     clean = np.stack([crop for crop, _ in crops])
-    heard = clean.copy()
-    for i in range(len(heard)):
-        if len(heard) > 1 and random.random() < MIX_SHARE:
+    mixed = clean.copy()
+    for i in range(len(mixed)):
+        if len(mixed) > 1 and random.random() < MIX_SHARE:
             for _ in range(int(random.integers(1, 4))):
                 length = int(random.integers(SAMPLE_RATE // 2, SAMPLE_RATE + 1))
-                other = (i + int(random.integers(1, len(heard)))) % len(heard)
+                other = (i + int(random.integers(1, len(mixed)))) % len(mixed)
                 start, at = (int(random.integers(n - length + 1)) for _ in range(2))
-                heard[i, at : at + length] += clean[other, start : start + length]
-    mask = np.zeros((len(heard), n // FRAME), bool)
+                mixed[i, at : at + length] += clean[other, start : start + length]
+    mask = np.zeros((len(mixed), n // FRAME), bool)
     for row in mask:
         starts = random.random(len(row)) < MASK_SHARE / MASK_FRAMES
         for frame in np.flatnonzero(starts):
@@ -505,7 +504,7 @@ def _batch(
     rows = [embedding for _, embedding in crops if embedding is not None]
     whole = len(rows) == len(crops) and config.embedding_weight > 0
     embedding = torch.from_numpy(np.stack(rows)).to(device) if whole else None
-    return (*(torch.from_numpy(x).to(device) for x in (clean, heard, mask)), embedding)  # type: ignore[return-value]
+    return (*(torch.from_numpy(x).to(device) for x in (clean, mixed, mask)), embedding)  # type: ignore[return-value]
 
 
 @torch.inference_mode()

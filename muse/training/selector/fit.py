@@ -42,8 +42,9 @@ from muse.dataset.read import Corpus, Ragged
 from muse.errors import InputError
 from muse.files import write_bytes, write_json
 from muse.score import DRUMS
+from muse.selector.config import TASKS, Config
 from muse.selector.events import MIN_NOTES, Passage, encode, passage
-from muse.selector.model import TASKS, Config, Network, collate
+from muse.selector.network import Network, collate
 from muse.tokens import GENRES
 from muse.training.selector.damage import GRADES, KINDS, corrupt
 

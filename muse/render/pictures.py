@@ -1,4 +1,4 @@
-"""Music made visible and audible: a piano roll and signed bars as pictures, MusicXML, and sound by a soundfont.
+"""Pictures: a piano roll, signed numbers as bars, emotion over time.
 
 Conventions
 -----------
@@ -13,18 +13,15 @@ instrument
 picture
     PNG or SVG, the same bytes for the same score or the same numbers.
 
-matplotlib and music21 are loaded by the functions that need them, and matplotlib's global state is left alone.
+matplotlib is loaded by the functions that need it, and its global state is left alone.
 
-Contents: :func:`piano_roll`, :func:`signed_bars`, :func:`emotion_curves`, :func:`write_musicxml`, :func:`render_audio`.
+Contents: :func:`piano_roll`, :func:`signed_bars`, :func:`emotion_curves`.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import io
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,33 +30,22 @@ from numpy.typing import NDArray
 
 from muse.errors import InputError
 from muse.files import write_bytes
-from muse.render.soundfont import SoundFont
-from muse.score import DRUMS, Score, bar_grid, mean_tempo_bpm, note_array, write_score
-from muse.theory import PITCH_CLASS_NAMES, estimate_key
+from muse.score import DRUMS, BarGrid, Notes, Score, bar_grid, mean_tempo_bpm, note_array
+from muse.theory import TONIC_NAMES, estimate_key, instrument_name
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = [
-    "PICTURE_SUFFIXES",
-    "SHEET_SUFFIXES",
-    "emotion_curves",
-    "piano_roll",
-    "render_audio",
-    "signed_bars",
-    "write_musicxml",
-]
+__all__ = ["PICTURE_SUFFIXES", "emotion_curves", "piano_roll", "signed_bars"]
 
 PICTURE_SUFFIXES = (".png", ".svg")
-SHEET_SUFFIXES = (".musicxml", ".xml")
 
 # Strong, distinct hues that also differ in lightness, so that they survive color blindness (after Okabe & Ito 2008).
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7b3294", "#8c510a")
 _DRUM_COLOR = "#777777"
 _WIDTH_PER_BAR_INCH, _MIN_WIDTH_INCH, _MAX_WIDTH_INCH = 0.75, 7.0, 40.0
 _DPI = 120
-SAMPLE_RATE = 44_100
-"""Of rendered sound, samples a second."""
 
 
 def piano_roll(score: Score, path: str | Path | None = None, *, title: str | None = None, format: str = "png") -> bytes:
@@ -143,6 +129,11 @@ def emotion_curves(
     path, title, format
         As for :func:`piano_roll`.
 
+    Returns
+    -------
+    bytes
+        The picture; the same numbers give the same bytes.
+
     Raises
     ------
     InputError
@@ -215,14 +206,11 @@ def _draw_bars(labels: Sequence[str], columns: Mapping[str, Sequence[float]], ti
 
 
 def _draw(score: Score, title: str | None) -> Figure:
-    from matplotlib.collections import PolyCollection
-    from matplotlib.colors import to_rgb
     from matplotlib.figure import Figure  # a bare Figure draws with Agg and touches no global state
     from matplotlib.patches import Patch
 
     notes, grid = note_array(score), bar_grid(score)
     n_bars = max(grid.n_bars, 1)
-    starts = grid.start_beat if grid.n_bars else np.array([0.0, 4.0])
     width = float(np.clip(_WIDTH_PER_BAR_INCH * n_bars, _MIN_WIDTH_INCH, _MAX_WIDTH_INCH))
     figure = Figure(figsize=(width, 4.2), layout="constrained")
     axes = figure.add_subplot()
@@ -231,18 +219,40 @@ def _draw(score: Score, title: str | None) -> Figure:
     tuned = [program for program in programs if program != DRUMS]
     color_of = {program: _COLORS[i % len(_COLORS)] for i, program in enumerate(tuned)} | {DRUMS: _DRUM_COLOR}
     if len(notes):
-        left, right = notes["onset_beat"], notes["onset_beat"] + notes["duration_beat"]
-        low, high = notes["pitch"] - 0.45, notes["pitch"] + 0.45
-        boxes = np.stack(
-            [np.stack(corner, -1) for corner in ((left, low), (right, low), (right, high), (left, high))], axis=1
-        )  # [n_notes, 4 corners, 2]
-        hue = np.array([to_rgb(color_of[int(program)]) for program in notes["program"]])
-        # Soft notes fade toward white but stay visible: 30 % of the hue at velocity 1, all of it at 127.
-        strength = (0.3 + 0.7 * np.clip(notes["velocity"] / 127, 0, 1))[:, None]
-        axes.add_collection(
-            PolyCollection(list(boxes), facecolors=1 - strength * (1 - hue), edgecolors=hue * 0.7, linewidths=0.4)
+        _draw_notes(axes, notes, color_of)
+    _label_axes(axes, notes, grid)
+    if programs:
+        handles = [Patch(color=color_of[program], label=instrument_name(program).title()) for program in programs]
+        figure.legend(
+            handles=handles, loc="outside lower right", fontsize="small", frameon=False, ncols=min(6, len(programs))
         )
+    facts = _facts(score)
+    axes.set_title(f"{title}   ·   {facts}" if title else facts, fontsize="medium", loc="left")
+    return figure
 
+
+def _draw_notes(axes: Axes, notes: Notes, color_of: Mapping[int, str]) -> None:
+    """A box for each note."""
+    from matplotlib.collections import PolyCollection
+    from matplotlib.colors import to_rgb
+
+    left, right = notes["onset_beat"], notes["onset_beat"] + notes["duration_beat"]
+    low, high = notes["pitch"] - 0.45, notes["pitch"] + 0.45
+    boxes = np.stack(
+        [np.stack(corner, -1) for corner in ((left, low), (right, low), (right, high), (left, high))], axis=1
+    )  # [n_notes, 4 corners, 2]
+    hue = np.array([to_rgb(color_of[int(program)]) for program in notes["program"]])
+    # Soft notes fade toward white but stay visible: 30 % of the hue at velocity 1, all of it at 127.
+    strength = (0.3 + 0.7 * np.clip(notes["velocity"] / 127, 0, 1))[:, None]
+    axes.add_collection(
+        PolyCollection(list(boxes), facecolors=1 - strength * (1 - hue), edgecolors=hue * 0.7, linewidths=0.4)
+    )
+
+
+def _label_axes(axes: Axes, notes: Notes, grid: BarGrid) -> None:
+    """Octaves upwards, bars to the right."""
+    n_bars = max(grid.n_bars, 1)
+    starts = grid.start_beat if grid.n_bars else np.array([0.0, 4.0])
     lowest, highest = (int(notes["pitch"].min()), int(notes["pitch"].max())) if len(notes) else (60, 72)
     bottom, top = min(lowest - 2, 12 * (lowest // 12)), max(highest + 3, lowest + 12)
     octaves = np.arange(12 * (bottom // 12), top + 1, 12)
@@ -263,15 +273,6 @@ def _draw(score: Score, title: str | None) -> Figure:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 
-    if programs:
-        handles = [Patch(color=color_of[program], label=_instrument(program)) for program in programs]
-        figure.legend(
-            handles=handles, loc="outside lower right", fontsize="small", frameon=False, ncols=min(6, len(programs))
-        )
-    facts = _facts(score)
-    axes.set_title(f"{title}   ·   {facts}" if title else facts, fontsize="medium", loc="left")
-    return figure
-
 
 def _facts(score: Score) -> str:
     """Tempo, meter and key in words: ``"96 BPM, 4/4, A minor"``."""
@@ -280,111 +281,5 @@ def _facts(score: Score) -> str:
     if grid.n_bars:
         facts.append(f"{grid.numerator[0]}/{grid.denominator[0]}")
     if key := estimate_key(notes):
-        facts.append(f"{PITCH_CLASS_NAMES[key.tonic]} {key.mode}")
+        facts.append(f"{TONIC_NAMES[key.mode][key.tonic]} {key.mode}")
     return ", ".join(facts)
-
-
-def _instrument(program: int) -> str:
-    """General MIDI name of a program."""
-    from pretty_midi import program_to_instrument_name
-
-    return "Drums" if program == DRUMS else str(program_to_instrument_name(program))
-
-
-def write_musicxml(score: Score, path: str | Path, *, title: str | None = None) -> None:
-    """Write a score as MusicXML, which notation programs open.
-
-    Notes are put on sixteenths and triplets, the finest that notation keeps readable; tempo, meter and instruments are
-    kept, and the estimated key becomes the key signature.
-
-    Parameters
-    ----------
-    score
-        Any score with notes.
-    path
-        Ends in .musicxml or .xml.
-    title
-        Heading of the sheet; the file name without ending when None.
-
-    Raises
-    ------
-    InputError
-        The ending is another one, the score has no notes, or the file cannot be written.
-    """
-    path = Path(path)
-    if path.suffix.lower() not in SHEET_SUFFIXES:
-        raise InputError(f"{path}: a sheet is {' or '.join(SHEET_SUFFIXES)}, not {path.suffix!r}")
-    notes = note_array(score)
-    if not len(notes):
-        raise InputError(f"{path}: a score without notes gives no sheet")
-    from music21 import converter, key, metadata
-
-    with tempfile.TemporaryDirectory() as folder:
-        midi = Path(folder) / "score.mid"
-        write_score(score, midi)
-        sheet = converter.parse(midi, format="midi", quarterLengthDivisors=(4, 3), forceSource=True)
-        sheet.metadata = metadata.Metadata(title=title or path.stem, composer="Muse")
-        found = estimate_key(notes)
-        for part in sheet.parts:
-            for old in list(part.recurse().getElementsByClass(key.KeySignature)):
-                part.remove(old, recurse=True)
-            if found is not None:
-                first = part.getElementsByClass("Measure").first() or part
-                first.insert(0, key.Key(_TONICS[found.mode][found.tonic], found.mode))
-        written = Path(sheet.write("musicxml", fp=Path(folder) / "sheet.musicxml"))
-        write_bytes(path, written.read_bytes())
-
-
-# The spelling with the fewer accidentals, as music21 writes it ("-" is flat).
-_TONICS = {
-    "major": ("C", "D-", "D", "E-", "E", "F", "F#", "G", "A-", "A", "B-", "B"),
-    "minor": ("c", "c#", "d", "e-", "e", "f", "f#", "g", "g#", "a", "b-", "b"),
-}
-
-
-def render_audio(
-    score: Score,
-    path: str | Path | None = None,
-    *,
-    sample_rate: int = SAMPLE_RATE,
-    soundfont: str | Path | None = None,
-) -> NDArray[np.float32]:
-    """Play a score by a soundfont.
-
-    Parameters
-    ----------
-    score
-        Any score.
-    path
-        Where to write the sound, see :data:`muse.audio.CODECS`; nothing is written when None.
-    sample_rate
-        Samples a second, hertz.
-    soundfont
-        An SF2 file; the small General MIDI one that comes with ``pretty_midi`` when None.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32 [2, n], left and right, the loudest sample at 0.9 or below.
-
-    Raises
-    ------
-    InputError
-        There is no such soundfont, or the ending cannot be written.
-    """
-    if soundfont is None:
-        package = importlib.util.find_spec("pretty_midi")
-        assert package is not None and package.origin is not None  # a core dependency
-        soundfont = Path(package.origin).parent / "TimGM6mb.sf2"
-    samples = _soundfont(str(soundfont)).play(note_array(score), sample_rate)
-    samples *= np.float32(min(1.0, 0.9 / max(float(np.abs(samples).max(initial=0.0)), 1e-9)))
-    if path is not None:
-        from muse.audio import write_audio
-
-        write_audio(samples, sample_rate, path)
-    return samples
-
-
-@lru_cache(maxsize=4)
-def _soundfont(path: str) -> SoundFont:
-    return SoundFont(path)

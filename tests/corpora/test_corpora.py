@@ -10,7 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from muse.corpora.songs import find_songs, genre_of, read_beats, read_chords, read_curve, read_key, work_name
+from muse.corpora import (
+    emopia_clips,
+    find_songs,
+    genre_of,
+    read_beats,
+    read_chords,
+    read_curve,
+    read_key,
+    recording_of,
+    vgmidi_pieces,
+    work_name,
+)
 from muse.errors import InputError
 from muse.tokens.vocabulary import GENRES
 
@@ -235,3 +246,133 @@ def test_works_meet_under_one_name() -> None:
     names = {work_name("Prélude, in C!", who) for who in ("Bach, Johann Sebastian", "J. S. Bach", "BachJS", "bach")}
     assert names == {"preludeinc|bach"}
     assert work_name("Prelude", "") == work_name("", "Bach") == ""
+
+
+# ------------------------------------------------------------------------------------------------------ damaged tables
+
+
+def damaged(root: Path, name: str, data: bytes) -> Path:
+    """A corpus of one file, with a file of the source's in which something is wrong."""
+    touch(root, "midi/a.mid")
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).write_bytes(data)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        ("id,file,title\na,midi/a.mid,Prélude\n".encode("latin-1"), 2),
+        ("id,file,Künstler\na,midi/a.mid,x\n".encode("latin-1"), 1),
+        ("id,file\na,midi/a.mid\n".encode("utf-16"), 1),
+    ],
+)
+def test_a_table_that_is_no_utf8_is_refused_and_not_passed_over(tmp_path: Path, data: bytes, line: int) -> None:
+    root = damaged(tmp_path / "x", "metadata.csv", data)
+    with pytest.raises(InputError, match=rf"metadata\.csv, line {line}: .*save .* in UTF-8"):
+        find_songs([root])
+    with pytest.raises(InputError, match=rf"metadata\.csv, line {line}: "):
+        find_songs([tmp_path])  # and not in a folder of corpora either
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (f'a,midi/a.mid,"{"x" * 140_000}"', "no row of a table .*field larger"),
+        ("a,/etc/passwd,t", "'/etc/passwd' must be a path inside"),
+        ("a,../x/midi/a.mid,t", r"'\.\./x/midi/a\.mid' must be a path inside"),
+        ("a,midi\\..\\..\\a.mid,t", "must be a path inside"),
+        ("a,,t", "'' must be a path inside"),
+        ("../../a,midi/a.mid,t", r"id '\.\./\.\./a' must not"),
+        ("a,midi/a.mid,Allegro, con brio", "4 values under 3 names: put quotes"),
+    ],
+)
+def test_rows_that_lead_astray_are_refused_with_their_line(tmp_path: Path, row: str, message: str) -> None:
+    root = damaged(tmp_path / "x", "metadata.csv", f"id,file,title\n{row}\n".encode())
+    with pytest.raises(InputError, match=rf"metadata\.csv, line 2: .*{message}"):
+        find_songs([root])
+
+
+def test_beats_a_bar_that_are_no_number_are_refused(tmp_path: Path) -> None:
+    root = damaged(tmp_path / "x", "metadata.csv", b"id,file,num_beats_per_measure\na,midi/a.mid,three\n")
+    with pytest.raises(InputError, match="line 2: num_beats_per_measure 'three'"):
+        find_songs([root])
+
+
+@pytest.mark.parametrize(
+    "line", ["nan 1.0 1.0", "inf 0 0", "1.0\t1.0\tdb,6/0,2", "1.0\t1.0\tdb,0/4", "1.0\t1.0\tdb,3/4/4"]
+)
+def test_beats_that_are_none_are_refused_with_their_line(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "beat_midi.txt"
+    path.write_text(f"0.5 0.5 0\n{line}\n2.0 0 0\n")
+    with pytest.raises(InputError, match=r"beat_midi\.txt, line 2"):
+        read_beats(path)
+
+
+def test_annotations_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "any.txt"
+    path.write_bytes(b"0.0 1.0 C:maj\n\xff\xfe\x00\n")
+    for read in (read_beats, read_chords, read_key):
+        with pytest.raises(InputError, match=r"any\.txt, line 2: byte 0xff is no UTF-8"):
+            read(path)
+        with pytest.raises(InputError, match=r"gone\.txt: no such file"):
+            read(tmp_path / "gone.txt")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("vgmidi_raw_1.json", b"[1]", "a JSON object is needed, this is a list"),
+        ("vgmidi_raw_1.json", b"[" * 100_000, "not readable as JSON"),
+        ("vgmidi_raw_1.json", b'{"pieces": [1]}', "'pieces' must be a JSON object"),
+        ("vgmidi_raw_1.json", b'{"pieces": {"p": {"midi": "a.mid"}}}', "piece 'p' has no"),
+        (
+            "vgmidi_raw_1.json",
+            b'{"pieces": {"p": {"midi": "a.mid", "duration": 9}}, "annotations": {"p_1": {"valence": [1]}}}',
+            "annotation 'p_1' has no",
+        ),
+        ("t.csv", b"series,console,game,piece,midi,valence,arousal\ns,c,g,p,a.mid,high,1\n", "line 2: valence 'high'"),
+        ("t.csv", b"series,console,game,piece,midi,valence,arousal\ns,c,g,p,\xe9.mid,1,1\n", "line 2: byte 0xe9"),
+    ],
+)
+def test_damaged_tables_of_vgmidi_are_one_line(tmp_path: Path, name: str, data: bytes, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        find_songs([damaged(tmp_path / "vgmidi", name, data)])
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [(b"\x1f\x8b\x08\x00broken", "cannot be read"), (b"piece_id,measure\n", "cannot be read")],
+)
+def test_damaged_curves_are_one_line(tmp_path: Path, data: bytes, message: str) -> None:
+    path = tmp_path / "valence_arousal.csv.gz"
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=message):
+        read_curve(path, "a")
+
+
+def test_labels_are_read_alike_by_everyone(tmp_path: Path) -> None:
+    """Judges, mapping and selector read EMOPIA and VGMIDI through the same two functions."""
+    touch(tmp_path / "emopia-nc", "midi/Q1_abcdefghijk_0.mid", "midi/Q3_abcdefghijk_1.mid", "midi/Q2_other_0.mid")
+    rows = [
+        {"id": "Q1_abcdefghijk_0", "quadrant": 1, "split": "train"},
+        {"id": "Q3_abcdefghijk_1", "quadrant": 3, "split": "val"},
+        {"id": "Q2_other_0", "quadrant": 2, "split": ""},
+    ]
+    table = [{**row, "file": f"midi/{row['id']}.mid", "song_id": "abc", "valence": 1, "arousal": 1} for row in rows]
+    write_table(tmp_path / "emopia-nc" / "metadata.csv", table)
+    (clip,) = emopia_clips(tmp_path, "train")
+    assert (clip.song_id, clip.quadrant, clip.group) == ("Q1_abcdefghijk_0", "Q1", "abc")
+    assert recording_of(clip.song_id) == "abcdefghijk"
+    assert recording_of("Zelda_1") == "Zelda_1"
+    with pytest.raises(InputError, match=r"metadata\.csv: no row has split = test"):
+        emopia_clips(tmp_path, "test")
+    with pytest.raises(InputError, match=r"vgmidi-unclear.metadata\.csv: no such file; give the folder that holds"):
+        vgmidi_pieces(tmp_path)
+    touch(tmp_path / "vgmidi-unclear", "midi/a.mid", "midi/b.mid")
+    rated = {"id": "a", "file": "midi/a.mid", "quadrant": 2, "valence": -0.2, "arousal": 0.3, "series": "Zelda"}
+    write_table(tmp_path / "vgmidi-unclear" / "metadata.csv", [rated, {"id": "b", "file": "midi/b.mid"}])
+    (piece,) = vgmidi_pieces(tmp_path)
+    assert (piece.song_id, piece.series, piece.valence, piece.arousal) == ("a", "Zelda", -0.2, 0.3)
