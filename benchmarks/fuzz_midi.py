@@ -136,7 +136,7 @@ def work(folder: Path) -> None:
         print(use(path), flush=True)
         if (peak := resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024) > MAX_BYTES:
             print(f"{path.name} BAD: {peak:,} bytes", flush=True)
-            return
+            break
     print("done", flush=True)
 
 
@@ -158,8 +158,9 @@ def fuzz(n: int, seed: int, seeds: Path | None = None, keep: Path | None = None)
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         lines = result.stdout.splitlines()
         if lines[-1:] != ["done"]:
-            lines[-1:] = [f"{''.join(lines[-1:])} BAD: the process ended ({result.returncode}) {result.stderr[-2000:]}"]
-        wrong = [line for line in lines if " BAD" in line[:20]]
+            last = (lines or ["sound.mid"]).pop().split()[0]
+            lines.append(f"{last} BAD: the process ended ({result.returncode}) {result.stderr[-2000:]}")
+        wrong = [line for line in lines if line.split()[1:2] and line.split()[1].startswith("BAD")]
         if keep is not None and wrong:
             keep.mkdir(parents=True, exist_ok=True)
             for line in wrong:

@@ -14,11 +14,11 @@ from pathlib import Path
 from muse.corpora.song import Song, song_of
 from muse.corpora.table import read_lines
 from muse.errors import InputError
+from muse.theory import NATURALS
 
 __all__ = ["matches", "read_chords", "read_key", "songs_by_name"]
 
 _NUMBER = re.compile(r"^\d{3}$")
-_TONICS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
 def matches(path: Path) -> bool:
@@ -79,7 +79,7 @@ def read_key(path: Path) -> tuple[int, str] | None:
     if len(symbols) != 1:
         return None
     name, _, quality = symbols.pop().partition(":")
-    if not name or name[0] not in _TONICS or quality[:3] not in ("maj", "min"):
+    if not name or name[0] not in NATURALS or quality[:3] not in ("maj", "min"):
         return None
-    tonic = (_TONICS[name[0]] + name.count("#") - name[1:].count("b")) % 12
+    tonic = (NATURALS[name[0]] + name.count("#") - name[1:].count("b")) % 12
     return tonic, "major" if quality.startswith("maj") else "minor"
