@@ -355,7 +355,7 @@ class _Learner(Learner):
         """Loss on windows that are not learnt from, per token and per note."""
         self.eval()
         nll = n_tokens = n_notes = 0.0
-        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16):
             for batch in self.validation:
                 nll += float(self._loss({name: value.to(self.device) for name, value in batch.items()}, "sum"))
                 n_tokens += int((batch["labels"] != _IGNORED).sum())
@@ -391,6 +391,7 @@ class _Learner(Learner):
 
     def card(self, name: str) -> str:
         s, best = self.settings, self.best
+        licence = "apache-2.0" if set(s.licence_classes) == {"permissive"} else "other"
         data = ", ".join(
             f"{corpus} ({row['songs']} songs, {row['windows']} windows)"
             for corpus, row in sorted(self.corpus.info["by_corpus"].items())
@@ -412,7 +413,7 @@ class _Learner(Learner):
             },
             "Splits are by song. `training.json` has every setting, `metrics.json` the curve, `controls.json` the "
             "bucket\nedges of the controls, `tokenizer.json` MidiTok's configuration.",
-            head={"license": "apache-2.0", "library_name": "transformers"},
+            head={"license": licence, "library_name": "transformers"},
         )
 
 
