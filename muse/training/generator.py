@@ -390,6 +390,7 @@ class _Learner(Learner):
         return asdict(self.settings)
 
     def card(self, name: str) -> str:
+        """The model card."""
         s, best = self.settings, self.best
         licence = "apache-2.0" if set(s.licence_classes) == {"permissive"} else "other"
         data = ", ".join(
