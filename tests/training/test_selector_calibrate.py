@@ -8,7 +8,7 @@ from scipy.special import expit, softmax
 
 pytest.importorskip("lightning")
 
-from muse.training.selector.calibrate import _experts, _logistic, _temperature  # noqa: E402
+from muse.training.selector.calibrate import _experts, _logistic, _temperature
 
 
 def drawn(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
