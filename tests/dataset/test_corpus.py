@@ -543,6 +543,13 @@ def test_an_older_schema_is_refused(dataset: Path, tmp_path: Path) -> None:
         corpus_info(tmp_path)
 
 
+@pytest.mark.parametrize(("text", "problem"), [("[1]", "describes no dataset"), ("{", "no JSON"), ("{}", "describes")])
+def test_a_damaged_description_is_one_line(tmp_path: Path, text: str, problem: str) -> None:
+    (tmp_path / "dataset.json").write_text(text)
+    with pytest.raises(InputError, match=rf"dataset\.json.*{problem}"):
+        corpus_info(tmp_path)
+
+
 # -------------------------------------------------------------------------------------------------------------- workers
 
 
