@@ -27,6 +27,7 @@ import logging
 import math
 import pickle
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -263,8 +264,11 @@ def train(
         logger=CSVLogger(last.parent, name="logs", flush_logs_every_n_steps=20),
         callbacks=[_Reports(Path(out), run, on_step), *callbacks],
     )
+    state = str(last) if resume and last.exists() else None
     try:
-        trainer.fit(learner, ckpt_path=str(last) if resume and last.exists() else None, weights_only=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)  # between Lightning and PyTorch
+            trainer.fit(learner, ckpt_path=state, weights_only=True)
     except pickle.UnpicklingError:
         raise InputError(f"{last} is no state of a run of this version: delete it or restart the run") from None
     return learner

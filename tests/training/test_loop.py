@@ -15,7 +15,6 @@ import torch
 from muse.checkpoint import load_tensors, save_tensors
 from muse.errors import InputError
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
 lightning = pytest.importorskip("lightning")
 
 from muse.training.loop import Learner, Run, card, cosine, scheduled, settings_from, state_path, train  # noqa: E402

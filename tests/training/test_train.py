@@ -18,10 +18,9 @@ from muse.score import write_score
 from muse.tokens import SECTION_CONTROLS, SONG_CONTROLS
 from muse.tokens.music import fold_shift
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
 pytest.importorskip("lightning")
 
-from muse.training.generator import Batches, Settings, Windows, train  # noqa: E402
+from muse.training.generator import Batches, Settings, Windows, train
 
 SMALL = {"size": "tiny", "batch_sequences": 2, "validate_every": 2, "n_validation": 4, "warmup_steps": 2, "threads": 1}
 
