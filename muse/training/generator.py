@@ -349,7 +349,7 @@ class _Learner(Learner):
         """Loss on windows that are not learnt from, per token and per note."""
         self.eval()
         nll = n_tokens = n_notes = 0.0
-        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16):
             for batch in self.validation:
                 nll += float(self._loss({name: value.to(self.device) for name, value in batch.items()}, "sum"))
                 n_tokens += int((batch["labels"] != _IGNORED).sum())
@@ -384,7 +384,9 @@ class _Learner(Learner):
         return asdict(self.settings)
 
     def card(self, name: str) -> str:
+        """The model card."""
         s, best = self.settings, self.best
+        licence = "apache-2.0" if set(s.licence_classes) == {"permissive"} else "other"
         data = ", ".join(
             f"{corpus} ({row['songs']} songs, {row['windows']} windows)"
             for corpus, row in sorted(self.corpus.info["by_corpus"].items())
@@ -406,7 +408,7 @@ class _Learner(Learner):
             },
             "Splits are by song. `training.json` has every setting, `metrics.json` the curve, `controls.json` the "
             "bucket\nedges of the controls, `tokenizer.json` MidiTok's configuration.",
-            head={"license": "apache-2.0", "library_name": "transformers"},
+            head={"license": licence, "library_name": "transformers"},
         )
 
 

@@ -25,7 +25,9 @@ from __future__ import annotations
 
 import logging
 import math
+import pickle
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +37,7 @@ import lightning
 import torch
 from lightning.pytorch.loggers import CSVLogger
 
-from muse.errors import unknown
+from muse.errors import InputError, unknown
 from muse.files import write_json, write_text
 
 __all__ = ["Learner", "Run", "card", "cosine", "scheduled", "settings_from", "state_path", "train"]
@@ -147,7 +149,8 @@ class Learner(lightning.LightningModule):
     def report(self) -> bool:
         """Measure into the history; whether the weights are to be written."""
         before = [row[self.best_by] for row in self.history] if self.best_by else []
-        row = {"step": float(self.global_step), **self.measure()}
+        with torch.no_grad():
+            row = {"step": float(self.global_step), **self.measure()}
         self.history.append(row | {"minutes": (time.monotonic() - self._started) / 60})
         _log.info("%s", self.history[-1])
         return not before or row[self.best_by] < min(before)
@@ -234,6 +237,11 @@ def train(
     -------
     Learner
         After its last step.
+
+    Raises
+    ------
+    InputError
+        The state is none that this version wrote.
     """
     last = state_path(out)
     if run.threads:
@@ -256,7 +264,13 @@ def train(
         logger=CSVLogger(last.parent, name="logs", flush_logs_every_n_steps=20),
         callbacks=[_Reports(Path(out), run, on_step), *callbacks],
     )
-    trainer.fit(learner, ckpt_path=str(last) if resume and last.exists() else None, weights_only=True)
+    state = str(last) if resume and last.exists() else None
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)  # between Lightning and PyTorch
+            trainer.fit(learner, ckpt_path=state, weights_only=True)
+    except pickle.UnpicklingError:
+        raise InputError(f"{last} is no state of a run of this version: delete it or restart the run") from None
     return learner
 
 

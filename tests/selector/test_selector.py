@@ -23,13 +23,12 @@ from muse.selector.network import Network, collate
 from muse.tokens import Codec
 from muse.training.selector.damage import GRADES, KINDS, corrupt
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
 pytest.importorskip("lightning")
 
-from muse.training.selector.data import Batches, Library, _varied  # noqa: E402
-from muse.training.selector.fit import train  # noqa: E402
-from muse.training.selector.losses import emotion_loss, misplaced_loss, quality_loss  # noqa: E402
-from muse.training.selector.settings import Settings  # noqa: E402
+from muse.training.selector.data import Batches, Library, _varied
+from muse.training.selector.fit import train
+from muse.training.selector.losses import emotion_loss, misplaced_loss, quality_loss
+from muse.training.selector.settings import Settings
 
 FIELD = {name: i for i, name in enumerate(FIELDS)}
 SMALL = {"width": 32, "layers": 1, "heads": 2, "emotion_rows": 4, "genre_rows": 2, "spoilt_groups": 1}

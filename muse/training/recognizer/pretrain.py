@@ -477,6 +477,7 @@ class _Learner(Learner):
         return asdict(self.config)
 
     def card(self, name: str) -> str:
+        """The model card."""
         best = self.best
         return card(
             f"Encoder of sound, `{name}`",

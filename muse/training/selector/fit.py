@@ -89,6 +89,7 @@ class _Learner(Learner):
         return {name: loss for name, loss in found.items() if loss is not None and name in self.settings.tasks}
 
     def loss(self, batch: dict[str, Any]) -> Tensor:
+        """Of masked events, or of the tasks, each weighted by its learnt uncertainty."""
         losses = self.losses(batch)
         self.events_seen += batch["n"]
         for name, loss in losses.items():
