@@ -31,13 +31,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 
-from muse.attributes import LEVERS, Attributes
+from muse.attributes import LEVERS, SECTION_BARS, Attributes
 from muse.checkpoint import data_path
 from muse.emotion import QUADRANTS, Emotion, EmotionLike, EmotionPath, EmotionPathLike
 from muse.errors import InputError, MuseError
@@ -51,8 +51,6 @@ from muse.mapping.tables import read_table, write_table
 from muse.mapping.target import AttributeTarget, bucket_of
 
 __all__ = ["EmotionMapper", "NotFittedError"]
-
-SECTION_BARS: Final = 4
 
 
 class NotFittedError(MuseError, ValueError, AttributeError):
@@ -569,7 +567,7 @@ class EmotionMapper(Classifier):
             mapper = cls(attribute_names=tuple(names), **document["parameters"])
             mapper.rank_matched = tuple(mapper.rank_matched)
             valence, arousal = mapper.intensity
-            mapper.intensity = (float(valence), float(arousal))
+            mapper.intensity, mapper.spread = (float(valence), float(arousal)), float(mapper.spread)
             mapper.classes_ = np.array(document["classes"])
             mapper.n_features_in_ = len(names)
             mapper.reach_ = float(document["reach"])
@@ -586,6 +584,8 @@ class EmotionMapper(Classifier):
                 np.column_stack([table[name] for name in names])
                 for table in (read_table(folder / f"mapping_{n}.csv")[1] for n in ("within", "corpus_correlation"))
             )
+            # Distances in these need them positive definite; LinAlgError is a ValueError.
+            np.linalg.cholesky(mapper.within_), np.linalg.cholesky(mapper.corpus_correlation_)
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             raise InputError(
                 f"{folder}: holds no fitted emotion mapping ({type(error).__name__}: {error}); "
