@@ -131,13 +131,13 @@ def work(folder: Path) -> None:
     use(folder / "sound.mid")  # all imports and caches
     resource.setrlimit(resource.RLIMIT_AS, (4 * MAX_BYTES, 4 * MAX_BYTES))  # a runaway ends itself, not the machine
     for path in sorted(folder.glob("mutant*.mid")):
-        print(path.name, end=" ", flush=True)  # noqa: T201
+        print(path.name, end=" ", flush=True)
         faulthandler.dump_traceback_later(20 * MAX_SEC, exit=True)  # by the clock, on a busy machine
-        print(use(path), flush=True)  # noqa: T201
+        print(use(path), flush=True)
         if (peak := resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024) > MAX_BYTES:
-            print(f"{path.name} BAD: {peak:,} bytes", flush=True)  # noqa: T201
+            print(f"{path.name} BAD: {peak:,} bytes", flush=True)
             return
-    print("done", flush=True)  # noqa: T201
+    print("done", flush=True)
 
 
 def fuzz(n: int, seed: int, seeds: Path | None = None, keep: Path | None = None) -> tuple[list[str], list[str]]:
@@ -184,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lines, wrong = fuzz(options.n, options.seed, options.seeds, options.keep)
     n_read, n_refused = (sum(line.split()[1:2] == [answer] for line in lines) for answer in ("read", "refused:"))
     seconds = time.monotonic() - start
-    print(f"{n_read} read, {n_refused} refused, {len(wrong)} wrong in {seconds:.0f} s", *wrong, sep="\n")  # noqa: T201
+    print(f"{n_read} read, {n_refused} refused, {len(wrong)} wrong in {seconds:.0f} s", *wrong, sep="\n")
     return 1 if wrong else 0
 
 

@@ -273,6 +273,7 @@ class _NGramEngine:
         return rows
 
     def load(self, row: int, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Begin a row with these ids: logits after each of them, float32 [n, V]."""
         self.lengths[row] = len(ids)
         self._histories[row] = self._empty()
         # Meter and instruments of the header are spelt like music; the music begins with the first section.
