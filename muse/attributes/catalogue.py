@@ -28,8 +28,8 @@ Columns of ``catalogue.csv``
 ``theme, when_low, when_high, value_format, high_from``
     Fields of :class:`Wording`; without a theme there is none.
 
-Contents: :data:`ATTRIBUTES`, :data:`COLUMNS`, :data:`SONG_CONTROLS`, :data:`SECTION_CONTROLS`, :data:`LEVERS`,
-:data:`RANK_MATCHED`, :class:`Attribute`, :class:`Wording`, :func:`attribute`.
+Contents: :data:`ATTRIBUTES`, :data:`COLUMNS`, :data:`SONG_CONTROLS`, :data:`SECTION_CONTROLS`, :data:`SECTION_BARS`,
+:data:`N_BUCKETS`, :data:`LEVERS`, :data:`RANK_MATCHED`, :class:`Attribute`, :class:`Wording`, :func:`attribute`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ __all__ = [
     "ATTRIBUTES",
     "COLUMNS",
     "LEVERS",
+    "N_BUCKETS",
     "RANK_MATCHED",
+    "SECTION_BARS",
     "SECTION_CONTROLS",
     "SONG_CONTROLS",
     "Attribute",
@@ -165,6 +167,12 @@ SONG_CONTROLS: Final[tuple[str, ...]] = _in_order("song_control")
 
 SECTION_CONTROLS: Final[tuple[str, ...]] = _in_order("section_control")
 """What the generator is told again about every section."""
+
+SECTION_BARS: Final = 4
+"""Bars of a section."""
+
+N_BUCKETS: Final = 8
+"""Values of a control are told as one of so many buckets, cut at quantiles of the music that is learnt from."""
 
 LEVERS: Final[tuple[str, ...]] = _in_order("lever")
 """Song controls that every target of an emotion holds: what listeners were shown to hear (EMelodyGen's ablation), with

@@ -31,13 +31,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 
-from muse.attributes import LEVERS, Attributes
+from muse.attributes import LEVERS, SECTION_BARS, Attributes
 from muse.checkpoint import data_path
 from muse.emotion import QUADRANTS, Emotion, EmotionLike, EmotionPath, EmotionPathLike
 from muse.errors import InputError, MuseError
@@ -51,8 +51,6 @@ from muse.mapping.tables import read_table, write_table
 from muse.mapping.target import AttributeTarget, bucket_of
 
 __all__ = ["EmotionMapper", "NotFittedError"]
-
-SECTION_BARS: Final = 4
 
 
 class NotFittedError(MuseError, ValueError, AttributeError):
@@ -206,7 +204,7 @@ class EmotionMapper(Classifier):
         music = values if corpus is None else check_array(corpus, dtype=np.float64, ensure_all_finite="allow-nan")
         self.quantiles_ = quantiles_of(music, weight if corpus is None else None)
         self.domain_quantiles_ = quantiles_of(values[domains == 0], weight[domains == 0])
-        levels = self._levels(values, domains, weight)
+        levels = self.labelled_levels(values, domains, weight)
         self.neutral_, self.slopes_, self.domain_offsets_ = fit_plane(levels, plane, codes, domains, weight, self.alpha)
         levels = levels - self.domain_offsets_[domains]
         self.in_domain_, self.centers_, self.within_, self.prototypes_ = fit_classes(
@@ -221,7 +219,7 @@ class EmotionMapper(Classifier):
         self.chosen_ = choose(self._names, self.importances_, self.corpus_correlation_, self.n_attributes)
         return self
 
-    def _levels(self, values: Floats, domains: NDArray[np.int64], weight: Floats) -> Floats:
+    def labelled_levels(self, values: Floats, domains: NDArray[np.int64], weight: Floats) -> Floats:
         """Levels [n, n_attributes] of labelled windows: by value, or by rank within the domain; NaN stays."""
         levels = to_levels(values, self.quantiles_)
         by_rank = [i for i, name in enumerate(self._names) if name in set(self.rank_matched)]
@@ -250,7 +248,7 @@ class EmotionMapper(Classifier):
 
         check_is_fitted(self, "centers_")
         values = validate_data(self, X, ensure_all_finite="allow-nan", dtype=np.float64, reset=False)
-        scores = self._scores(to_levels(values, self.quantiles_))
+        scores = self.discriminants(to_levels(values, self.quantiles_))
         return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
 
     def levels(self, X: ArrayLike) -> Floats:
@@ -258,11 +256,12 @@ class EmotionMapper(Classifier):
         levels = to_levels(np.asarray(X, dtype=np.float64), self.quantiles_)
         return np.where(np.isnan(levels), self.neutral_, levels)
 
-    def _place(self, probabilities: Floats) -> Floats:
+    def mean_points(self, probabilities: Floats) -> Floats:
         """Valence and arousal [..., 2]: the mean of the classes' points by probability [..., n_classes]."""
         return probabilities @ np.array([point_of(label) for label in self.classes_])
 
-    def _scores(self, levels: Floats) -> Floats:
+    def discriminants(self, levels: Floats) -> Floats:
+        """Discriminant scores of levels [n, n_attributes], float [n, n_classes]; undefined levels count as neutral."""
         levels = np.where(np.isnan(levels), self.neutral_, levels)
         directions = np.linalg.solve(self.within_, self.centers_.T)  # [n_attributes, n_classes]
         offsets = 0.5 * np.einsum("kj,jk->k", self.centers_, directions)
@@ -276,7 +275,7 @@ class EmotionMapper(Classifier):
     def predict_plane(self, X: ArrayLike) -> Floats:
         """Valence and arousal of each window, float [n, 2]: the mean of the quadrants' centers by probability."""
         self._check_plane()
-        return self._place(self.predict_proba(X))
+        return self.mean_points(self.predict_proba(X))
 
     def describe(self, attributes: Attributes | Mapping[str, float], window: int | None = None) -> dict[str, Any]:
         """Emotion of measured attributes, as ``muse analyze`` reports it.
@@ -349,8 +348,8 @@ class EmotionMapper(Classifier):
         between = (("Q1", "Q2") if excited else ("Q4", "Q3"), ("Q1", "Q4") if glad else ("Q2", "Q3"))
 
         place = self.classes_.tolist().index
-        middle = self._scores(np.where(np.isnan(levels), np.nan, 0.0)).mean(axis=0)
-        reached = self._scores(levels).mean(axis=0)
+        middle = self.discriminants(np.where(np.isnan(levels), np.nan, 0.0)).mean(axis=0)
+        reached = self.discriminants(levels).mean(axis=0)
         score, baseline, parts, alone = [], [], [], []
         level = mean_level(levels, np.ones(len(levels)))
         for high, low in between:
@@ -381,8 +380,8 @@ class EmotionMapper(Classifier):
 
     def _emotion(self, levels: Floats) -> tuple[dict[str, float], Emotion, str]:
         """Probabilities by class, their mean point, and the most probable class, over all windows."""
-        mean = softmax(self._scores(levels), axis=1).mean(axis=0)
-        valence, arousal = self._place(mean)
+        mean = softmax(self.discriminants(levels), axis=1).mean(axis=0)
+        valence, arousal = self.mean_points(mean)
         probabilities = {str(label): float(p) for label, p in zip(self.classes_, mean, strict=True)}
         return probabilities, Emotion(float(valence), float(arousal)), str(self.classes_[mean.argmax()])
 
@@ -418,7 +417,7 @@ class EmotionMapper(Classifier):
         InputError
             The emotion cannot be read, or the mapper was fitted on other labels than quadrants or valence and arousal.
         """
-        return self._target(self._draw(spread, rng), EmotionPath.parse(emotion).mean, edges, intensity)
+        return self._target(self.variation(spread, rng), EmotionPath.parse(emotion).mean, edges, intensity)
 
     def section_targets(
         self,
@@ -441,12 +440,12 @@ class EmotionMapper(Classifier):
         if n_bars < 1 or section_bars < 1:
             raise InputError(f"{n_bars} bars in sections of {section_bars} cannot be planned, both must be at least 1")
         path = EmotionPath.parse(emotion)
-        noise = self._draw(spread, rng)
+        noise = self.variation(spread, rng)
         tempo = self._values(self._varied(path.mean, intensity, noise)).get("Mean Tempo")
         middles = [min(first + section_bars / 2, n_bars) / n_bars for first in range(0, n_bars, section_bars)]
         return [self._target(noise, path.at(middle), edges, intensity, tempo) for middle in middles]
 
-    def _draw(self, spread: float | None, rng: np.random.Generator | None) -> Floats:
+    def variation(self, spread: float | None, rng: np.random.Generator | None) -> Floats:
         """Variation of levels [n_attributes] along the covariance within classes, each at most 1.5 spreads."""
         self._check_plane()
         size = self.spread if spread is None else spread
@@ -569,7 +568,7 @@ class EmotionMapper(Classifier):
             mapper = cls(attribute_names=tuple(names), **document["parameters"])
             mapper.rank_matched = tuple(mapper.rank_matched)
             valence, arousal = mapper.intensity
-            mapper.intensity = (float(valence), float(arousal))
+            mapper.intensity, mapper.spread = (float(valence), float(arousal)), float(mapper.spread)
             mapper.classes_ = np.array(document["classes"])
             mapper.n_features_in_ = len(names)
             mapper.reach_ = float(document["reach"])
@@ -586,6 +585,8 @@ class EmotionMapper(Classifier):
                 np.column_stack([table[name] for name in names])
                 for table in (read_table(folder / f"mapping_{n}.csv")[1] for n in ("within", "corpus_correlation"))
             )
+            # Distances in these need them positive definite; LinAlgError is a ValueError.
+            np.linalg.cholesky(mapper.within_), np.linalg.cholesky(mapper.corpus_correlation_)
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             raise InputError(
                 f"{folder}: holds no fitted emotion mapping ({type(error).__name__}: {error}); "

@@ -38,10 +38,12 @@ def read_table(path: Path) -> tuple[list[str], dict[str, Floats]]:
     Raises
     ------
     OSError, ValueError, IndexError
-        No such file, or no table of numbers.
+        No such file, or no table of finite numbers.
     """
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
     names = [row[0] for row in rows[1:]]
     numbers = np.array([[float(cell) for cell in row[1:]] for row in rows[1:]])
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"{path.name} has numbers that are not finite")
     return names, {name: numbers[:, i] for i, name in enumerate(rows[0][1:])}

@@ -1,19 +1,17 @@
 """What a piece is asked to measure: :class:`AttributeTarget`, and the buckets in which generators are told.
 
-Contents: :class:`AttributeTarget`, :func:`bucket_of`, :data:`N_BUCKETS`.
+Contents: :class:`AttributeTarget`, :func:`bucket_of`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
+from muse.attributes import N_BUCKETS
 from muse.mapping.levels import GRID_SHARES, Floats
-
-N_BUCKETS: Final = 8
 
 
 @dataclass(frozen=True)

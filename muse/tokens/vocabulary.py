@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from muse.attributes import SECTION_CONTROLS, SONG_CONTROLS
+from muse.attributes import N_BUCKETS, SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS
 from muse.errors import InputError
 from muse.files import plain, read_json
 from muse.score import DRUMS, METERS
@@ -51,8 +51,6 @@ __all__ = [
     "build_tokenizer",
 ]
 
-SECTION_BARS = 4
-N_BUCKETS = 8
 STEPS_PER_BEAT = 12  # the least number that holds sixteenths (4) and triplets (3)
 
 GENRES = (

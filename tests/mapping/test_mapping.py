@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -299,6 +300,40 @@ def test_a_missing_or_broken_table_says_what_to_do(shipped: EmotionMapper, tmp_p
     (tmp_path / "mapping.csv").write_text("attribute,chosen\nx,maybe\n")
     with pytest.raises(InputError, match="holds no fitted emotion mapping"):
         EmotionMapper.from_pretrained(tmp_path)
+
+
+def zeros(text: str) -> str:
+    head, *rows = text.splitlines()
+    return "\n".join([head, *(f"{row.partition(',')[0]}{',0' * row.count(',')}" for row in rows)])
+
+
+@pytest.mark.parametrize(
+    ("name", "broken"),
+    [
+        ("mapping.json", lambda text: "[]"),
+        ("mapping.json", lambda text: text.replace('"reach": ', '"reach": "far" , "was": ')),
+        ("mapping.json", lambda text: text.replace('"classes": [', '"classes": 4, "was": [')),
+        ("mapping.json", lambda text: text.replace('"intensity": [', '"intensity": 1, "was": [')),
+        ("mapping.json", lambda text: text.replace('"spread"', '"sprad"')),
+        ("mapping.json", lambda text: text.replace('"spread": 0.5', '"spread": "wide"')),
+        ("mapping.csv", lambda text: text.replace("slope_product", "slope")),
+        ("mapping.csv", lambda text: text.replace("Mean Tempo,1", "Mean Tempo,nan")),
+        ("mapping.csv", lambda text: ""),
+        ("mapping_within.csv", zeros),
+        ("mapping_corpus_correlation.csv", lambda text: text.rpartition("Tonal Centroid Motion")[0]),
+    ],
+)
+def test_tables_that_make_no_sense_are_refused_in_one_line(
+    shipped: EmotionMapper, tmp_path: Path, name: str, broken: Callable[[str], str]
+) -> None:
+    shipped.save(tmp_path)
+    path = tmp_path / name
+    text = path.read_text(encoding="utf-8")
+    assert broken(text) != text
+    path.write_text(broken(text), encoding="utf-8")
+    with pytest.raises(InputError, match="holds no fitted emotion mapping") as caught:
+        EmotionMapper.from_pretrained(tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_target_needs_neither_scikit_learn_nor_torch() -> None:

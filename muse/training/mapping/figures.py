@@ -52,7 +52,7 @@ def _levels(mapper: EmotionMapper, data: Labelled) -> Floats:
     """Levels of labelled rows of one or more domains as the mapper sees them in fitting, undefined ones neutral."""
     names = list(dict.fromkeys(data.domain.tolist()))
     domains = np.array([names.index(d) for d in data.domain])
-    levels = mapper._levels(data.X, domains, np.ones(len(data.X)))
+    levels = mapper.labelled_levels(data.X, domains, np.ones(len(data.X)))
     return np.where(np.isnan(levels), mapper.neutral_, levels)
 
 
@@ -130,7 +130,7 @@ def _recognition(mapper: EmotionMapper, data: Labelled, music: Floats) -> dict[s
             )
             # Ranks of the held-out clips are taken among all clips: they need no labels.
             levels = _levels(model, clips)[test]
-            guesses[ours][test] = model.classes_[model._scores(levels).argmax(axis=1)]
+            guesses[ours][test] = model.classes_[model.discriminants(levels).argmax(axis=1)]
         for name, guess in guesses.items():
             results[name].append(_accuracies(truth, guess))
     return {
@@ -150,7 +150,7 @@ def _transfer(mapper: EmotionMapper, data: Labelled, music: Floats) -> dict[str,
         return {}
     rest = data[data.domain == "emopia"]
     model = clone(mapper).set_params(n_trees=5).fit(rest.X, rest.plane, corpus=music)
-    judged = model._place(softmax(model._scores(_levels(model, pieces)), axis=1))
+    judged = model.mean_points(softmax(model.discriminants(_levels(model, pieces)), axis=1))
     result = {"pieces": float(len(pieces.X))}
     for i, axis in enumerate(("valence", "arousal")):
         result[f"{axis} pearson"] = round(float(pearsonr(judged[:, i], pieces.plane[:, i])[0]), 3)
@@ -223,7 +223,7 @@ def _intensities(mapper: EmotionMapper, data: Labelled, music: Floats) -> list[d
         variety = []
         for quadrant in QUADRANTS:
             center = mapper.levels_at(quadrant, intensity)
-            drawn = center + np.array([mapper._draw(None, rng) for _ in range(64)])
+            drawn = center + np.array([mapper.variation(None, rng) for _ in range(64)])
             drawn = np.clip(drawn, -REACH_LEVEL, REACH_LEVEL)
             distance = ((scaled[None] - (drawn * np.sqrt(weight))[:, None]) ** 2).sum(axis=2)
             nearest = distance.argmin(axis=1)
