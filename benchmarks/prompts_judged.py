@@ -24,7 +24,7 @@ from muse.audio import write_audio
 from muse.composer import Composer
 from muse.evaluate.judges import fit_judges, read_emopia
 from muse.prompts import parse_prompts
-from muse.prompts.humming import SAMPLE_RATE
+from muse.prompts.humming.transcribe import SAMPLE_RATE
 from muse.score import NOTE_DTYPE, read_score, write_score
 from muse.statistics import bootstrap
 from muse.theory import estimate_key
@@ -141,4 +141,4 @@ if __name__ == "__main__":
     parser.add_argument("prompts", type=Path)
     parser.add_argument("corpora", type=Path)
     arguments = parser.parse_args()
-    print(json.dumps(measure(arguments.prompts, arguments.corpora), indent=1, ensure_ascii=False))  # noqa: T201
+    print(json.dumps(measure(arguments.prompts, arguments.corpora), indent=1, ensure_ascii=False))

@@ -316,7 +316,8 @@ def _goals(document: dict[str, Any]) -> list[dict[str, Any]]:
             goals.append((f"Spearman of asked and judged {axis} over the grid", rho, GOAL_RANK))
     if "generations" in document:
         g = document["generations"]
-        goals.append(("pieces that are exactly what was ordered", round(g["n_faultless"] / g["n"], 4), 1.0))
+        text = "pieces that are what was asked for in bars, meter, instruments, silence and end"
+        goals.append((text, round(g["n_faultless"] / g["n"], 4), 1.0))
         if g["n_repeated"]:
             goals.append(("same seed, same file", round(g["n_same_file"] / g["n_repeated"], 4), 1.0))
     return [{"goal": text, "value": value, "needed": need, "met": bool(value >= need)} for text, value, need in goals]

@@ -9,11 +9,14 @@ import itertools
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from muse.errors import InputError
-from muse.evaluate.metrics.check import check_piece
+from muse.evaluate.metrics.check import PieceCheck, check_piece
 from muse.evaluate.progress import Progress
 from muse.intent import Intent
 from muse.score import read_score
@@ -46,7 +49,7 @@ def check_generations(
     n_repeated: int = 10,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Compose many pieces, write each, read it back, and see whether it is what was ordered.
+    """Compose many pieces, write each, read it back, and see whether it is what was asked for.
 
     Parameters
     ----------
@@ -66,38 +69,81 @@ def check_generations(
     Returns
     -------
     dict
-        ``n``, ``n_faultless``, ``faults`` (name -> pieces that have it), ``n_repeated``, ``n_same_file``, and
-        ``failures``: seed, request and findings of each piece with a fault.
+        ``n``, ``n_faultless``, ``faults`` (name -> pieces that have it), ``n_repeated``, ``n_same_file``;
+        ``instruments``, see below; and ``failures``: seed, request and findings of each piece with a fault.
+
+        ``instruments`` tells what is easily taken for one apart: ``n_without_foreign``, pieces in which nothing plays
+        that was not asked for; ``n_all_play``, pieces in which everything plays that was; and of the pieces that were
+        asked for several instruments ``n_ensembles``, ``n_ensembles_all_play`` and ``least_bar_rate``, the mean share
+        of bars in which the instrument plays that plays least (None without such pieces).
+
+    Raises
+    ------
+    InputError
+        There is nothing to compose.
     """
     if n < 1 or (intents is not None and not intents):
         raise InputError(f"n={n} pieces of {intents if intents is None else len(intents)} requests: need at least one")
     requests = default_intents() if intents is None else itertools.cycle(intents)
-    faults: Counter[str] = Counter()
-    failures: list[dict[str, Any]] = []
-    same = 0
-    n_repeated = min(n_repeated, n)
+    found: list[_Found] = []
+    same, n_repeated = 0, min(n_repeated, n)
     with tempfile.TemporaryDirectory() as folder:
         file, again = Path(folder) / "piece.mid", Path(folder) / "again.mid"
         for seed, intent in zip(range(n), requests, strict=False):
             composer.compose(intent, n_candidates=n_candidates, seed=seed).save(file)
-            try:
-                check = check_piece(read_score(file), intent)
-                found, finding = check.faults, check.to_dict()
-            except InputError as error:
-                found, finding = ("unreadable",), {"error": str(error)}
+            found.append(_Found.of(file, seed, intent))
             if seed < n_repeated:
                 composer.compose(intent, n_candidates=n_candidates, seed=seed).save(again)
                 same += file.read_bytes() == again.read_bytes()
-            faults.update(found)
-            if found:
-                failures.append({"seed": seed, "intent": intent.to_dict(), "finding": finding})
             if progress:
                 progress(seed + 1, n)
+    failures = [one.to_dict() for one in found if one.faults]
     return {
         "n": n,
         "n_faultless": n - len(failures),
-        "faults": dict(sorted(faults.items())),
+        "faults": dict(sorted(Counter(fault for one in found for fault in one.faults).items())),
         "n_repeated": n_repeated,
         "n_same_file": same,
+        "instruments": _instruments(found),
         "failures": failures,
+    }
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What one piece turned out to be."""
+
+    seed: int
+    intent: Intent
+    check: PieceCheck | None
+    """None where the file cannot be read."""
+    error: str = ""
+
+    @classmethod
+    def of(cls, file: Path, seed: int, intent: Intent) -> _Found:
+        try:
+            return cls(seed, intent, check_piece(read_score(file), intent))
+        except InputError as error:
+            return cls(seed, intent, None, str(error))
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        return ("unreadable",) if self.check is None else self.check.faults
+
+    def to_dict(self) -> dict[str, Any]:
+        finding = {"error": self.error} if self.check is None else self.check.to_dict()
+        return {"seed": self.seed, "intent": self.intent.to_dict(), "finding": finding}
+
+
+def _instruments(found: Sequence[_Found]) -> dict[str, Any]:
+    """Which instruments play, as :func:`check_generations` tells it."""
+    checks = [one.check for one in found if one.check]
+    ensembles = [one.check for one in found if one.check and len(set(one.intent.programs)) > 1]
+    rates = [check.least_bar_rate for check in ensembles]
+    return {
+        "n_without_foreign": sum(not check.foreign_programs for check in checks),
+        "n_all_play": sum(not check.missing_programs for check in checks),
+        "n_ensembles": len(ensembles),
+        "n_ensembles_all_play": sum(not check.missing_programs for check in ensembles),
+        "least_bar_rate": round(float(np.mean(rates)), 4) if rates else None,
     }

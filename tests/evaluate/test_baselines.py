@@ -351,6 +351,6 @@ def test_a_command_is_learnt_from_the_most_typical_clip(rng: np.random.Generator
 
 
 def test_the_table_names_source_and_licence() -> None:
-    head = Path(ngram.__file__).with_name("emogen.csv").read_text(encoding="utf-8").splitlines()[:4]
+    head = (Path(ngram.__file__).parent / "emogen.csv").read_text(encoding="utf-8").splitlines()[:4]
     assert "2307.01229" in " ".join(head)
     assert "MIT" in " ".join(head)

@@ -21,7 +21,7 @@ TICK_BEAT = 1e-3
 
 @dataclass(frozen=True)
 class PieceCheck:
-    """What a piece has, beside what was asked. ``faults`` is empty for a piece that is what was ordered."""
+    """What a piece has, beside what was asked. ``faults`` is empty where nothing differs."""
 
     bars_asked: int
     bars: int
@@ -32,7 +32,11 @@ class PieceCheck:
     n_beyond_end: int
     """Notes that start or still sound after the last bar asked for."""
     foreign_programs: tuple[int, ...]
-    """Programs (128 = drums) that nobody asked for."""
+    """Programs (128 = drums) that play and that nobody asked for."""
+    missing_programs: tuple[int, ...]
+    """Programs that were asked for and never play."""
+    least_bar_rate: float
+    """Share of the bars asked for in which that instrument plays which plays least of those asked for, 0..1."""
     n_silent_bars: int
     """Bars of those asked for in which nothing sounds."""
 
@@ -43,7 +47,8 @@ class PieceCheck:
             "bars": self.bars != self.bars_asked,
             "meter": not self.meter_kept,
             "end": self.n_beyond_end > 0,
-            "instruments": bool(self.foreign_programs),
+            "foreign instruments": bool(self.foreign_programs),
+            "missing instruments": bool(self.missing_programs),
             "silence": self.n_silent_bars > 0.1 * self.bars_asked,
         }
         return tuple(name for name, broken in found.items() if broken)
@@ -64,13 +69,16 @@ def check_piece(score: Score, intent: Intent) -> PieceCheck:
     grid = bar_grid(score)
     start = np.arange(intent.bars)[:, None] * bar_beat
     sounds = (notes["onset_beat"] < start + bar_beat - TICK_BEAT) & (end_beat > start + TICK_BEAT)
-    foreign = set(np.unique(notes["program"]).tolist()) - set(intent.programs)
+    asked = list(dict.fromkeys(intent.programs))
+    bar_rate = np.array([sounds[:, notes["program"] == program].any(axis=1).mean() for program in asked])
     return PieceCheck(
         bars_asked=intent.bars,
         bars=bars,
         meter_kept=bool(np.all((grid.numerator == numerator) & (grid.denominator == denominator))),
         n_notes=len(notes),
         n_beyond_end=int((end_beat > intent.bars * bar_beat + TICK_BEAT).sum()),
-        foreign_programs=tuple(sorted(int(p) for p in foreign)),
+        foreign_programs=tuple(sorted(set(notes["program"].tolist()) - set(asked))),
+        missing_programs=tuple(program for program, rate in zip(asked, bar_rate, strict=True) if rate == 0),
+        least_bar_rate=round(float(bar_rate.min()), 4),
         n_silent_bars=int((~sounds.any(axis=1)).sum()),
     )

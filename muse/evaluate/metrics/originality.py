@@ -96,6 +96,7 @@ class _Piece:
 
     @classmethod
     def of(cls, piece: Score | Passage) -> _Piece:
+        """The pitched notes of a score, or of a window as the corpus has it."""
         if isinstance(piece, Passage):
             notes, fine = piece.notes, np.full(len(piece.notes), piece.meter[1] >= 8)
             n_bars = int(notes["onset_beat"].max(initial=0) // piece.bar_beats) + 1

@@ -23,11 +23,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from muse.emotion import Emotion, EmotionPath, emotion_words
-from muse.errors import InputError
+from muse.errors import InputError, nearest
 from muse.prompts.parsed import Evidence, Parsed, weighted_mean
 from muse.prompts.text.encoder import load_reader
-from muse.prompts.text.facts import find_facts, flatten
-from muse.prompts.text.parse import EMOJI, _parsed, check_text
+from muse.prompts.text.facts import find_facts
+from muse.prompts.text.language import check_text, flatten
+from muse.prompts.text.tables import EMOJI
 from muse.prompts.text.words import MIXED_VALENCE, table_word
 
 __all__ = ["MOOD_TAGS", "parse_tags"]
@@ -88,7 +89,7 @@ def parse_tags(tags: str | Sequence[str] | Mapping[str, float], *, checkpoint: s
         valences = [point.valence for point, _ in points]
         if max(valences) >= MIXED_VALENCE and min(valences) <= -MIXED_VALENCE:
             rows.append(Evidence("mixed", tuple(words.split(", ")), words, 0.8, "tag"))
-    return _parsed([*rows, *_merge(facts)])
+    return Parsed.of([*rows, *_merge(facts)])
 
 
 def _merge(facts: Sequence[Evidence]) -> list[Evidence]:
@@ -96,8 +97,11 @@ def _merge(facts: Sequence[Evidence]) -> list[Evidence]:
     sets = [row for row in facts if row.field == "instruments"]
     merged = [row for row in facts if row.field != "instruments"]
     if sets:
-        names = tuple(dict.fromkeys(name for row in sets for name in row.value))
-        merged.insert(0, Evidence("instruments", names, ", ".join(row.words for row in sets)))
+        names: list[str] = []
+        for row in sets:  # a name counts twice within one tag only
+            earlier = set(names)
+            names += [name for name in row.value if name not in earlier]
+        merged.insert(0, Evidence("instruments", tuple(names), ", ".join(row.words for row in sets)))
     for field in ("genre", "tempo_bpm", "key", "time_signature", "bars"):
         values = list(dict.fromkeys(row.value for row in facts if row.field == field))
         if len(values) > 1:
@@ -184,8 +188,6 @@ def _emotion_of(tag: str, checkpoint: str | None) -> tuple[Emotion, tuple[float,
 
 
 def _unknown(tag: str) -> Evidence:
-    import difflib
-
-    near = difflib.get_close_matches(flatten(tag), [*emotion_words(), *MOOD_TAGS], n=2, cutoff=0.7)
+    near = nearest(flatten(tag), [*emotion_words(), *MOOD_TAGS], n_near=2)
     guess = f"; did you mean {' or '.join(near)}?" if near else ""
     return Evidence("note", tag, f"tag {tag!r} is not known and was left out{guess}", 1.0, "note")
