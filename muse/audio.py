@@ -61,6 +61,8 @@ PLAYLISTS: Final = (b"#extm3u", b"ffconcat", b"[playlist]", b"<?xml", b"<asx", b
 """How files begin that name other files; refused with a message of their own."""
 MAX_BYTES: Final = 4 << 30
 """Of a file: the most that WAV can hold, six hours of it in CD quality."""
+MOST_WAIT_SEC: Final = 8.0
+"""For a file to be opened, and for its next packet: gigabytes without any sound are not searched to their end."""
 MAX_LEVEL: Final = 1e6
 """Of a sample, where 1 is full scale; above it float32 spectra would overflow."""
 _BLOCK: Final = 1 << 15
@@ -110,13 +112,17 @@ def open_media(path: str | Path, kind: str) -> Iterator[InputContainer]:
     av.logging.set_level(None)  # faults are told by us, in one line
     options = {"protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS)}
     try:
-        with av.open(str(path), options=options, metadata_errors="replace") as container:
+        with av.open(str(path), options=options, metadata_errors="replace", timeout=MOST_WAIT_SEC) as container:
             streams = getattr(container.streams, kind)
             if not streams:
                 raise InputError(f"{path} has no {kind} in it: give a file with {kind}")
             if streams[0].codec_context is None:
                 raise InputError(f"{path} has {kind} in a format that is not known: convert it to another")
             yield container
+    except av.error.ExitError:
+        raise InputError(
+            f"{path} has no {kind} within {MOST_WAIT_SEC:g} s of reading: give a file with {kind}"
+        ) from None
     except av.error.FFmpegError as error:
         reason = str(error.strerror or error).lower()
         raise InputError(f"{path} cannot be read as {kind} ({reason}): give a file with {kind}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import struct
+import time
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,17 @@ def test_what_is_no_ordinary_file_is_refused_at_once(tmp_path: Path) -> None:
         stream.truncate(MAX_BYTES + 1)
     with pytest.raises(InputError, match="cut it into parts"):
         read_audio(tmp_path / "sparse.wav", RATE)
+
+
+def test_gigabytes_without_sound_are_not_searched_to_their_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("muse.audio.MOST_WAIT_SEC", 0.2)
+    with (tmp_path / "sparse.mp3").open("wb") as stream:
+        stream.write(b"ID3\x04\0\0\0\0\0\0")
+        stream.truncate(1 << 30)
+    started = time.monotonic()
+    with pytest.raises(InputError, match=r"sparse\.mp3"):
+        read_audio(tmp_path / "sparse.mp3", RATE)
+    assert time.monotonic() - started < 15  # a minute where all of it is read
 
 
 @pytest.mark.parametrize(
