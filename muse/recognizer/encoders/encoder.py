@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from muse.checkpoint import find, load_tensors, under
+from muse.checkpoint import check_values, find, load_tensors, under
 from muse.errors import InputError
 from muse.files import read_json
 from muse.recognizer.features.signal import MEL_HOP, N_MELS, STEP, log_mel
@@ -185,11 +185,10 @@ class MusicnnEncoder:
         InputError
             There is no such checkpoint, or it is another architecture.
         """
-        folder = find(name_or_path)
+        folder = find(name_or_path, "musicnn")
         config = read_json(folder / "config.json")
-        if config.get("model_type") != "musicnn":
-            raise InputError(f"{folder} holds {config.get('model_type')!r}, no 'musicnn': give the folder of MusiCNN")
         tensors = load_tensors(folder)
+        check_values(folder, tensors)
         networks = {}
         for name, facts in config["networks"].items():
             network = Musicnn(len(facts["tags"]))
