@@ -62,7 +62,7 @@ def fill(tensors: dict[str, np.ndarray], name: str, value: float) -> None:
 
 def all_zero(tensors: dict[str, np.ndarray]) -> None:
     for name in tensors:
-        if tensors[name].dtype == np.float32:
+        if tensors[name].dtype.kind == "f":
             tensors[name][...] = 0
 
 
