@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 import muse
-from muse.attributes.extract import extract
+from muse.attributes import extract
 from muse.checkpoint import DEFAULT_CHECKPOINT, Settings, find
 from muse.composer.brief import Brief, decide
 from muse.composer.composition import Candidate, Composition
@@ -99,7 +99,7 @@ class Composer:
         sampler = Sampler.from_pretrained(folder, device=device, context=longest)
         rater = None if selector is None else Selector.from_pretrained(selector, device=device)
         made_by = versions(name_or_path, selector=selector)
-        return cls(sampler, codec, EmotionMapper.load(), rater, made_by, time.perf_counter() - started)
+        return cls(sampler, codec, EmotionMapper.from_pretrained(), rater, made_by, time.perf_counter() - started)
 
     def compose(
         self,
