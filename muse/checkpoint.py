@@ -8,10 +8,10 @@ Artefacts lie in the top-level folders ``attributes/`` and ``checkpoints/`` of a
 installed wheel; :func:`data_path` knows which. Every file is written whole or not at all.
 
 What a checkpoint says of itself is checked before it is used: numbers by :class:`Settings`, weights by
-:func:`check_tensors`. PyTorch is imported only where tensors of it are asked for.
+:func:`check_tensors` and :func:`check_values`. PyTorch is imported only where tensors of it are asked for.
 
 Contents: :func:`data_path`, :func:`find`, :class:`Settings`; :func:`load_tensors`, :func:`check_tensors`,
-:func:`under`, :func:`save_tensors`, :class:`Arrays`; :func:`sha256`.
+:func:`check_values`, :func:`under`, :func:`save_tensors`, :class:`Arrays`; :func:`sha256`.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ __all__ = [
     "Arrays",
     "Settings",
     "check_tensors",
+    "check_values",
     "data_path",
     "find",
     "load_tensors",
@@ -336,14 +337,12 @@ def check_tensors(
     Raises
     ------
     InputError
-        A tensor is missing, unknown, of another shape, of no floating-point type or not finite, or all matrices are
-        zero.
+        A tensor is missing, unknown, of another shape or of no floating-point type, or :func:`check_values` refuses.
     """
     misfit = f"{folder}: weights and config.json do not fit"
     unknown_names = [name for name in tensors if name not in shapes and not name.startswith(besides)]
     if unknown_names:
         raise InputError(f"{misfit}: {unknown_names[0]} is not part of such a model")
-    matrices = []
     for name, shape in shapes.items():
         tensor = tensors.get(name)
         if tensor is None and name in optional:
@@ -355,13 +354,25 @@ def check_tensors(
             fault = f"has the shape {list(tensor.shape)}, not {list(shape)}"
         elif "float" not in str(tensor.dtype):
             fault = f"is of type {tensor.dtype}, not floating point"
-        elif not bool((abs(tensor) < np.inf).all()):
-            fault = "has values that are no finite numbers"
         if fault:
             raise InputError(f"{misfit}: {name} {fault}")
-        if len(shape) > 1:
-            matrices.append(tensor)
-    if matrices and not any(bool((matrix != 0).any()) for matrix in matrices if matrix is not None):
+    check_values(folder, {name: tensors[name] for name in shapes if name in tensors})
+
+
+def check_values(folder: str | Path, tensors: Mapping[str, Any]) -> None:
+    """Refuse weights that are not finite, and those that nothing was trained into: all matrices are zero.
+
+    Raises
+    ------
+    InputError
+        They are so.
+    """
+    floating = {name: tensor for name, tensor in tensors.items() if "float" in str(tensor.dtype)}
+    for name, tensor in floating.items():
+        if not bool((abs(tensor) < np.inf).all()):
+            raise InputError(f"{folder}: {name} has values that are no finite numbers: get the checkpoint again")
+    matrices = [tensor for tensor in floating.values() if len(tensor.shape) > 1]
+    if matrices and not any(bool((matrix != 0).any()) for matrix in matrices):
         raise InputError(f"{folder}: all weights are zero: nothing was trained into this checkpoint")
 
 

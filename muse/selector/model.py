@@ -117,7 +117,8 @@ class Selector:
         Raises
         ------
         InputError
-            There is no such checkpoint, it is not a selector's, or its files do not fit together.
+            There is no such checkpoint, it is not a selector's, its files do not fit together, or there is no such
+            device.
         """
         folder = find(name_or_path, "muse-selector")
         config, tensors = Config.load(folder), load_tensors(folder, "np")
@@ -126,9 +127,10 @@ class Selector:
         experts = AttributeExperts.load(fitted, folder) if fitted else None
         read: Reader = Encoder(config, {name: tensors[name] for name in config.tensors()})
         if device.partition(":")[0] != "cpu":
+            from muse.generator.engines.torch import device_of
             from muse.selector.network import Network
 
-            read = Network.of(config, tensors).to(device).reader()
+            read = Network.of(config, tensors).to(device_of(device)).reader()
         return cls(config, read, experts)
 
     def rate(self, scores: Sequence[Score]) -> list[Ratings]:

@@ -257,6 +257,9 @@ def test_a_missing_tensor_is_named(folder: Path, tmp_path: Path) -> None:
 def test_options_of_loading_are_checked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="'int4' does not run here on 'cpu': choose from int8, float32"):
         Sampler.from_pretrained(folder, dtype="int4")
+    for device in ("warp", "meta:x"):
+        with pytest.raises(InputError, match=f"device '{device}' cannot be used here"):
+            Sampler.from_pretrained(folder, device=device)
     with pytest.raises(InputError, match="threads is 0"):
         Sampler.from_pretrained(folder, threads=0)
     with pytest.raises(InputError, match="context is 513, legal are 2 to 512"):

@@ -1,6 +1,7 @@
 """The network in plain PyTorch: for every device that PyTorch runs on, and as the plain form of the same arithmetic.
 
-Conventions: :mod:`muse.generator.engines.engine`. Contents: :class:`TorchEngine`, :class:`TorchCache`.
+Conventions: :mod:`muse.generator.engines.engine`. Contents: :class:`TorchEngine`, :class:`TorchCache`,
+:func:`device_of`.
 """
 
 from __future__ import annotations
@@ -13,12 +14,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muse.checkpoint import check_tensors, load_tensors
+from muse.errors import InputError
 from muse.generator.engines.engine import GROWTH, OPTIONAL, Ids, Logits, Shape
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["TorchCache", "TorchEngine"]
+__all__ = ["TorchCache", "TorchEngine", "device_of"]
+
+
+def device_of(name: str) -> torch.device:
+    """A device by PyTorch's name.
+
+    Raises
+    ------
+    InputError
+        There is no such device here.
+    """
+    import torch
+
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (AssertionError, NotImplementedError, RuntimeError) as error:
+        raise InputError(f"device {name!r} cannot be used here: {str(error).splitlines()[0]}") from None
+    return device
 
 
 class TorchEngine:
@@ -32,13 +52,18 @@ class TorchEngine:
         As PyTorch names it: ``"cuda"``, ``"cuda:1"``, ``"mps"``, ``"cpu"``.
     dtype
         ``"float32"``, ``"bfloat16"`` or ``"float16"``, of weights and cache.
+
+    Raises
+    ------
+    InputError
+        The checkpoint is damaged or of another architecture, or there is no such device.
     """
 
     def __init__(self, folder: str | Path, *, device: str = "cpu", dtype: str = "float32") -> None:
         import torch
 
         self.shape, self.dtype = Shape.read(folder), dtype
-        self._device, self._dtype = torch.device(device), getattr(torch, dtype)
+        self._device, self._dtype = device_of(device), getattr(torch, dtype)
         tensors = load_tensors(folder, "pt")
         check_tensors(folder, tensors, self.shape.tensors(), optional=OPTIONAL)
         w = {name: tensor.to(self._device, self._dtype) for name, tensor in tensors.items()}
