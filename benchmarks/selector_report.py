@@ -19,7 +19,7 @@ from muse.evaluate.selector import emotion_across_folds, emotion_of_clips, genre
 from muse.files import read_json, write_json, write_text
 from muse.selector import Selector
 from muse.selector.model import DEFAULT_SELECTOR
-from muse.training.selector.fit import Library
+from muse.training.selector.data import Library
 from muse.training.selector.samples import Sample, read_samples
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"

@@ -148,5 +148,4 @@ def _compose_batch(path: str, folder: str, defaults: ComposeRequest, checkpoint:
 def _print_understood(parsed: Parsed | None, asked: Intent, *, err: bool = False) -> None:
     for row in parsed.evidence if parsed else ():
         typer.echo(str(row), err=err)
-    stated = {name: value for name, value in asked.to_dict().items() if value not in (None, {}, [])}
-    typer.echo("intent: " + ", ".join(f"{name} {value}" for name, value in stated.items()), err=err)
+    typer.echo(f"intent: {asked.in_words()}", err=err)

@@ -83,7 +83,8 @@ def run_bench(
     -------
     dict
         ``generation``: per batch, tokens per second of both sides and their ``ratio``; ``fidelity``: divergence in
-        nats per token and share of equal likeliest tokens, of our weights and float32; ``load_s``; ``command``:
+        nats per token and share of equal likeliest tokens, of our weights and float32; ``load_s``; ``startup_s``:
+        seconds of the shortest commands from start to exit, median of three, by their arguments; ``command``:
         seconds of one ``muse compose --bars 16 --candidates 4`` from start to exit; ``extraction``: milliseconds per
         window of 16 bars; ``recognition``: seconds of sound that the recogniser reads in a second; settings and
         versions. ``None`` for what could not be measured here.
@@ -96,7 +97,7 @@ def run_bench(
     import torch
 
     _check(n_new=n_new, repetitions=repetitions, threads=1 if threads is None else threads, batches=batches)
-    n_done, n_steps = itertools.count(1), len(batches) * repetitions + (3 if command else 1)
+    n_done, n_steps = itertools.count(1), len(batches) * repetitions + (4 if command else 1)
 
     def tick() -> None:
         if progress is not None:
@@ -114,6 +115,7 @@ def run_bench(
             "checkpoint": str(checkpoint),
             "weights": "trained" if trained else "random",
             **decoding,
+            "startup_s": _startup(str(checkpoint), tick) if command and trained else None,
             "command": whole and whole["command"],
             "extraction": whole and whole["extraction"],
             "recognition": _recognition(n_cores, repetitions, tick) if command else None,
@@ -270,6 +272,28 @@ def _fidelity(sampler: Sampler, folder: Path, n_new: int) -> dict[str, Any]:
     }
 
 
+def _muse(*arguments: str) -> tuple[str, float]:
+    """What a command of Muse prints as a process of its own, and its seconds from start to exit."""
+    started = time.perf_counter()
+    done = subprocess.run([sys.executable, "-m", "muse", *arguments], capture_output=True, text=True, check=False)
+    total_s = time.perf_counter() - started
+    if done.returncode:
+        raise InputError(f"muse {arguments[0]} failed: {done.stderr.strip()}")
+    return done.stdout, total_s
+
+
+def _startup(checkpoint: str, tick: Callable[[], None]) -> dict[str, float]:
+    """Seconds of commands in which starting is most of the work."""
+    found = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        output = ["--checkpoint", checkpoint, "--output", str(Path(scratch) / "piece.mid")]
+        for arguments, rest in (("info", []), ("compose --emotion sad --bars 8", output)):
+            times = [_muse(*arguments.split(), *rest)[1] for _ in range(3)]
+            found[arguments] = round(statistics.median(times), 2)
+    tick()
+    return found
+
+
 def _command(checkpoint: str, tick: Callable[[], None]) -> dict[str, Any]:
     """The whole ``muse compose`` as a process of its own, and attribute extraction on its piece."""
     from muse.attributes import extract
@@ -278,17 +302,8 @@ def _command(checkpoint: str, tick: Callable[[], None]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         piece = Path(scratch) / "piece.mid"
         arguments = ["compose", "--emotion", "happy", "--bars", "16", "--candidates", "4", "--seed", "0", "--json"]
-        started = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-m", "muse", *arguments, "--checkpoint", checkpoint, "--output", str(piece)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        total_s = time.perf_counter() - started
-        if done.returncode:
-            raise InputError(f"muse compose failed: {done.stderr.strip()}")
-        timing = json.loads(done.stdout)["timing"]
+        printed, total_s = _muse(*arguments, "--checkpoint", checkpoint, "--output", str(piece))
+        timing = json.loads(printed)["timing"]
         score = read_score(piece)
         times = []
         for _ in range(11):

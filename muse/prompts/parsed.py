@@ -176,9 +176,10 @@ class Parsed:
         if emotion.mean.valence * (1 if mode == "minor" else -1) < MODE_VALENCE:
             return self
         key = parse_key(f"{name.removesuffix('m')} {'major' if mode == 'minor' else 'minor'}")[2]
-        attributes = {name: v for name, v in self.intent.attributes.items() if name not in MODE_ATTRIBUTES}
-        changed = {"key": replace(row, value=key)}
-        if (measured := self.stated.get("attributes")) is not None:
+        changed, attributes = {"key": replace(row, value=key)}, dict(self.intent.attributes)
+        measured = self.stated.get("attributes")
+        if measured is not None and measured.source != "user":
+            attributes = {name: value for name, value in attributes.items() if name not in MODE_ATTRIBUTES}
             changed["attributes"] = replace(measured, value=attributes)
         text = f"the music is in {name}, {words!r} asks for the other mode: {key} was taken"
         rows = [changed.get(one.field, one) for one in self.evidence]
@@ -204,10 +205,10 @@ class Parsed:
         intent = replace(self.intent, **changes)
         rows = [Evidence(name, getattr(intent, name), "your correction", 1.0, "user") for name in changes]
         rest = [row for row in self.evidence if row.field not in changes]
-        if intent.emotion is not None and "emotion" in changes and "key" not in changes:
-            turned = Parsed(intent, tuple(rest)).towards(intent.emotion, str(changes["emotion"]))
-            intent, rest = turned.intent, list(turned.evidence)
-        return Parsed(intent, (*rows, *rest))
+        found = Parsed(intent, (*rows, *rest))
+        if intent.emotion is not None and "emotion" in changes:
+            return found.towards(intent.emotion, str(changes["emotion"]))
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """``{"intent": ..., "evidence": [...]}`` in JSON's types."""

@@ -185,6 +185,11 @@ class Vocabulary:
     def __getitem__(self, token: str) -> int:
         return self.ids[token]
 
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """Token type of each id."""
+        return tuple(token.rpartition("_")[0] for token in self.tokens)
+
     def block(self, type_: str) -> tuple[int, int]:
         """First id and one past the last id of a token type; every type is contiguous."""
         first = next(i for i, token in enumerate(self.tokens) if token.startswith(type_ + "_"))

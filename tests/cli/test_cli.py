@@ -432,7 +432,7 @@ def test_intent_tells_what_was_understood(run: Callable[..., Result]) -> None:
     assert (asked["key"], asked["time_signature"], asked["instruments"]) == ("Dm", "3/4", ["strings"])
     assert {row["field"] for row in result.json["evidence"]} >= {"emotion", "key", "emotion_word"}
     told = run("intent", "--tags", "happy")
-    assert told.code == 0 and "emotion_word: happy ('happy', tag" in told.out and "intent: emotion" in told.out
+    assert told.code == 0 and "emotion_word: happy ('happy', tag" in told.out and "intent: 16 bars of" in told.out
 
 
 def test_options_go_before_prompts(run: Callable[..., Result], tmp_path: Path) -> None:

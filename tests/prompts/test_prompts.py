@@ -395,7 +395,7 @@ def test_no_tags_or_too_many() -> None:
 
 def at(valence: float, arousal: float, sigma: float) -> Parsed:
     path = EmotionPath.parse((valence, arousal))
-    return Parsed(Intent(path), (Evidence("emotion", path, f"at {valence}", spread=(sigma, sigma)),))
+    return Parsed(Intent(path), (Evidence("emotion", path, f"at {valence}", 0.9, "model", (sigma, sigma)),))
 
 
 def test_fusion_weighs_by_precision() -> None:
@@ -470,3 +470,68 @@ def test_importing_prompts_loads_no_runtime() -> None:
     code = "import sys, muse.prompts as p; p.parse_text('sad', checkpoint=None); print(*{m.split('.')[0] for m in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "onnxruntime", "tokenizers", "sklearn", "music21"} & set(loaded)
+
+
+# --- ensembles and numbers ---
+
+
+@pytest.mark.parametrize(
+    ("text", "players"),
+    [
+        ("a string quartet", ("violin", "violin", "viola", "cello")), ("two violins and a cello", ("violin", "violin", "cello")),
+        ("jazz trio, late night", ("acoustic grand piano", "acoustic bass", "drums")),
+        ("slow jazz for piano trio", ("acoustic grand piano", "acoustic bass", "drums")),
+        ("a sad piano trio", ("acoustic grand piano", "violin", "cello")),
+        ("brass quintet", ("trumpet", "trumpet", "french horn", "trombone", "tuba")),
+        ("rock band", ("overdriven guitar", "electric guitar clean", "electric bass finger", "drums")),
+        ("jazz trio with piano, double bass and drums", ("piano", "double bass", "drums")),
+        ("string quartet with piano", ("violin", "violin", "viola", "cello", "piano")),
+        ("no string quartet, just piano", ("piano",)), ("in 3/4 violins play", ("violin",)),
+    ],
+)  # fmt: skip
+def test_ensembles_and_numbers_become_players(text: str, players: tuple[str, ...]) -> None:
+    assert read(text).intent.instruments == players
+
+
+def test_an_ensemble_keeps_its_genre_and_an_orchestra_has_every_family() -> None:
+    assert read("an upbeat jazz quartet").intent.genre == "jazz" and read("a loud rock band").intent.genre == "rock"
+    programs = read("for full orchestra").intent.programs
+    assert {73, 60, 47, 40, 43} <= set(programs) and len(read("for orchestra").intent.instruments) > len(programs)
+    assert "string quartet" in read("without a string quartet").found("without")
+    assert tags("string quartet, violin, piano").intent.instruments == ("violin", "violin", "viola", "cello", "piano")
+
+
+# --- a stated direction ---
+
+
+def example(key: str, emotion: tuple[float, float] = (-0.5, -0.3)) -> Parsed:
+    """What an example in a key is read as."""
+    path = EmotionPath.parse(emotion)
+    attributes = {"Mode Clarity": -0.4, "Minor Major Triad Ratio": 0.8, "Mean Pitch": 60.0}
+    return Parsed.of(
+        [
+            Evidence("emotion", path, "x.mid", 0.6, "notes", (0.3, 0.3)), Evidence("key", key, "x.mid", 0.9, "notes"),
+            Evidence("attributes", attributes, "measured", 0.9, "notes"),
+        ]
+    )  # fmt: skip
+
+
+def test_happier_than_an_example_in_minor_is_in_major() -> None:
+    fused = fuse([read("happier"), example("Am")])
+    assert fused.intent.key == "A" and dict(fused.intent.attributes) == {"Mean Pitch": 60.0}
+    assert any("Am" in note and "happier" in note for note in fused.notes)
+    assert fuse([example("C", (0.6, 0.3)), tags("sad")]).intent.key == "Cm"
+
+
+def test_where_nothing_contradicts_the_mode_it_stays() -> None:
+    assert fuse([read("sadder, slower"), example("Am")]).intent.key == "Am"
+    assert fuse([read("happier, in D minor"), example("Am")]).intent.key == "Dm"
+    assert fuse([read("for piano"), example("Am")]).intent.attributes == example("Am").intent.attributes
+    assert fuse([at(0.8, 0.5, 0.1), example("Am")]).intent.key == "Am"  # read from a picture, say: not stated
+
+
+def test_an_option_overrules_an_examples_mode_and_what_is_set_outright_stays() -> None:
+    assert example("Am").corrected(emotion="happy").intent.key == "A"
+    assert example("Am").corrected(emotion="happy", key="Em").intent.key == "Em"
+    own = example("Am").corrected(emotion="happy", attributes={"Mode Clarity": -0.2})
+    assert own.intent.key == "A" and own.intent.attributes == {"Mode Clarity": -0.2}

@@ -36,7 +36,7 @@ from muse.errors import InputError
 from muse.generator.engines import Shape
 from muse.generator.sampler import Sampler
 from muse.intent import Intent
-from muse.mapping.mapper import EmotionMapper
+from muse.mapping import EmotionMapper
 from muse.tokens import SECTION_BARS, Codec
 from muse.tokens.music import fold_shift
 from muse.tokens.vocabulary import STEPS_PER_BEAT, Vocabulary
@@ -246,7 +246,7 @@ class NGram:
     @cached_property
     def _composer(self) -> Composer:
         versions = {"muse": muse.__version__, "checkpoint": f"{self.n}-gram"}
-        return Composer(Sampler(_NGramEngine(self)), self.codec, EmotionMapper.load(), versions=versions)
+        return Composer(Sampler(_NGramEngine(self)), self.codec, EmotionMapper.from_pretrained(), versions=versions)
 
 
 class _NGramEngine:

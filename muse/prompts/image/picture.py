@@ -34,8 +34,7 @@ __all__ = ["MAX_BYTES", "SHORT_SIDE", "read_picture"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 BYTES_PER_PIXEL: Final = {"PNG": 4, "JPEG": 1, "WEBP": 16, "GIF": 12, "BMP": 4, "TIFF": 8}
-"""What a decoder takes at most for a pixel: JPEG is decoded at a fraction of its size, WebP and GIF on several
-canvases."""
+"""What a decoder takes at most for a pixel: JPEG is decoded at a fraction, WebP and GIF on several canvases."""
 PROGRESSIVE_BYTES: Final = 6
 """The same for JPEG in several passes, whose coefficients are kept."""
 MAX_BYTES: Final = 600_000_000
