@@ -196,7 +196,7 @@ def test_it_scores_the_tokens_that_the_generator_scores(corpus: Corpus) -> None:
     windows = Windows(corpus, "train", Settings(), CODEC)
     ours = ngram._windows(corpus, "train", CODEC)
     assert len(ours) == len(windows) == 13
-    for row, window in zip(windows._keep, ours, strict=True):
+    for row, window in zip(windows.rows, ours, strict=True):
         _, labels = windows.sequence(int(row), np.random.default_rng(0), augment=False)
         np.testing.assert_array_equal(labels[labels != -100], window[1:])
 
