@@ -159,8 +159,8 @@ def measure(prompts: Path) -> dict[str, Any]:
         parse_image(file)
     precision, recall = hit / max(found_n, 1), hit / max(true_n, 1)
 
-    def r(told: list[tuple[float, float]]) -> dict[str, float]:
-        pairs = zip(("valence", "arousal"), np.array(told).T, np.array(rated).T, strict=True)
+    def r(read: list[tuple[float, float]]) -> dict[str, float]:
+        pairs = zip(("valence", "arousal"), np.array(read).T, np.array(rated).T, strict=True)
         return {axis: round(float(np.corrcoef(a, b)[0, 1]), 3) for axis, a, b in pairs}
 
     return {

@@ -81,10 +81,15 @@ def spearman(x: ArrayLike, y: ArrayLike) -> float:
 
     NaN where fewer than three pairs are left or one side does not vary.
     """
-    from scipy.stats import rankdata
-
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     both = np.isfinite(x) & np.isfinite(y)
     if both.sum() < 3 or np.ptp(x[both]) == 0 or np.ptp(y[both]) == 0:
         return float("nan")
-    return float(np.corrcoef(rankdata(x[both]), rankdata(y[both]))[0, 1])
+    return float(np.corrcoef(_ranks(x[both]), _ranks(y[both]))[0, 1])
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks from 1, ties sharing their mean rank: SciPy's ``rankdata``, many times as fast for the small samples that
+    are drawn by the thousand for an interval."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[place]

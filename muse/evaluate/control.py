@@ -145,7 +145,7 @@ def measure_control(
     judges
         As :func:`muse.evaluate.judges.fit_judges` gives them; fitted here when None.
     steps
-        Told what is done.
+        Counts what is done.
     more_steps
         Of others that follow, for the total.
 

@@ -86,7 +86,7 @@ def run_bench(
         nats per token and share of equal likeliest tokens, of our weights and float32; ``load_s``; ``startup_s``:
         seconds of the shortest commands from start to exit, median of three, by their arguments; ``command``:
         seconds of one ``muse compose --bars 16 --candidates 4`` from start to exit; ``extraction``: milliseconds per
-        window of 16 bars; ``recognition``: seconds of sound that the recogniser hears in a second; settings and
+        window of 16 bars; ``recognition``: seconds of sound that the recogniser reads in a second; settings and
         versions. ``None`` for what could not be measured here.
 
     Raises

@@ -13,6 +13,7 @@ from kit import Musician, judged_corpora
 from muse.errors import InputError
 from muse.evaluate import control_correlations
 from muse.evaluate.control import ControlSettings, _controls_alone, measure_control
+from muse.evaluate.judges import fit_judges
 from muse.evaluate.progress import Steps
 from muse.intent import Intent
 from muse.tokens import SONG_CONTROLS
@@ -44,16 +45,18 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_obedience_is_told_from_chance(corpora: Path) -> None:
     seen: list[tuple[float, float]] = []
     musician: Any = Musician()
+    judges = fit_judges(corpora)
     good, pieces = measure_control(
         musician,
         corpora,
         ControlSettings(n_pieces=4, bars=8, n_grid=4, n_checked=0, n_folds=2, alone=False),
+        judges=judges,
         more_steps=5,
         steps=Steps(lambda done, total: seen.append((done, total))),
     )
     stubborn: Any = Musician(obeys=False)
     few = ControlSettings(n_pieces=4, bars=8, n_grid=0, n_checked=0, n_folds=0, alone=False)
-    bad, _ = measure_control(stubborn, corpora, few)
+    bad, _ = measure_control(stubborn, corpora, few, judges=judges)
     assert good["quadrants"]["primary"]["accuracy"] >= 0.8
     assert bad["quadrants"]["primary"]["accuracy"] <= 0.5
     assert good["grid"]["primary"]["arousal"]["rho"] > 0.6

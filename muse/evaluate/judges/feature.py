@@ -221,7 +221,7 @@ class FeatureJudge(Judge):
     """Averaged extremely randomised trees on :func:`describe`, fitted on each clip as it is and in three variants.
 
     Two readings are averaged. One is of the four quadrants at once. The other is of the two axes apart, where valence
-    is heard half from harmony and key alone: what distinguishes glad from sad recordings otherwise (loudness,
+    is read half from harmony and key alone: what distinguishes glad from sad recordings otherwise (loudness,
     register, pedal) belongs to the corpus and misleads on other piano music.
 
     Parameters

@@ -19,8 +19,8 @@ def tokenize(notes: Notes) -> list[str]:
     """The clip as words of six voices, alone and joined to pairs and triples: no averages, only what follows what.
 
     ``d`` degrees and ``i`` steps of the melody, ``r`` time between attacks with their size, ``c`` chords, ``b`` bass
-    degrees, ``t`` register of attacks. Degrees count from the most plausible diatonic collection, so no key is heard;
-    loudness is not heard at all, so this judge cannot be won by it.
+    degrees, ``t`` register of attacks. Degrees count from the most plausible diatonic collection, so the key does
+    not matter; loudness is not read at all, so no judgement depends on it.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def tokenize(notes: Notes) -> list[str]:
 
 
 class PhraseJudge(Judge):
-    """Logistic regression on the n-grams of :func:`tokenize`, weighted by rarity; deaf to loudness and to averages."""
+    """Logistic regression on the n-grams of :func:`tokenize`, weighted by rarity; without loudness or averages."""
 
     name = "phrase judge (logistic regression on n-grams of melody, rhythm, chords, bass and register)"
 

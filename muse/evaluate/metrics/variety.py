@@ -62,7 +62,7 @@ def distinct_phrases(pieces: Sequence[Sequence[Phrase]]) -> float:
 
 
 def shared_phrases(pieces: Sequence[Sequence[Phrase]]) -> float:
-    """Mean share of a piece's phrases that its nearest fellow in the group has too: 0..1; high means near copies."""
+    """Mean share of a piece's phrases that the nearest other piece of the group has too: 0..1, 1 for copies."""
     sets = [set(piece) for piece in pieces if piece]
     if len(sets) < 2:
         return float("nan")

@@ -59,7 +59,7 @@ def composed(
     n_candidates
         Of each piece; the best is taken.
     steps
-        Told of each piece.
+        Counts each piece.
     """
     system = System()
     for quadrant, seed in requests:
