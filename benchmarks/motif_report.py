@@ -51,4 +51,4 @@ def measure(n: int) -> dict[str, Any]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-n", type=int, default=60, help="melodies")
-    print(json.dumps(measure(parser.parse_args().n), indent=2))  # noqa: T201
+    print(json.dumps(measure(parser.parse_args().n), indent=2))

@@ -198,4 +198,4 @@ if __name__ == "__main__":
     parser.add_argument("-n", type=int, default=80, help="melodies")
     parser.add_argument("--seed", type=int, default=1, help="0 are the melodies that settings were chosen on")
     arguments = parser.parse_args()
-    print(json.dumps(measure(arguments.n, arguments.seed), indent=2))  # noqa: T201
+    print(json.dumps(measure(arguments.n, arguments.seed), indent=2))

@@ -141,4 +141,4 @@ if __name__ == "__main__":
     parser.add_argument("prompts", type=Path)
     parser.add_argument("corpora", type=Path)
     arguments = parser.parse_args()
-    print(json.dumps(measure(arguments.prompts, arguments.corpora), indent=1, ensure_ascii=False))  # noqa: T201
+    print(json.dumps(measure(arguments.prompts, arguments.corpora), indent=1, ensure_ascii=False))

@@ -177,4 +177,4 @@ def measure(prompts: Path) -> dict[str, Any]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("prompts", type=Path)
-    print(json.dumps(measure(parser.parse_args().prompts), indent=2))  # noqa: T201
+    print(json.dumps(measure(parser.parse_args().prompts), indent=2))

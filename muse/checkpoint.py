@@ -316,6 +316,7 @@ def check_tensors(
     shapes: Mapping[str, tuple[int, ...]],
     *,
     optional: Collection[str] = (),
+    besides: tuple[str, ...] = (),
 ) -> None:
     """Refuse weights that do not fit a model, or that nothing was trained into.
 
@@ -324,17 +325,24 @@ def check_tensors(
     folder
         Where they come from, for messages.
     tensors
-        Name to array or PyTorch tensor; names beyond `shapes` are not looked at.
+        Name to array or PyTorch tensor.
     shapes
         What the model has.
     optional
         Names that may be missing.
+    besides
+        Beginnings of names that are not looked at.
 
     Raises
     ------
     InputError
-        A tensor is missing, of another shape, of no floating-point type or not finite, or all matrices are zero.
+        A tensor is missing, unknown, of another shape, of no floating-point type or not finite, or all matrices are
+        zero.
     """
+    misfit = f"{folder}: weights and config.json do not fit"
+    unknown_names = [name for name in tensors if name not in shapes and not name.startswith(besides)]
+    if unknown_names:
+        raise InputError(f"{misfit}: {unknown_names[0]} is not part of such a model")
     matrices = []
     for name, shape in shapes.items():
         tensor = tensors.get(name)
@@ -350,7 +358,7 @@ def check_tensors(
         elif not bool((abs(tensor) < np.inf).all()):
             fault = "has values that are no finite numbers"
         if fault:
-            raise InputError(f"{folder}: weights and config.json do not fit: {name} {fault}")
+            raise InputError(f"{misfit}: {name} {fault}")
         if len(shape) > 1:
             matrices.append(tensor)
     if matrices and not any(bool((matrix != 0).any()) for matrix in matrices if matrix is not None):

@@ -35,7 +35,7 @@ def evaluate(
     """Evaluate the composer, or a folder of MIDI files, beside people and beside simpler systems."""
     if folder is not None and composer:
         raise InputError("give a folder or --composer, not both")
-    from muse.evaluate import evaluate_composer, evaluate_folder
+    from muse.evaluate import EvaluationSettings, evaluate_composer, evaluate_folder
 
     with progress_bar("evaluating") as progress:
         if folder is not None:
@@ -48,8 +48,8 @@ def evaluate(
             from muse.composer import Composer
 
             subject = Composer.from_pretrained(**given(name_or_path=checkpoint))
-            options = given(n_pieces=pieces, n_grid=grid, n_checked=checked)
-            report = evaluate_composer(subject, corpora, dataset, output, progress=progress, **options)
+            settings = EvaluationSettings(**given(n_pieces=pieces, n_grid=grid, n_checked=checked))
+            report = evaluate_composer(subject, corpora, dataset, output, settings, progress=progress)
     print_document(report, as_json)
 
 

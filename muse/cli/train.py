@@ -51,6 +51,10 @@ def train_generator(
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint; an old run is resumed.")
     ],
+    licence: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CLASS", help="Learn from permissive (the default), copyleft, nc or unclear; repeatable."),
+    ] = None,
     size: Annotated[str | None, typer.Option(metavar="NAME", help="tiny, mini, small or base.")] = None,
     steps: Annotated[int | None, typer.Option(metavar="N", help="Optimizer steps.")] = None,
     minutes: Annotated[float | None, typer.Option(metavar="M", help="Stop after M minutes; resumable.")] = None,
@@ -64,7 +68,9 @@ def train_generator(
     """Train a generator and write it with card, metrics and tokenizer."""
     from muse.training.generator import Settings, train
 
-    options = read_config(config, Settings) | given(size=size, max_steps=steps, max_minutes=minutes, seed=seed)
+    options = read_config(config, Settings) | given(
+        licence_classes=licence, size=size, max_steps=steps, max_minutes=minutes, seed=seed
+    )
     with contextlib.redirect_stdout(sys.stderr):  # Lightning's bar and tables
         document = train(corpus, output, resume=resume, progress=sys.stderr.isatty(), **options)
     print_document(document, as_json)
@@ -116,9 +122,10 @@ def train_selector(
     as_json: JsonOption = False,
 ) -> None:
     """Train the selector: masked events first, then quality, emotion and genre from those weights."""
-    from muse.evaluate.selector import calibrate
-    from muse.training.selector.fit import Settings, train
+    from muse.training.selector.calibrate import calibrate
+    from muse.training.selector.fit import train
     from muse.training.selector.samples import read_samples
+    from muse.training.selector.settings import Settings
 
     options = read_config(config, Settings) | given(init=init, max_steps=steps, max_minutes=minutes, seed=seed)
     drawn = [(stage, sample) for stage, folder in enumerate(samples or []) for sample in read_samples(folder)]

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 import muse
-from muse.attributes.extract import extract
+from muse.attributes import extract
 from muse.checkpoint import DEFAULT_CHECKPOINT, Settings, find
 from muse.composer.brief import Brief, decide
 from muse.composer.composition import Candidate, Composition
@@ -39,7 +39,7 @@ from muse.composer.rank import DEFAULT_RANKING, Ranking, adherence, merit
 from muse.emotion import Emotion, EmotionPath
 from muse.errors import InputError, unknown
 from muse.generator.sampler import Generated, Sampler, Sampling
-from muse.grammar import Grammar, TuneNote
+from muse.grammar import Constraints, Grammar, TuneNote
 from muse.intent import Intent
 from muse.mapping import AttributeTarget, EmotionMapper
 from muse.selector import Ratings, Selector
@@ -99,7 +99,7 @@ class Composer:
         sampler = Sampler.from_pretrained(folder, device=device, context=longest)
         rater = None if selector is None else Selector.from_pretrained(selector, device=device)
         made_by = versions(name_or_path, selector=selector)
-        return cls(sampler, codec, EmotionMapper.load(), rater, made_by, time.perf_counter() - started)
+        return cls(sampler, codec, EmotionMapper.from_pretrained(), rater, made_by, time.perf_counter() - started)
 
     def compose(
         self,
@@ -190,8 +190,7 @@ class Composer:
             self.codec.section_ids(kind, self._buckets(target, "section", brief)).tolist()
             for kind, target in zip(kinds, brief.sections, strict=True)
         ]
-        return Grammar(
-            self.codec.vocabulary,
+        constraints = Constraints(
             n_bars=intent.bars,
             time_signature=self._written_meter(brief),
             tempo_bpm=brief.tempo_bpm,
@@ -202,6 +201,7 @@ class Composer:
             tune=self._tune(brief),
             tune_program=brief.melodist,
         )
+        return Grammar(self.codec.vocabulary, constraints)
 
     def _tune(self, brief: Brief) -> list[TuneNote]:
         """Notes of all statements as the model writes them."""

@@ -34,7 +34,7 @@ These are the correlation-adjusted t-scores of linear discriminant analysis (Zub
 biomarker discovery under correlation"; Ahdesmäki & Strimmer 2010, "Feature selection in omics prediction problems using
 cat scores"); the sum, and with it the recognition, is the same.
 
-Contents: :class:`Explanation`, :class:`Contribution`, :func:`shares`.
+Contents: :class:`Explanation`, :class:`Contribution`, :func:`contributions`, :func:`shares`.
 """
 
 from __future__ import annotations
@@ -46,14 +46,15 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from muse.attributes import COLUMNS, Wording
 from muse.attributes import attribute as catalogue_row
 from muse.emotion import Emotion
+from muse.files import plain
+from muse.mapping.levels import LEVEL_GRID, Floats, mean_level
 
-__all__ = ["Contribution", "Explanation", "shares"]
-
-Floats = NDArray[np.float64]
+__all__ = ["Contribution", "Explanation", "contributions", "shares"]
 
 QUADRANT_WORDS: Final[Mapping[str, str]] = {"Q1": "happy", "Q2": "angry", "Q3": "sad", "Q4": "calm"}
 
@@ -118,10 +119,10 @@ class Contribution:
         """``{attribute, value, unit, corpus_median, percentile, compared_with, contribution: {valence, arousal}}``."""
         return {
             "attribute": self.attribute,
-            "value": _finite(self.value),
+            "value": plain(self.value),
             "unit": self.unit,
-            "corpus_median": _finite(self.corpus_median),
-            "percentile": _finite(self.percentile),
+            "corpus_median": plain(self.corpus_median),
+            "percentile": plain(self.percentile),
             "compared_with": self.compared_with,
             "contribution": {"valence": self.valence, "arousal": self.arousal},
         }
@@ -254,6 +255,51 @@ class Explanation:
         }
 
 
+def contributions(
+    names: Sequence[str],
+    X: Floats,
+    levels: Floats,
+    own_scale: NDArray[np.bool_],
+    quantiles: Floats,
+    parts: Floats,
+    alone: Floats,
+) -> tuple[Contribution, ...]:
+    """One row per attribute, the weightiest first.
+
+    Parameters
+    ----------
+    names
+        Of the attributes.
+    X, levels
+        float [n_windows, n_attributes], NaN where undefined.
+    own_scale
+        bool [n_attributes], whether compared with performances.
+    quantiles
+        float [n_attributes, 33], values at the levels of the grid of the music that each is compared with.
+    parts, alone
+        float [2, n_attributes], contribution to valence and arousal, and what it were without the other attributes.
+    """
+    defined, compared = np.isfinite(X).any(axis=0), np.isfinite(levels).any(axis=0)
+    value = np.where(defined, mean_level(X, np.ones(len(X))), np.nan)
+    level = mean_level(levels, np.ones(len(levels)))
+    median = np.where(compared, quantiles[:, len(LEVEL_GRID) // 2], np.nan)
+    percentile = np.where(compared, ndtr(level), np.nan)
+    return tuple(
+        Contribution(
+            attribute=names[i],
+            value=float(value[i]),
+            unit=catalogue_row(names[i]).unit if names[i] in COLUMNS else "",
+            corpus_median=float(median[i]),
+            percentile=float(percentile[i]),
+            compared_with="performances" if own_scale[i] else "corpus",
+            valence=float(parts[0, i]),
+            arousal=float(parts[1, i]),
+            alone=(float(alone[0, i]), float(alone[1, i])),
+        )
+        for i in np.argsort(-np.abs(parts).sum(axis=0), kind="stable")
+    )
+
+
 def shares(levels: Floats, contrast: Floats, within: Floats) -> Floats:
     """Summands of a discriminant, decorrelated: float [n_windows, n_attributes], 0 where a level is undefined.
 
@@ -277,12 +323,12 @@ def shares(levels: Floats, contrast: Floats, within: Floats) -> Floats:
     weight = np.linalg.solve(within, contrast) * scale
     result = np.zeros_like(levels)
     for row, place in zip(levels, result, strict=True):
-        told = np.isfinite(row)
-        size, axes = np.linalg.eigh(correlation[np.ix_(told, told)])
+        known = np.isfinite(row)
+        size, axes = np.linalg.eigh(correlation[np.ix_(known, known)])
         root = np.sqrt(np.maximum(size, 1e-12))
-        adjusted_weight = (axes * root) @ axes.T @ weight[told]
-        adjusted_level = (axes / root) @ axes.T @ (row[told] / scale[told])
-        place[told] = adjusted_weight * adjusted_level
+        adjusted_weight = (axes * root) @ axes.T @ weight[known]
+        adjusted_level = (axes / root) @ axes.T @ (row[known] / scale[known])
+        place[known] = adjusted_weight * adjusted_level
     return result
 
 
@@ -313,7 +359,3 @@ def _listed(words: Sequence[str]) -> str:
         for i, (verb, word) in enumerate(zip(verbs, words, strict=True))
     ]
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

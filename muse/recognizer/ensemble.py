@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from muse.checkpoint import under
+from muse.checkpoint import Settings, under
 from muse.recognizer.heads.course import Course
 from muse.recognizer.heads.gate import MusicGate
 from muse.recognizer.heads.network import Network, NetworkConfig, NetworkOutput, Windows
@@ -135,23 +135,23 @@ class Ensemble:
         }
 
     @classmethod
-    def load(cls, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Ensemble:
+    def load(cls, settings: Settings, tensors: Mapping[str, torch.Tensor]) -> Ensemble:
         """What :meth:`config` and :meth:`tensors` gave.
 
         Raises
         ------
-        KeyError, TypeError, RuntimeError
+        InputError, KeyError, TypeError, ValueError
             They do not fit.
         """
-        networks = []
-        for i in range(config["n_networks"]):
-            network = Network(NetworkConfig(**config["network"]))
-            network.load_state_dict(under(tensors, f"network{i}."))
-            networks.append(network)
+        config = NetworkConfig.read(settings.part("network"))
+        networks = [
+            Network.load(config, under(tensors, f"network{i}."), settings.path.parent)
+            for i in range(settings.whole("n_networks", 1, 64))
+        ]
         teachers = {
             name: [Teacher.load(shape, under(tensors, f"teacher.{name}.{i}.")) for i, shape in enumerate(shapes)]
-            for name, shapes in config["teachers"].items()
+            for name, shapes in settings.part("teachers").values.items()
         }
-        gate = MusicGate.load(under(tensors, "gate.")) if config["gate"] else None
-        course = Course.load(under(tensors, "course.")) if config["course"] else None
-        return cls(networks, teachers, config["share"], gate, course)
+        gate = MusicGate.load(under(tensors, "gate.")) if settings.flag("gate") else None
+        course = Course.load(under(tensors, "course.")) if settings.flag("course") else None
+        return cls(networks, teachers, settings.real("share", 0, 1), gate, course)

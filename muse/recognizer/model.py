@@ -34,11 +34,11 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from muse.audio import as_audio, stream_audio
-from muse.checkpoint import find, load_tensors, under
+from muse.checkpoint import Settings, find, load_tensors, under
 from muse.emotion import QUADRANTS, Emotion
 from muse.errors import InputError
-from muse.files import read_json
-from muse.recognizer.encoders.encoder import Encoder, open_encoder
+from muse.recognizer.encoders.encoder import Encoder
+from muse.recognizer.encoders.load import open_encoder
 from muse.recognizer.ensemble import Ensemble, Prediction
 from muse.recognizer.features.chords import HarmonyModel
 from muse.recognizer.features.signal import STEP_SEC
@@ -143,19 +143,26 @@ class Recognizer:
         InputError
             There is no such checkpoint, or it is damaged.
         """
-        folder = find(name_or_path)
-        config = read_json(folder / "config.json")
-        if config.get("model_type") != MODEL_TYPE:
-            raise InputError(f"{folder} holds {config.get('model_type')!r}, no {MODEL_TYPE!r}: give a recogniser")
+        folder = find(name_or_path, MODEL_TYPE)
+        settings = Settings.read(folder / "config.json")
+        settings.expect("model_type", MODEL_TYPE)
         tensors = load_tensors(folder)
+        encoder = open_encoder(str(settings.values.get("encoder")))
         try:
-            ensemble = Ensemble.load(config, tensors)
-            calibration = Calibration(**config["calibration"])
-            personal = PersonalModel.load(under(tensors, "personal.")) if config.get("personal") else None
-        except (KeyError, TypeError, RuntimeError) as error:
-            raise InputError(f"{folder}: the weights do not fit ({str(error).splitlines()[-1].strip()})") from None
-        harmony = HarmonyModel.load(under(tensors, "harmony."))
-        return cls(open_encoder(config["encoder"]), harmony, ensemble, calibration, personal)
+            harmony = HarmonyModel.load(under(tensors, "harmony."))
+            personal = PersonalModel.load(under(tensors, "personal.")) if settings.flag("personal") else None
+            calibration = Calibration(**settings.part("calibration").values)
+            loaded = cls(encoder, harmony, Ensemble.load(settings, tensors), calibration, personal)
+            # Parts that do not fit each other fail on any sound: a second of silence is recognized.
+            tried = loaded.recognize(np.zeros(encoder.sample_rate, np.float32), encoder.sample_rate)
+            if not np.isfinite(tried.curve).all():
+                raise ValueError("values are not finite")
+        except InputError:
+            raise
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(f"{folder}: the weights do not fit ({type(error).__name__}: {reason})") from None
+        return loaded
 
     def recognize(
         self,

@@ -150,7 +150,8 @@ def emotion_curves(
             low, high = curve[:, i] - spread[:, i], curve[:, i] + spread[:, i]
             axes.fill_between(time_sec, low, high, color=_COLORS[i], alpha=0.15, linewidth=0)
         axes.axhline(0, color="0.6", linewidth=0.8)
-        axes.set(xlabel="seconds", ylim=(-1, 1), title=title or "emotion over time")
+        axes.set(xlabel="seconds", ylim=(-1, 1))
+        axes.set_title(title or "emotion over time", parse_math=False)
         axes.legend(loc="upper right", frameon=False)
         return figure
 
@@ -227,7 +228,7 @@ def _draw(score: Score, title: str | None) -> Figure:
             handles=handles, loc="outside lower right", fontsize="small", frameon=False, ncols=min(6, len(programs))
         )
     facts = _facts(score)
-    axes.set_title(f"{title}   ·   {facts}" if title else facts, fontsize="medium", loc="left")
+    axes.set_title(f"{title}   ·   {facts}" if title else facts, fontsize="medium", loc="left", parse_math=False)
     return figure
 
 

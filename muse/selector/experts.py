@@ -150,7 +150,7 @@ class AttributeExperts:
         missing = [f"Q{k + 1}" for k in range(4) if k not in labels]
         if missing:
             raise InputError(f"no clip is of {', '.join(missing)}: give labelled clips of all four quadrants")
-        mapper = EmotionMapper.load()
+        mapper = EmotionMapper.from_pretrained()
         measured = [extract(score) for score in (*clips, *rated)]
         names, values = measured[0].names, np.stack([one.values[0] for one in measured])
         defined = np.flatnonzero(np.isfinite(values[: len(clips)]).mean(axis=0) >= MIN_DEFINED)
@@ -225,7 +225,7 @@ class AttributeExperts:
             median, weight, bias, spread = (tensors[name] for name in ("median", "weight", "bias", "spread"))
         except KeyError as error:
             raise InputError(f"{folder}: the experts on attributes lack {error}: get the checkpoint again") from None
-        mapper = EmotionMapper.load()
+        mapper = EmotionMapper.from_pretrained()
         flat = {"median": (len(columns),), "weight": (len(mapper.neutral_), 2), "bias": (2,), "spread": (2,)}
         check_tensors(folder, {name: tensors[name] for name in flat}, flat)
         if not (quadrants.is_sound(len(columns), 4) and plane.is_sound(len(columns), 2)):

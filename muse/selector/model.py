@@ -121,7 +121,7 @@ class Selector:
         """
         folder = find(name_or_path, "muse-selector")
         config, tensors = Config.load(folder), load_tensors(folder, "np")
-        check_tensors(folder, tensors, config.tensors())
+        check_tensors(folder, tensors, config.tensors(), besides=(EXPERTS, "masked."))
         fitted = under(tensors, EXPERTS)
         experts = AttributeExperts.load(fitted, folder) if fitted else None
         read: Reader = Encoder(config, {name: tensors[name] for name in config.tensors()})

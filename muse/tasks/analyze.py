@@ -27,7 +27,7 @@ class Analyzer:
         """From attributes to emotion."""
         from muse.mapping import EmotionMapper
 
-        return EmotionMapper.load()
+        return EmotionMapper.from_pretrained()
 
     @cached_property
     def selector(self) -> Selector:

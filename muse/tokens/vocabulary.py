@@ -113,6 +113,7 @@ def _remi_tokens() -> list[str]:
     ][1:]  # no note is empty
     (_, longest), coarsest = list(_REMI["beat_res"].items())[-1]
     velocities = np.linspace(0, 127, _REMI["num_velocities"] + 1)[1:].astype(int)
+    slowest, fastest = map(float, _REMI["tempo_range"])
     return [
         "Bar_None",
         *(f"Pitch_{pitch}" for pitch in range(low, high + 1)),
@@ -120,7 +121,7 @@ def _remi_tokens() -> list[str]:
         *(f"Duration_{length}" for length in [*lengths, f"{longest}.0.{coarsest}"]),
         *(f"Position_{step}" for step in range(STEPS_PER_BEAT * max(map(max, numerators.values())))),
         *(f"PitchDrum_{pitch}" for pitch in range(low_drum, high_drum + 1)),
-        *(f"Tempo_{tempo}" for tempo in np.geomspace(*_REMI["tempo_range"], _REMI["num_tempos"]).round(2)),
+        *(f"Tempo_{tempo}" for tempo in np.geomspace(slowest, fastest, int(_REMI["num_tempos"])).round(2)),
         *(f"Program_{program}" for program in (*range(128), -1)),
         *(f"TimeSig_{upper}/{lower}" for lower, uppers in numerators.items() for upper in uppers),
     ]
@@ -183,6 +184,11 @@ class Vocabulary:
 
     def __getitem__(self, token: str) -> int:
         return self.ids[token]
+
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """Token type of each id."""
+        return tuple(token.rpartition("_")[0] for token in self.tokens)
 
     def block(self, type_: str) -> tuple[int, int]:
         """First id and one past the last id of a token type; every type is contiguous."""

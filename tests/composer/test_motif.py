@@ -8,7 +8,7 @@ import pytest
 from muse.composer import Composer
 from muse.composer.motif import Motif, Statement, develop, find_statement
 from muse.errors import InputError
-from muse.grammar import Grammar, TuneNote
+from muse.grammar import Constraints, Grammar, TuneNote
 from muse.intent import Intent
 from muse.score import NOTE_DTYPE, Score, from_notes, note_array
 from muse.tokens import Codec
@@ -158,6 +158,6 @@ def test_statements_never_overlap_and_end_before_the_ending(seed: int) -> None:
 def test_the_grammar_refuses_tunes_out_of_reach() -> None:
     with pytest.raises(InputError, match="range"):
         Grammar(
-            Codec.default().vocabulary, n_bars=4, time_signature=(4, 4), tempo_bpm=100, programs=(0,),
-            section_ids=[[1]], tune=[TuneNote(0, 0, 2, 12)], tune_program=0,
-        )  # fmt: skip
+            Codec.default().vocabulary,
+            Constraints(4, (4, 4), 100, (0,), [[1]], tune=[TuneNote(0, 0, 2, 12)], tune_program=0),
+        )

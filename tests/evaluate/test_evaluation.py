@@ -14,13 +14,15 @@ from kit import Musician, clip, judged_corpora
 
 from muse.dataset.build import build_corpus
 from muse.errors import InputError
-from muse.evaluate import evaluate_composer, evaluate_folder, write_report
-from muse.evaluate.evaluation import _QUADRANT
+from muse.evaluate import EvaluationSettings, evaluate_composer, evaluate_folder, write_report
 from muse.evaluate.metrics.music import METRICS
+from muse.evaluate.systems.folder import quadrant_in
 from muse.score import from_notes, write_score
 from muse.selector import Selector
 from muse.selector.config import Config
 from muse.selector.network import Network
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +63,12 @@ def test_the_report_sets_the_composer_beside_people_and_simpler_systems(
 ) -> None:
     musician: Any = Musician(selector=selector)
     seen: list[tuple[float, float]] = []
-    found = evaluate_composer(
-        musician, corpora, dataset, tmp_path, n_pieces=2, bars=8, n_grid=2, n_checked=2, n_folds=0, alone=False,
-        n_reference=8, progress=lambda done, total: seen.append((done, total)),
+    settings = EvaluationSettings(
+        n_pieces=2, bars=8, n_grid=2, n_checked=2, n_folds=0, alone=False, n_reference=8
     )  # fmt: skip
+    found = evaluate_composer(
+        musician, corpora, dataset, tmp_path, settings, progress=lambda done, total: seen.append((done, total))
+    )
     assert list(found["systems"]) == ["human", "muse", "one", "best", "free", "emogen", "ngram"]
     assert seen[-1][0] == seen[-1][1]
     for name, system in found["systems"].items():
@@ -113,6 +117,24 @@ def test_a_folder_is_measured_in_the_same_way(
     assert "# Evaluation of pieces" in text and "8 of 9 files" in text and "Q1_broken.mid" in text
 
 
+def test_names_of_files_have_no_effect_as_markup(tmp_path: Path) -> None:
+    document = json.loads((ROOT / "docs" / "evaluation.json").read_text(encoding="utf-8"))
+    name = "<script>alert(1)</script>[x](javascript:alert(2))`.mid"
+    folder = {
+        "kind": "folder",
+        "settings": {"folder": "<b>songs</b>", "n_files": 2, "n_reference": 8},
+        "judges": document["judges"],
+        "systems": {"human": document["systems"]["human"], "folder": document["systems"]["muse"]},
+        "ranges": document["ranges"],
+        "broken": [{"file": name, "error": f"{name}: is no MIDI"}],
+    }
+    write_report(folder, tmp_path)
+    page = (tmp_path / "evaluation.html").read_text(encoding="utf-8")
+    assert "<script" not in page and "<b>" not in page and 'href="javascript' not in page
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;[x](javascript:alert(2))`.mid") == 2
+    assert "<title>Evaluation of &lt;b&gt;songs&lt;/b&gt;</title>" in page
+
+
 def test_a_folder_without_music_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.mid").write_bytes(b"no music")
     with pytest.raises(InputError, match="0 of 1 MIDI files can be read; give at least three"):
@@ -122,8 +144,7 @@ def test_a_folder_without_music_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "quadrant"),
-    [("Q3_0.mid", "3"), ("out/q2/x.mid", "2"), ("sad.mid", None), ("EQ4U.mid", None), ("Q5.mid", None)],
+    [("Q3_0.mid", 3), ("out/q2/x.mid", 2), ("sad.mid", 0), ("EQ4U.mid", 0), ("Q5.mid", 0)],
 )
-def test_what_was_asked_for_stands_in_the_name(name: str, quadrant: str | None) -> None:
-    found = _QUADRANT.findall(name)
-    assert (found[-1] if found else None) == quadrant
+def test_what_was_asked_for_stands_in_the_name(name: str, quadrant: int) -> None:
+    assert quadrant_in(name) == quadrant

@@ -59,16 +59,26 @@ def test_find_takes_names_and_paths(shipped: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_find_says_what_there_is(shipped: Path) -> None:
-    with pytest.raises(InputError, match=r"'smal': .* has small, tiny; did you mean 'small'\?"):
+    with pytest.raises(InputError, match=r"'smal': did you mean 'small'\? Known are small, tiny; or give the path"):
         find("smal")
-    with pytest.raises(InputError, match="has small, tiny; give one of these"):
+    with pytest.raises(InputError, match="unknown checkpoint '/no/where': Known are small, tiny"):
         find("/no/where")
     for nothing in ("", "..x"):
-        with pytest.raises(InputError, match="has small, tiny"):
+        with pytest.raises(InputError, match="Known are small, tiny"):
             find(nothing)
     (shipped / "config.json").write_text("{}")
     with pytest.raises(InputError, match="is a file: give the checkpoint's folder"):
         find(shipped / "config.json")
+
+
+def test_names_are_those_of_the_kind_that_is_wanted(shipped: Path) -> None:
+    (shipped / "checkpoints" / "small" / "config.json").write_text('{"model_type": "llama"}')
+    (shipped / "checkpoints" / "tiny" / "config.json").write_text('{"model_type": "muse-selector"}')
+    assert find("small", "llama") == shipped / "checkpoints" / "small"
+    with pytest.raises(InputError, match="Known are small; or give"):
+        find("nothing", "llama")
+    with pytest.raises(InputError, match=r"holds no llama model: config\.json says 'muse-selector'"):
+        find("tiny", "llama")
 
 
 # ----------------------------------------------------------------------------------------------------------- tensors

@@ -363,7 +363,7 @@ def test_every_kind_together_touches_no_network(shots: Path, tmp_path: Path) -> 
 def test_the_reader_is_complete() -> None:
     reader = load_reader()
     assert len(reader.config["themes"]) == len(reader.tensors["themes"])
-    with pytest.raises(InputError, match="no checkpoint"):
+    with pytest.raises(InputError, match="unknown checkpoint"):
         load_reader("prompts-nothing")
 
 

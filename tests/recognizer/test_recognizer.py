@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +15,13 @@ from scipy.signal import iirpeak, lfilter
 from typer.testing import CliRunner
 
 from muse.audio import write_audio
+from muse.checkpoint import find
 from muse.cli import app
 from muse.corpora import GEMS, open_dataset
 from muse.emotion import Emotion
 from muse.errors import InputError
 from muse.recognizer import Recognizer
-from muse.recognizer.encoders.encoder import MusicnnEncoder
+from muse.recognizer.encoders.musicnn import MusicnnEncoder
 from muse.recognizer.features.chords import N_PROFILE, QUALITIES, Chord, Harmony, from_root, parse_chord
 from muse.recognizer.features.signal import SAMPLE_RATE, STEP, SUMMARY_FEATURES, chroma, log_mel, semitones, summary
 from muse.recognizer.features.windows import stream_features
@@ -325,6 +327,31 @@ def flat(value: object) -> list[float]:
     if isinstance(value, list):
         return [number for item in value for number in flat(item)]
     return [value] if isinstance(value, float) else []
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        ({"n_networks": "3"}, "n_networks is '3'"),
+        ({"network": {"n_layers": 10**9}}, "n_layers is 1000000000, legal"),
+        ({"network": {"width": 4000}}, "weights and config.json do not fit"),
+        ({"network": {"tags": {"gems": 8, "quadrants": 4}}}, "has .'gems'."),
+        ({"network": [1]}, "network is .1., legal is an object"),
+        ({"teachers": {"gems": 3}}, "weights do not fit"),
+        ({"calibration": {"sharpness": "x"}}, "weights do not fit"),
+        ({"encoder": 5}, "unknown checkpoint '5'"),
+        ({"model_type": "musicnn"}, "muse-recognizer"),
+    ],
+)
+def test_a_damaged_checkpoint_is_refused_at_once(tmp_path: Path, changed: dict[str, object], fault: str) -> None:
+    shutil.copytree(find("recognizer"), tmp_path / "model")
+    path = tmp_path / "model" / "config.json"
+    config = json.loads(path.read_text())
+    for name, value in changed.items():
+        config[name] = {**config[name], **value} if isinstance(value, dict) and name == "network" else value
+    path.write_text(json.dumps(config))
+    with pytest.raises(InputError, match=fault):
+        Recognizer.from_pretrained(tmp_path / "model")
 
 
 def run(*arguments: object) -> tuple[int, str]:

@@ -14,7 +14,7 @@ import pytest
 from matplotlib.image import imread
 
 from muse.errors import InputError
-from muse.render import piano_roll, signed_bars, write_musicxml
+from muse.render import emotion_curves, piano_roll, signed_bars, write_musicxml
 from muse.score import NOTE_DTYPE, Score, from_notes, note_array, write_score
 
 
@@ -60,6 +60,13 @@ def test_louder_is_darker() -> None:
         return sum(bytes.fromhex(style[1]))
 
     assert lightness(120) < lightness(80) < lightness(20)
+
+
+def test_a_title_is_shown_as_it_is_written(song: Score) -> None:
+    title = r"$\frac$ 5 $"  # no mathematics, though matplotlib reads dollars as such
+    assert any(text.startswith(title) for text in svg_text(piano_roll(song, format="svg", title=title)))
+    flat = np.zeros((3, 2))
+    assert title in svg_text(emotion_curves(np.arange(3.0), flat, flat, format="svg", title=title))
 
 
 @pytest.mark.parametrize("format", ["png", "svg"])

@@ -26,16 +26,10 @@ from muse.training.selector.damage import GRADES, KINDS, corrupt
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
 pytest.importorskip("lightning")
 
-from muse.training.selector.fit import (  # noqa: E402
-    Batches,
-    Library,
-    Settings,
-    _varied,
-    emotion_loss,
-    misplaced_loss,
-    quality_loss,
-    train,
-)
+from muse.training.selector.data import Batches, Library, _varied  # noqa: E402
+from muse.training.selector.fit import train  # noqa: E402
+from muse.training.selector.losses import emotion_loss, misplaced_loss, quality_loss  # noqa: E402
+from muse.training.selector.settings import Settings  # noqa: E402
 
 FIELD = {name: i for i, name in enumerate(FIELDS)}
 SMALL = {"width": 32, "layers": 1, "heads": 2, "emotion_rows": 4, "genre_rows": 2, "spoilt_groups": 1}
@@ -324,7 +318,7 @@ def test_ratings_are_probabilities_and_do_not_depend_on_company(network: Network
 
 def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "llama"}', encoding="utf-8")
-    with pytest.raises(InputError, match=r"holds no muse-selector model: config.json says 'llama'"):
+    with pytest.raises(InputError, match=r"holds no muse-selector model: config\.json says 'llama'"):
         Selector.from_pretrained(tmp_path)
 
 
@@ -464,7 +458,7 @@ def test_stored_settings_are_legal(name: str) -> None:
 
 
 def test_unknown_settings_are_refused(corpus: Corpus, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="unknown training setting leraning_rate"):
+    with pytest.raises(InputError, match="unknown training setting 'leraning_rate': did you mean"):
         train(corpus.folder, tmp_path / "x", leraning_rate=1)
     with pytest.raises(InputError, match="unknown task loudness"):
         Settings(tasks=("loudness",))

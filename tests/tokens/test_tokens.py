@@ -11,7 +11,7 @@ import symusic
 
 from muse.errors import InputError
 from muse.files import read_json, write_json
-from muse.grammar import Grammar
+from muse.grammar import Constraints, Grammar
 from muse.score import bar_grid, note_array
 from muse.tokens import SECTION_CONTROLS, SONG_CONTROLS, Codec, Controls, Header
 from muse.tokens.music import fold_shift
@@ -48,13 +48,15 @@ def random_score(
 
 
 def a_grammar(
-    codec: Codec, n_bars: int = 8, meter: tuple[int, int] = (4, 4), programs: tuple[int, ...] = (0,)
+    codec: Codec,
+    n_bars: int = 8,
+    meter: tuple[int, int] = (4, 4),
+    programs: tuple[int, ...] = (0,),
+    tempo_bpm: float = 97,
 ) -> Grammar:
     open_ = np.full(len(SECTION_CONTROLS), -1)
     sections = [codec.section_ids(kind, open_) for kind in codec.sections(n_bars)]
-    return Grammar(
-        codec.vocabulary, n_bars=n_bars, time_signature=meter, tempo_bpm=97, programs=programs, section_ids=sections
-    )
+    return Grammar(codec.vocabulary, Constraints(n_bars, meter, tempo_bpm, programs, sections))
 
 
 def babble(
@@ -221,12 +223,14 @@ def test_no_key_is_struck_again_at_once(codec: Codec) -> None:
 def test_barred_pitch_classes_never_sound(codec: Codec) -> None:
     grammar = Grammar(
         codec.vocabulary,
-        n_bars=4,
-        time_signature=(4, 4),
-        tempo_bpm=100,
-        programs=(0,),
-        section_ids=[codec.section_ids("whole", np.full(len(SECTION_CONTROLS), -1))],
-        barred_pitch_classes=[3, 6],
+        Constraints(
+            n_bars=4,
+            time_signature=(4, 4),
+            tempo_bpm=100,
+            programs=(0,),
+            section_ids=[codec.section_ids("whole", np.full(len(SECTION_CONTROLS), -1))],
+            barred_pitch_classes=[3, 6],
+        ),
     )
     (ids,) = babble(grammar, np.random.default_rng(8), 1)
     classes = set((note_array(codec.decode(ids))["pitch"] % 12).tolist())
@@ -241,8 +245,8 @@ def test_real_sequences_pass_the_grammar(codec: Codec) -> None:
         ids = codec.encode_score(score)
         n_bars = int((ids == codec.vocabulary.bar).sum())
         ids = codec.encode_score(codec.decode(ids))
-        grammar = a_grammar(codec, n_bars=n_bars, programs=(0, 40))
-        grammar._tempo = int(ids[3])
+        tempo_bpm = float(codec.vocabulary.tempo_values[int(ids[3]) - codec.vocabulary.tempo[0]])
+        grammar = a_grammar(codec, n_bars=n_bars, programs=(0, 40), tempo_bpm=tempo_bpm)
         grammar.begin(1)
         struck: dict[int, int] = {}
         for token in [*ids.tolist()]:
@@ -264,7 +268,7 @@ def test_real_sequences_pass_the_grammar(codec: Codec) -> None:
 
 def test_grammar_refuses_what_it_cannot_plan(codec: Codec) -> None:
     with pytest.raises(InputError, match="8 bars need 2 sections"):
-        Grammar(codec.vocabulary, n_bars=8, time_signature=(4, 4), tempo_bpm=100, programs=(0,), section_ids=[[1]])
+        Grammar(codec.vocabulary, Constraints(8, (4, 4), 100, (0,), [[1]]))
     with pytest.raises(InputError, match="7/16"):
         a_grammar(codec, meter=(7, 16))
 

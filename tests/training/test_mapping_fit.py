@@ -73,7 +73,7 @@ def test_fitting_writes_tables_report_and_plots(fitted: tuple[Path, dict[str, ob
 
 
 def test_fitting_learns_what_the_corpora_show(fitted: tuple[Path, dict[str, object]]) -> None:
-    mapper = EmotionMapper.load(fitted[0] / "out")
+    mapper = EmotionMapper.from_pretrained(fitted[0] / "out")
     assert mapper.target("happy")["Note Density"] > mapper.target("calm")["Note Density"]
     assert mapper.target("calm")["Mode Clarity"] > mapper.target("sad")["Mode Clarity"]
     assert mapper.target("angry")["Mean Dynamics"] > mapper.target("sad")["Mean Dynamics"]
@@ -96,7 +96,7 @@ def test_missing_corpora_are_named(tmp_path: Path) -> None:
 
 
 def test_the_shipped_report_is_of_the_shipped_table() -> None:
-    shipped = EmotionMapper.load()
+    shipped = EmotionMapper.from_pretrained()
     report = json.loads((ROOT / "attributes" / "mapping_report.json").read_text())
     for quadrant in QUADRANTS:
         asked = {name: row["value"] for name, row in report["targets"][quadrant].items()}
@@ -105,8 +105,8 @@ def test_the_shipped_report_is_of_the_shipped_table() -> None:
 
 def test_the_page_says_when_vgmidi_was_not_given() -> None:
     report = json.loads((ROOT / "attributes" / "mapping_report.json").read_text(encoding="utf-8"))
-    assert "on the 157 pieces of VGMIDI" in page(EmotionMapper.load(), report)
-    assert "\n\nVGMIDI was not given.\n\n" in page(EmotionMapper.load(), report | {"vgmidi": {}})
+    assert "on the 157 pieces of VGMIDI" in page(EmotionMapper.from_pretrained(), report)
+    assert "\n\nVGMIDI was not given.\n\n" in page(EmotionMapper.from_pretrained(), report | {"vgmidi": {}})
 
 
 def test_the_documentation_quotes_the_report() -> None:

@@ -525,6 +525,9 @@ def test_a_mert_that_is_none_is_refused(tmp_path: Path) -> None:
     _mert(tmp_path / "other", model_type="bert")
     with pytest.raises(InputError, match="'bert'"):
         MertEncoder.from_pretrained(tmp_path / "other")
+    _mert(tmp_path / "endless", num_hidden_layers=10**9)
+    with pytest.raises(InputError, match="num_hidden_layers is 1000000000, legal"):
+        MertEncoder.from_pretrained(tmp_path / "endless")
     _mert(tmp_path / "narrow", hidden_size=64)
     with pytest.raises(InputError, match="wrong shape"):
         MertEncoder.from_pretrained(tmp_path / "narrow")

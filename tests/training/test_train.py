@@ -69,7 +69,7 @@ def settings_for(corpus: Corpus, **changes: object) -> Settings:
 
 
 def test_without_augmentation_the_music_is_only_moved_to_its_tonic(windows: Windows) -> None:
-    row = int(windows._keep[0])
+    row = int(windows.rows[0])
     ids, labels = windows.sequence(row, np.random.default_rng(0), augment=False)
     v = windows.codec.vocabulary
     music = ids[ids >= v.n_control]
@@ -84,7 +84,7 @@ def test_the_prefix_tells_the_truth_after_augmentation(windows: Windows) -> None
     """Measured on the decoded music, every control is in the bucket that the sequence names."""
     v = windows.codec.vocabulary
     wrong = total = 0
-    for row in windows._keep[:12]:
+    for row in windows.rows[:12]:
         ids, _ = windows.sequence(int(row), np.random.default_rng(int(row)), augment=True)
         score = windows.codec.decode(ids[np.flatnonzero(ids == v.bar)[0] :])
         measured = extract(score, names=SONG_CONTROLS).values[0].astype(float)
@@ -106,7 +106,7 @@ def test_controls_are_dropped_and_sometimes_all_of_them(windows: Windows) -> Non
     v = windows.codec.vocabulary
     shares = []
     for seed in range(80):
-        ids, _ = windows.sequence(int(windows._keep[0]), np.random.default_rng(seed), augment=True)
+        ids, _ = windows.sequence(int(windows.rows[0]), np.random.default_rng(seed), augment=True)
         first = np.flatnonzero((ids >= v.section[0]) & (ids < v.section[1]))[0]
         shares.append(float((ids[first - 28 : first] == v.null).mean()))
     assert sum(share == 1.0 for share in shares) >= 2
@@ -165,7 +165,7 @@ def test_loss_falls_and_the_folder_is_complete(corpus: Corpus, tmp_path: Path) -
 
 
 def test_unknown_settings_and_empty_datasets_are_refused(corpus: Corpus, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="unknown training setting leraning_rate"):
+    with pytest.raises(InputError, match="unknown training setting 'leraning_rate': did you mean 'learning_rate'"):
         train(corpus.folder, tmp_path / "x", leraning_rate=1)
     with pytest.raises(InputError, match="licence class nc"):
         train(corpus.folder, tmp_path / "x", **{**SMALL, "licence_classes": ("nc",)})

@@ -23,13 +23,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import torch
 from torch import nn
 
+from muse.checkpoint import Settings, check_tensors
 from muse.corpora import GEMS, MOODS
 from muse.emotion import QUADRANTS
+from muse.errors import InputError
 from muse.recognizer.features.chords import DEGREES, N_PROFILE, QUALITIES
 
 __all__ = ["MAX_CHORDS", "TAGS", "WINDOW_STEPS", "Network", "NetworkConfig", "NetworkOutput", "Windows"]
@@ -41,6 +44,7 @@ WINDOW_STEPS: Final = 60
 MAX_CHORDS: Final = 100
 LOCAL_STEPS: Final = 5
 """How far the heads of the short scale attend, to either side."""
+CHORD_HEADS: Final = 4
 MIN_LOG_VARIANCE, MAX_LOG_VARIANCE = -5.0, 1.0
 MAX_DEVIATION: Final = 5.0
 """Of a profile's numbers from their mean, in standard deviations: rare chords would reach far beyond."""
@@ -62,6 +66,32 @@ class NetworkConfig:
     harmony_width: int = 32
     hidden: int = 128
     dropout: float = 0.3
+
+    @classmethod
+    def read(cls, settings: Settings) -> NetworkConfig:
+        """From the object ``network`` of a checkpoint's settings.
+
+        Raises
+        ------
+        InputError
+            A value is missing or out of range, or a set of tags is unknown.
+        """
+        n_heads = settings.whole("n_heads", 1, 64)
+        found = cls(
+            settings.whole("n_features", 1, 65_536),
+            {name: settings.part("tags").whole(name, 1, 1000) for name in settings.part("tags").values},
+            settings.whole("width", 1, 4096),
+            settings.whole("n_layers", 1, 64),
+            n_heads,
+            settings.flag("harmony"),
+            settings.whole("harmony_width", 4, 4096),
+            settings.whole("hidden", 1, 16_384),
+            settings.real("dropout", 0, 1),
+        )
+        wrong = [name for name, n in found.tags.items() if name not in TAGS or n != len(TAGS[name])]
+        if wrong or found.width % n_heads or found.harmony_width % CHORD_HEADS:
+            raise InputError(f"{settings.path}: 'network' has {wrong or 'widths that its heads do not divide'}")
+        return found
 
 
 class Windows(NamedTuple):
@@ -128,6 +158,21 @@ class Network(nn.Module):
         )
         self.tags = nn.ModuleDict({name: nn.Linear(config.hidden, n) for name, n in config.tags.items()})
         self.plane = nn.Linear(config.hidden, 4)
+
+    @classmethod
+    def load(cls, config: NetworkConfig, tensors: Mapping[str, torch.Tensor], folder: Path) -> Network:
+        """From weights, which are checked before memory is taken.
+
+        Raises
+        ------
+        InputError
+            They do not fit.
+        """
+        with torch.device("meta"):
+            network = cls(config)
+        check_tensors(folder, tensors, {name: tuple(value.shape) for name, value in network.state_dict().items()})
+        network.load_state_dict({name: tensors[name] for name in network.state_dict()}, assign=True)
+        return network
 
     def forward(self, windows: Windows) -> NetworkOutput:
         mask = windows.mask
@@ -203,7 +248,9 @@ class _ChordReader(nn.Module):
         self.degree = nn.Embedding(len(DEGREES) + 1, width, padding_idx=0)
         self.place = nn.Parameter(torch.randn(MAX_CHORDS + 1, width) * 0.02)
         self.start = nn.Parameter(torch.randn(width) * 0.02)
-        layer = nn.TransformerEncoderLayer(width, 4, 2 * width, config.dropout, batch_first=True, norm_first=True)
+        layer = nn.TransformerEncoderLayer(
+            width, CHORD_HEADS, 2 * width, config.dropout, batch_first=True, norm_first=True
+        )
         self.layers = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
 
     def forward(self, chords: torch.Tensor) -> torch.Tensor:

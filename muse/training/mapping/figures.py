@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from muse.attributes import COLUMNS, LEVERS, SONG_CONTROLS
 from muse.emotion import QUADRANTS
-from muse.mapping.mapper import REACH_LEVEL, EmotionMapper
+from muse.mapping import EmotionMapper
+from muse.mapping.levels import REACH_LEVEL
 from muse.training.mapping.data import Labelled
 
 __all__ = ["figures"]
@@ -140,6 +141,7 @@ def _recognition(mapper: EmotionMapper, data: Labelled, music: Floats) -> dict[s
 
 def _transfer(mapper: EmotionMapper, data: Labelled, music: Floats) -> dict[str, float]:
     """Correlation of judged with rated valence and arousal on VGMIDI, by a mapper that has seen no piece of it."""
+    from scipy.special import softmax
     from scipy.stats import pearsonr, spearmanr
     from sklearn.base import clone
 
@@ -148,7 +150,7 @@ def _transfer(mapper: EmotionMapper, data: Labelled, music: Floats) -> dict[str,
         return {}
     rest = data[data.domain == "emopia"]
     model = clone(mapper).set_params(n_trees=5).fit(rest.X, rest.plane, corpus=music)
-    judged = model._place(model._scores(_levels(model, pieces)))
+    judged = model._place(softmax(model._scores(_levels(model, pieces)), axis=1))
     result = {"pieces": float(len(pieces.X))}
     for i, axis in enumerate(("valence", "arousal")):
         result[f"{axis} pearson"] = round(float(pearsonr(judged[:, i], pieces.plane[:, i])[0]), 3)

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from muse.attributes import LEVERS, attribute
 from muse.emotion import QUADRANTS, Emotion
 from muse.files import write_text
+from muse.mapping import EmotionMapper
 from muse.mapping.explain import QUADRANT_WORDS
-from muse.mapping.mapper import LEVEL_GRID, EmotionMapper
+from muse.mapping.levels import LEVEL_GRID
 from muse.training.mapping.data import Labelled
 
 __all__ = ["page", "write_report"]

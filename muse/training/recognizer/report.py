@@ -29,7 +29,9 @@ from numpy.typing import NDArray
 from muse.corpora import listener_curves
 from muse.errors import InputError
 from muse.files import write_json, write_text
-from muse.recognizer.encoders.encoder import DEFAULT_ENCODER, Musicnn, open_encoder
+from muse.recognizer.encoders.encoder import DEFAULT_ENCODER
+from muse.recognizer.encoders.load import open_encoder
+from muse.recognizer.encoders.musicnn import Musicnn
 from muse.recognizer.ensemble import Ensemble
 from muse.recognizer.heads.course import Course
 from muse.recognizer.heads.network import Network

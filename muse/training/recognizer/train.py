@@ -18,7 +18,8 @@ import numpy as np
 from muse.audio import sound_files
 from muse.checkpoint import save_tensors
 from muse.files import write_json
-from muse.recognizer.encoders.encoder import DEFAULT_ENCODER, open_encoder
+from muse.recognizer.encoders.encoder import DEFAULT_ENCODER
+from muse.recognizer.encoders.load import open_encoder
 from muse.recognizer.ensemble import Ensemble
 from muse.recognizer.model import MODEL_TYPE
 from muse.training.recognizer.calibration import calibrate
@@ -60,7 +61,7 @@ def train_recognizer(
     other
         Folders of sounds that are no music, such as speech; see :mod:`muse.recognizer.heads.gate`.
     encoder
-        A checkpoint of MusiCNN or MERT; see :func:`~muse.recognizer.encoders.encoder.open_encoder`.
+        A checkpoint of MusiCNN or MERT; see :func:`~muse.recognizer.encoders.load.open_encoder`.
     config
         Settings.
     progress

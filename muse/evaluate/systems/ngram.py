@@ -1,7 +1,4 @@
-"""Baselines: simpler systems that answer the composer's requests, so that its figures can be compared.
-
-:class:`NGram` puts an n-gram model in the generator's place: same tokens, sampler, grammar and finish, but no network.
-:class:`EmoGenMapping` puts EmoGen's binary commands in the mapping's place: same generator, other controls.
+"""An n-gram model in the generator's place: same tokens, sampler, grammar and finish, but no network.
 
 Conventions
 -----------
@@ -17,17 +14,15 @@ scored tokens
 codes
     An n-gram as one integer, :attr:`NGram.bits` bits a token, the newest in the lowest bits.
 
-Contents: :class:`NGram`; :class:`EmoGenMapping`, :func:`emogen_intent`.
+Contents: :class:`NGram`.
 """
 
 from __future__ import annotations
 
 import copy
-import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -41,12 +36,12 @@ from muse.errors import InputError
 from muse.generator.engines import Shape
 from muse.generator.sampler import Sampler
 from muse.intent import Intent
-from muse.mapping.mapper import EmotionMapper
-from muse.tokens import SECTION_BARS, SONG_CONTROLS, Codec, Controls
+from muse.mapping import EmotionMapper
+from muse.tokens import SECTION_BARS, Codec
 from muse.tokens.music import fold_shift
 from muse.tokens.vocabulary import STEPS_PER_BEAT, Vocabulary
 
-__all__ = ["EmoGenMapping", "NGram", "emogen_intent"]
+__all__ = ["NGram"]
 
 Codes = NDArray[np.uint64]
 
@@ -57,9 +52,6 @@ FREE_SAMPLING = replace(DEFAULT_SAMPLING, guidance=1.0)
 
 _FALLBACK_DISCOUNTS = np.array([0.5, 1.0, 1.5])
 _UNBOUNDED = 2**31  # context of a model that forgets all but its last tokens
-
-
-# ---------------------------------------------------------------------- n-gram model
 
 
 @dataclass(frozen=True)
@@ -254,7 +246,7 @@ class NGram:
     @cached_property
     def _composer(self) -> Composer:
         versions = {"muse": muse.__version__, "checkpoint": f"{self.n}-gram"}
-        return Composer(Sampler(_NGramEngine(self)), self.codec, EmotionMapper.load(), versions=versions)
+        return Composer(Sampler(_NGramEngine(self)), self.codec, EmotionMapper.from_pretrained(), versions=versions)
 
 
 class _NGramEngine:
@@ -281,13 +273,14 @@ class _NGramEngine:
         return rows
 
     def load(self, row: int, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Begin a row with these ids: logits after each of them, float32 [n, V]."""
         self.lengths[row] = len(ids)
         self._histories[row] = self._empty()
         # Meter and instruments of the header are spelt like music; the music begins with the first section.
         opening = np.flatnonzero(self._opens_section[ids])
         n_header = int(opening[0]) if len(opening) else len(ids)
         before = self._logits(row)
-        after = [self._hear(row, int(token)) for token in ids[n_header:]]
+        after = [self._read(row, int(token)) for token in ids[n_header:]]
         return np.stack([*[before] * n_header, *after])
 
     def share(self, source: int, rows: Iterable[int]) -> None:
@@ -298,8 +291,8 @@ class _NGramEngine:
     def extend(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         self.lengths += ids.shape[1]
         for row, new in enumerate(ids):
-            heard = new[self._is_music[new]].tolist()
-            self._histories[row] = [*self._histories[row], *heard][-self._model.n :]
+            music = new[self._is_music[new]].tolist()
+            self._histories[row] = [*self._histories[row], *music][-self._model.n :]
         return np.stack([self._logits(row) for row in range(len(ids))])
 
     def keep(self, rows: NDArray[np.int64]) -> None:
@@ -309,7 +302,7 @@ class _NGramEngine:
     def _empty(self) -> list[int]:
         return [self._model.codec.vocabulary.bos] * self._model.n
 
-    def _hear(self, row: int, token: int) -> NDArray[np.float32]:
+    def _read(self, row: int, token: int) -> NDArray[np.float32]:
         if self._is_music[token]:
             self._histories[row] = [*self._histories[row], token][-self._model.n :]
         return self._logits(row)
@@ -401,99 +394,3 @@ def _is_usable(tokens: Ragged, v: Vocabulary) -> NDArray[np.bool_]:
     on_grid = is_position & ((step % 3 == 0) | (step % 4 == 0))
     n_on_grid, n_positions = (np.diff(np.append(0, np.cumsum(x))[tokens.offsets]) for x in (on_grid, is_position))
     return (tokens.lengths <= MAX_TOKENS) & (n_on_grid / np.maximum(n_positions, 1) >= MIN_GRID)
-
-
-# ---------------------------------------------------------------------- EmoGen
-
-
-@dataclass(frozen=True, eq=False)
-class EmoGenMapping:
-    """A mapping in EmoGen's manner: for each quadrant, every attribute above or below its median.
-
-    Kang et al. 2023, EmoGen: Eliminating Subjective Bias in Emotional Music Generation, arXiv 2307.01229. Of its 100
-    attributes our generator can be asked for the 14 that are among ``SONG_CONTROLS`` (:attr:`reachable`); the others
-    are left open. EmoGen asks neither for tempo nor for mode, so these are what the composer takes where none is asked.
-
-    Parameters
-    ----------
-    names
-        Attributes by the names of jSymbolic 2.2, which the catalogue shares.
-    bits
-        bool [4, n_attributes]: above the median, for Q1..Q4.
-    """
-
-    names: tuple[str, ...]
-    bits: NDArray[np.bool_]
-
-    @classmethod
-    @cache
-    def published(cls) -> EmoGenMapping:
-        """The commands that EmoGen's authors published with their code, from ``emogen.csv`` beside this module."""
-        with Path(__file__).with_name("emogen.csv").open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(line for line in stream if not line.startswith("#")))
-        bits = [[row[f"Q{quadrant}"] == "1" for row in rows] for quadrant in (1, 2, 3, 4)]
-        return cls(tuple(row["attribute"] for row in rows), np.array(bits))
-
-    @classmethod
-    def fit(cls, values: NDArray[Any], quadrants: NDArray[Any], names: Sequence[str]) -> EmoGenMapping:
-        """Learn the commands from labelled clips as EmoGen does.
-
-        Each attribute is cut at its median; in each quadrant the clip whose bits lie nearest to the mean of all
-        gives the command, so that it is one that real music has.
-
-        Parameters
-        ----------
-        values
-            float [n_clips, n_attributes]; NaN counts as 0, as there.
-        quadrants
-            1..4 [n_clips].
-        names
-            Of the attributes.
-
-        Raises
-        ------
-        InputError
-            A quadrant has no clip.
-        """
-        filled = np.nan_to_num(np.asarray(values, np.float64))
-        above = filled > np.median(filled, axis=0)
-        commands = []
-        for quadrant in (1, 2, 3, 4):
-            clips = above[np.asarray(quadrants) == quadrant]
-            if len(clips) == 0:
-                raise InputError(f"no clip is in Q{quadrant}; each quadrant needs one or more")
-            distance = ((clips - clips.mean(axis=0)) ** 2).sum(axis=1)
-            commands.append(clips[distance.argmin()])
-        return cls(tuple(names), np.array(commands))
-
-    @property
-    def reachable(self) -> tuple[str, ...]:
-        """The attributes that the generator can be asked for."""
-        return tuple(name for name in self.names if name in SONG_CONTROLS)
-
-    def intent(self, quadrant: int, bars: int, controls: Controls) -> Intent:
-        """The request that asks for a quadrant's command.
-
-        An attribute above the median is asked for at the upper quartile of the music that the generator learnt from,
-        in the octile above it; one below at the lower quartile, in the octile below it.
-
-        Raises
-        ------
-        InputError
-            There is no such quadrant.
-        """
-        if quadrant not in (1, 2, 3, 4):
-            raise InputError(f"quadrant is {quadrant!r}; legal are 1..4")
-        above = dict(zip(self.names, self.bits[quadrant - 1].tolist(), strict=True))
-        edges = dict(zip(SONG_CONTROLS, controls.song, strict=True))
-        asked = {
-            # A value on an edge lies in the octile above it.
-            name: float(edges[name][5] if above[name] else np.nextafter(edges[name][1], -np.inf))
-            for name in self.reachable
-        }
-        return Intent(bars=bars, attributes=asked)
-
-
-def emogen_intent(quadrant: int, bars: int, controls: Controls) -> Intent:
-    """The request of :meth:`EmoGenMapping.intent` with the published commands."""
-    return EmoGenMapping.published().intent(quadrant, bars, controls)
