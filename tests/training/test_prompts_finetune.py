@@ -47,9 +47,9 @@ def test_the_layers_are_those_of_the_package(
     """Run as they are, they end where the package's own graph ends."""
     tuned = Tuned(sentence_graph(layers | heads(1.0)))
     for states, last in read:
-        told = tuned.tell(states)
+        predicted = tuned.predict(states)
         for name, n in HEADS.items():
-            np.testing.assert_allclose(told[name], last[:n], atol=2e-3)
+            np.testing.assert_allclose(predicted[name], last[:n], atol=2e-3)
 
 
 def test_the_graph_and_torch_compute_the_same(
@@ -70,8 +70,8 @@ def test_the_graph_and_torch_compute_the_same(
             wanted = network(*data.batch(np.arange(4)), head).numpy()
         if head == "words":
             wanted = wanted * scale["words.scale"] + scale["words.mean"]
-        told = np.stack([tuned.tell(states)[head] for states, _ in read])
-        np.testing.assert_allclose(told, wanted, atol=1e-4)
+        predicted = np.stack([tuned.predict(states)[head] for states, _ in read])
+        np.testing.assert_allclose(predicted, wanted, atol=1e-4)
 
 
 def test_it_learns_what_it_is_taught(layers: dict[str, np.ndarray]) -> None:
@@ -90,8 +90,8 @@ def test_it_learns_what_it_is_taught(layers: dict[str, np.ndarray]) -> None:
     }
     weights = finetune(layers, sets, steps=12)
     tuned = Tuned(sentence_graph(weights))
-    told = np.array([tuned.tell(one)["words"][0] for one in states])
-    assert np.corrcoef(told, mood)[0, 1] > 0.5
+    predicted = np.array([tuned.predict(one)["words"][0] for one in states])
+    assert np.corrcoef(predicted, mood)[0, 1] > 0.5
     again = finetune(layers, sets, steps=12)
     assert all(np.array_equal(again[name], weights[name]) for name in weights)
 

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muse.errors import require
+from muse.theory import viterbi
 
 __all__ = ["SAMPLE_RATE", "Note", "transcribe"]
 
@@ -136,31 +137,20 @@ def _leaves(pitch: Floats, start: int, before: int, after: int, step: float) -> 
 
 
 def _path(pitch: Floats, voiced: NDArray[np.bool_], confidence: Floats) -> NDArray[np.int64]:
-    """Likeliest state of every frame: a MIDI number, or -1 for silence (Viterbi 1967)."""
+    """Likeliest state of every frame: a MIDI number, or -1 for silence."""
     low, high = math.floor(np.nanmin(pitch)) - 1, math.ceil(np.nanmax(pitch)) + 1
     semitones = np.arange(low, high + 1)
-    n, k = len(pitch), len(semitones)
+    k = len(semitones)
     distance = np.abs(pitch[:, None] - semitones) / _SPREAD_SEMITONES
     # Large errors count linearly (Laplace), for a slip of the tracker by an octave must not end a note.
     fit = np.where(distance < 1.5, 0.5 * distance**2, 1.5 * distance - 1.125)
     sung = np.where(voiced[:, None], np.minimum(fit, 6.0), 1.5)
     silent = np.where(voiced, 1.0 + 4.0 * confidence, 0.1)
     cost = np.concatenate([sung, silent[:, None]], axis=1)  # [frames, semitones and silence]
-    change = np.full(k + 1, _CHANGE_COST)
-    change[k] = _SILENCE_COST
-    best = cost[0].copy()
-    back = np.zeros((n, k + 1), np.int64)
-    own = np.arange(k + 1)
-    for i in range(1, n):
-        cheapest = int(best.argmin())
-        leave = best[cheapest] + (change if cheapest != k else np.full(k + 1, _SILENCE_COST))
-        stay = best <= leave
-        back[i] = np.where(stay, own, cheapest)
-        best = np.where(stay, best, leave) + cost[i]
-    states = np.empty(n, np.int64)
-    states[-1] = int(best.argmin())
-    for i in range(n - 1, 0, -1):
-        states[i - 1] = back[i, states[i]]
+    change = np.full((k + 1, k + 1), _CHANGE_COST)
+    change[k, :] = change[:, k] = _SILENCE_COST
+    np.fill_diagonal(change, 0.0)
+    states = viterbi(-cost, -change)
     return np.where(states == k, -1, semitones[np.minimum(states, k - 1)])
 
 

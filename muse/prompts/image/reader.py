@@ -74,12 +74,12 @@ class PictureReader:
     def emotion(self, features: Array) -> Array:
         """Valence and arousal in -1..1, float64 [n, 2]."""
         t, x = self.tensors, self.project(features)
-        told = []
+        predicted = []
         for axis in ("valence", "arousal"):
             support = t[f"{axis}.support"].astype(np.float64)
             distance = (x**2).sum(1)[:, None] - 2 * x @ support.T + (support**2).sum(1)
-            told.append(np.exp(-self.config[f"{axis}_gamma"] * distance) @ t[f"{axis}.dual"] + t[f"{axis}.bias"])
-        return np.clip(np.stack(told, axis=1), -1, 1)
+            predicted.append(np.exp(-self.config[f"{axis}_gamma"] * distance) @ t[f"{axis}.dual"] + t[f"{axis}.bias"])
+        return np.clip(np.stack(predicted, axis=1), -1, 1)
 
     def emotion_by_colours(self, found: Mapping[str, float]) -> Array:
         """Valence and arousal in -1..1 [2] from colours alone."""

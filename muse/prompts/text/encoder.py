@@ -188,7 +188,7 @@ class Reader:
 
     def read_words(self, words: Sequence[str]) -> list[Emotion]:
         """Valence and arousal of words or short phrases, also of ones never seen."""
-        return [_emotion(self.tuned.tell(states)["words"]) for states, _ in self.encoder.encode(words)]
+        return [_emotion(self.tuned.predict(states)["words"]) for states, _ in self.encoder.encode(words)]
 
     def similarity(self, text: str, labels: Sequence[str]) -> list[float]:
         """Cosine of the last layer's means, -1..1, between a text and each label."""
@@ -199,11 +199,11 @@ class Reader:
     def read(self, text: str) -> Reading:
         """All heads on one sentence."""
         [(states, _)] = self.encoder.encode([text])
-        told, config = self.tuned.tell(states), self.config
-        views = told["views"]
+        predicted, config = self.tuned.predict(states), self.config
+        views = predicted["views"]
         gain = np.array(config["gain"])
         reader, writer = (_emotion((views[i : i + 2] - config["emobank_mean"][i : i + 2]) * gain) for i in (0, 2))
-        p = expit(told["categories"])
+        p = expit(predicted["categories"])
         names = config["categories"]
         points = np.array([_place_of(name) for name in names])
         share = p / p.sum()

@@ -60,7 +60,7 @@ class Tuned:
         if [one.name for one in self._session.get_inputs()] != [STATES] or not outputs >= set(HEADS):
             raise InputError(f"{where} is no network of sentences: get the checkpoint again")
 
-    def tell(self, states: Array) -> dict[str, Array]:
+    def predict(self, states: Array) -> dict[str, Array]:
         """What the heads say of one text.
 
         Parameters

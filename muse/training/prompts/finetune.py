@@ -253,5 +253,5 @@ def _reader_r(network: Network, data: Labelled) -> float:
         for first in range(0, len(data.dev), 64):
             out.append(network(*data.batch(data.dev[first : first + 64]), "views").numpy())
     network.train()
-    told, wanted = np.concatenate(out), data.labels[data.dev]
-    return float(np.mean([np.corrcoef(told[:, k], wanted[:, k])[0, 1] for k in range(2)]))
+    predicted, wanted = np.concatenate(out), data.labels[data.dev]
+    return float(np.mean([np.corrcoef(predicted[:, k], wanted[:, k])[0, 1] for k in range(2)]))

@@ -215,27 +215,27 @@ def _ridge_of(penalty: float) -> Callable[[Array, Array], Fitted]:
 
 def _crossed(fit: Callable[[Array, Array], Fitted], x: Array, y: Array, theme: Array, seed: int) -> dict[str, Any]:
     """Of predictions for left-out themes: correlation, 95 % interval (bootstrap over themes), spread of the error."""
-    told = np.zeros((DIVISIONS, *y.shape))
+    predicted = np.zeros((DIVISIONS, *y.shape))
     names, number = np.unique(theme, return_inverse=True)
     for division in range(DIVISIONS):
         part = (np.random.default_rng([seed, division]).permutation(len(names)) % N_FOLDS)[number]
         for k in range(N_FOLDS):
-            told[division, part == k] = fit(x[part != k], y[part != k])(x[part == k])
+            predicted[division, part == k] = fit(x[part != k], y[part != k])(x[part == k])
     found: dict[str, Any] = {}
     for axis, name in enumerate(("valence", "arousal")):
 
         def r(rows: Array, axis: int = axis) -> float:
-            return _r(told[:, rows], y[rows])[axis]
+            return _r(predicted[:, rows], y[rows])[axis]
 
         low, high = bootstrap(np.arange(len(y)), r, groups=number, n_draws=400, seed=seed)
-        found[name] = {"r": round(_r(told, y)[axis], 3), "interval": [round(low, 3), round(high, 3)]}
-    found["spread"] = [round(float(s), 3) for s in (told - y).std(axis=(0, 1))]
+        found[name] = {"r": round(_r(predicted, y)[axis], 3), "interval": [round(low, 3), round(high, 3)]}
+    found["spread"] = [round(float(s), 3) for s in (predicted - y).std(axis=(0, 1))]
     return found
 
 
-def _r(told: Array, y: Array) -> list[float]:
+def _r(predicted: Array, y: Array) -> list[float]:
     """Pearson's r of both axes, mean over the divisions."""
-    return [float(np.mean([np.corrcoef(one[:, k], y[:, k])[0, 1] for one in told])) for k in range(2)]
+    return [float(np.mean([np.corrcoef(one[:, k], y[:, k])[0, 1] for one in predicted])) for k in range(2)]
 
 
 def _card(metrics: dict[str, Any]) -> str:

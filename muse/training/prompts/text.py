@@ -151,13 +151,13 @@ def write_checkpoint(weights: Mapping[str, Array], read: Data, encoder: Encoder,
     write_bytes(out / MODEL_FILE, sentence_graph(weights))
     tuned = Tuned(out / MODEL_FILE)
 
-    def told(head: str, rows: Array) -> Array:
+    def predict(head: str, rows: Array) -> Array:
         states = encoder.encode([read.texts[head][i] for i in rows])
-        return np.stack([tuned.tell(one)[head] for one, _ in states])
+        return np.stack([tuned.predict(one)[head] for one, _ in states])
 
     metrics: dict[str, Any] = {}
     rows, labels = read.rows["views"], read.labels["views"]
-    test = told("views", rows["test"])
+    test = predict("views", rows["test"])
     table = np.array([[w.emotion.valence, w.emotion.arousal] for w in emotion_words().values()])
     gain = table.std(0) / labels[rows["train"]][:, :2].std(0)
     metrics["emobank"] = {
@@ -168,7 +168,7 @@ def write_checkpoint(weights: Mapping[str, Array], read: Data, encoder: Encoder,
     unseen = read.rows["words"]["test"]
     metrics["words"] = {
         "unseen_words": len(unseen),
-        "r_valence_arousal": _correlation(told("words", unseen), read.labels["words"][unseen]),
+        "r_valence_arousal": _correlation(predict("words", unseen), read.labels["words"][unseen]),
     }
     config: dict[str, Any] = {
         "gain": [round(float(x), 3) for x in gain],
@@ -177,14 +177,14 @@ def write_checkpoint(weights: Mapping[str, Array], read: Data, encoder: Encoder,
     }
     dev, held_out = read.rows["categories"]["dev"], read.rows["categories"]["test"]
     found, config["thresholds"] = _measure_categories(
-        told("categories", dev), told("categories", held_out), read.labels["categories"], dev, held_out
+        predict("categories", dev), predict("categories", held_out), read.labels["categories"], dev, held_out
     )
     metrics["categories"] = {"training_rows": len(read.rows["categories"]["train"]), **found}
 
     vocabulary: dict[str, int] = read_json(out / "tokenizer.json")["model"]["vocab"]
     words = sorted(word for word in vocabulary if word.isascii() and word.isalpha() and len(word) > 2)
     lexicon = np.full((max(vocabulary.values()) + 1, 2), np.nan, np.float32)
-    places = np.stack([tuned.tell(one)["words"] for one, _ in encoder.encode(words)])
+    places = np.stack([tuned.predict(one)["words"] for one, _ in encoder.encode(words)])
     lexicon[[vocabulary[word] for word in words]] = np.clip(places, -1, 1)
     save_tensors({"lexicon": lexicon}, out)
     write_json(config | {"encoder": "all-MiniLM-L6-v2, 8 bit", "categories": list(CATEGORY_WORDS)}, out / "config.json")
@@ -276,7 +276,7 @@ GoEmotions, {kinds["training_rows"]:,} training rows, {kinds["test_rows"]:,} tes
 What was tried for the reader's view (test r of valence, arousal): ridge regression on the means of four layers and on
 lexicon features 0.603, 0.402; fine-tuned 0.687, 0.424; both together, weights chosen on the development split 0.684,
 0.427. On the development split the fine-tuned view stopped at 0.67, 0.47 from step 300 on, while the training error
-still halved: the ratings of one view come from few people each. The joint view, the mean of both, is told better.
+still halved: the ratings of one view come from few people each. The joint view, the mean of both, is predicted better.
 
 ## Files
 
