@@ -17,6 +17,8 @@ Contents: :func:`sound_files`, :func:`open_media`, :func:`read_audio`, :func:`st
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import stat
 from collections.abc import Iterator
 from fractions import Fraction
@@ -321,6 +323,9 @@ def _written(path: str | Path) -> Iterator[OutputContainer]:
         except InputError:
             raise
         except (av.error.FFmpegError, ValueError) as error:
+            code = getattr(error, "errno", None)
+            if code in errno.errorcode and code != errno.EINVAL:  # the file system's: a full disk, no permission
+                raise OSError(code, os.strerror(code)) from None
             raise InputError(f"{path} cannot be written ({error}): choose another ending, for example .mp4") from None
 
 
