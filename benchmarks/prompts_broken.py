@@ -1,6 +1,6 @@
 """What broken pictures and videos do: each must be read, or refused in one clear line, within time and memory.
 
-``python benchmarks/prompts_broken.py -n 100`` makes intact files of every format, breaks them in `n` ways each kind, and
+``python benchmarks/prompts_broken.py -n 100`` makes intact files of all formats, breaks them in `n` ways each kind, and
 prints JSON: how many were read and refused, the slowest, the most memory, and every fault. Ends with 1 if there is one.
 """
 
