@@ -72,7 +72,7 @@ def videos(folder: Path) -> dict[str, bytes]:
             for k in range(24):
                 if k % 12 == 0:
                     picture = Image.fromarray(rng.integers(0, 255, (6, 8, 3), dtype=np.uint8)).resize((160, 120))
-                container.mux(stream.encode(av.VideoFrame.from_image(picture.rotate(k))))
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(np.asarray(picture.rotate(k)), format="rgb24")))
             container.mux(stream.encode(None))
         files[name] = (folder / name).read_bytes()
     return files

@@ -73,7 +73,7 @@ def prompts_of(quadrant: int, prompts: Path, corpora: Path, folder: Path) -> lis
     make_video(folder / f"{quadrant}.mp4", pictures[2:], [4.0] * 4, seed=quadrant)
     clips = read_emopia(corpora, "val")
     example = np.flatnonzero(clips.quadrant == quadrant + 1)[0]
-    write_score(read_score(clips.source[example]), folder / f"{quadrant}.mid")  # type: ignore[arg-type]
+    write_score(read_score(clips.source[example]), folder / f"{quadrant}.mid")
     # Who asks for glad music hums a tune in major: a motif brings its key along.
     wanted = "major" if quadrant in (0, 3) else "minor"
     beat, length, pitch = next(one for one in melodies(200, 1) if mode_of(one[2], one[1]) == wanted)
