@@ -1,0 +1,1 @@
+"""Datasets: folders of music to shards."""

@@ -1,0 +1,445 @@
+"""Lead sheets and their arrangements, taken from corpora: one row a stretch of bars in one meter.
+
+What a row's tune is depends on the corpus: the melody track (POP909), the voice (Lieder), the staff above the chords
+(OpenEWLD), the first violin (quartets), elsewhere the top voice where it can be trusted. Chords are those annotated,
+or found (:func:`muse.theory.lead_sheet.find_chords`). All other tracks become *parts*, by what they do in an ensemble
+(:data:`PARTS`).
+
+Conventions: as in :mod:`muse.tokens.plan`; notes of parts lie on twelfths of a quarter note, sixteenths and triplets.
+
+Contents: :data:`PARTS`, :func:`part_of`, :class:`Sheet`, :func:`read_sheets`, :func:`build`, :func:`load`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from muse.corpus.build import _hash_split
+from muse.corpus.importers import Song, find_songs, read_chords
+from muse.corpus.windows import Settings, _find_grid
+from muse.errors import InputError, MuseError
+from muse.harmony import Mode, key_from_weights
+from muse.score import DRUMS, BarGrid, Notes, bar_grid, beat_to_sec, note_array, read_score, tempo_map
+from muse.theory.lead_sheet import find_chords, find_melody
+from muse.tokens.plan import MAX_BAR, Bar, Chord, Note, Plan, bar_length, meter_token
+from muse.tokens.plan_form import follow
+
+__all__ = ["PARTS", "Sheet", "build", "load", "part_of", "read_sheets"]
+
+_log = logging.getLogger(__name__)
+
+PARTS: Final = ("keys", "plucked", "ensemble", "high", "middle", "low", "bass", "drums")
+"""What an instrument does: plays chords and lines on keys, plucks, sounds in chords, or is one voice of a register."""
+
+MIN_BARS: Final = 8
+MIN_NOTES: Final = 8
+MIN_MELODY_TRUST: Final = 0.6
+
+_RANGES: Final = (
+    (0, 24, "keys"), (24, 32, "plucked"), (32, 40, "bass"), (40, 41, "high"), (41, 42, "middle"), (42, 43, "low"),
+    (43, 44, "bass"), (44, 46, "ensemble"), (46, 47, "plucked"), (47, 48, "drums"), (48, 56, "ensemble"),
+    (56, 57, "high"), (57, 58, "low"), (58, 59, "bass"), (59, 60, "high"), (60, 61, "middle"), (61, 64, "ensemble"),
+    (64, 65, "high"), (65, 66, "middle"), (66, 68, "low"), (68, 69, "high"), (69, 70, "middle"), (70, 71, "low"),
+    (71, 72, "middle"), (72, 80, "high"), (80, 88, "high"), (88, 104, "ensemble"), (104, 109, "plucked"),
+    (109, 112, "high"), (112, 128, "drums"), (128, 129, "drums"),
+)  # fmt: skip
+
+
+def part_of(program: int) -> str:
+    """The part that a General MIDI program (128 = drums) plays in an ensemble."""
+    return next(part for first, stop, part in _RANGES if first <= program < stop)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A stretch of a song in one meter: its plan and what the instruments play to it."""
+
+    song: str
+    """Corpus and id, with the number of the stretch."""
+    corpus: str
+    genre: str
+    split: str
+    licence: str
+    tempo_bpm: float
+    at_start: bool
+    """It begins where the music begins."""
+    at_end: bool
+    plan: Plan
+    played: bool
+    """Velocities are of a performance."""
+    notes: NDArray[np.int16]
+    """int16 [n, 6]: part (index in `parts`), bar, position and length in twelfths of a quarter, pitch, velocity."""
+    parts: tuple[str, ...]
+    """Names of :data:`PARTS`, one an instrument."""
+    melody_velocity: NDArray[np.int16]
+    """int16 [n_bars]: mean velocity of the tune, 0 where it rests."""
+    melody_program: int
+    """General MIDI program of the tune, -1 where there is none."""
+
+
+def read_sheets(song: Song) -> list[Sheet]:
+    """All sheets of one song; empty where it has no real bars.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read.
+    """
+    score = read_score(song.path)
+    raw = note_array(score)
+    if len(raw) < MIN_NOTES:
+        return []
+    score, kind, _ = _find_grid(score, raw, song, Settings(), [])
+    if kind == "none":
+        return []
+    notes, grid, tempos = note_array(score), bar_grid(score), tempo_map(score)
+    step = _snap(notes["onset_beat"])
+    names = [track.name for track in score.tracks]
+    melody_track = _melody_track(song.corpus, names, notes)
+    if melody_track == -1 and song.corpus != "groove":
+        pitched = np.flatnonzero(notes["program"] != DRUMS)
+        lead, trust = find_melody(
+            *(notes[name][pitched] for name in ("onset_beat", "duration_beat", "pitch"))  # type: ignore[arg-type]
+        )
+        if trust < MIN_MELODY_TRUST:
+            return []
+        is_melody = np.zeros(len(notes), bool)
+        is_melody[pitched[lead]] = True
+    else:
+        is_melody = notes["track"] == melody_track
+    chord_beats = _annotated(song, float(raw["onset_sec"].min()) - float(notes["onset_sec"].min()), tempos)
+    sheets = []
+    for number, (first, stop) in enumerate(_stretches(notes, grid)):
+        where = (step >= round(grid.start_beat[first] * 12)) & (step < round(grid.start_beat[stop] * 12))
+        if where.sum() >= MIN_NOTES:
+            shape = _Stretch(first, stop, grid, f"{song.corpus}/{song.song_id}#{number}")
+            sheets.append(_sheet(song, notes[where], step[where], is_melody[where], chord_beats, tempos, shape))
+    if sheets:
+        sheets[0] = _flag(sheets[0], at_start=True)
+        sheets[-1] = _flag(sheets[-1], at_end=True)
+    return sheets
+
+
+def _flag(sheet: Sheet, **flags: bool) -> Sheet:
+    from dataclasses import replace
+
+    return replace(sheet, **flags)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    first: int
+    stop: int
+    grid: BarGrid
+    name: str
+
+    @property
+    def meter(self) -> tuple[int, int]:
+        return int(self.grid.numerator[self.first]), int(self.grid.denominator[self.first])
+
+    @property
+    def start_beat(self) -> float:
+        return float(self.grid.start_beat[self.first])
+
+    @property
+    def n_bars(self) -> int:
+        return self.stop - self.first
+
+
+def _snap(onset_beat: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Onsets in twelfths of a quarter: on sixteenths, or on triplets in quarters where these fit much better."""
+    quarter = np.floor(onset_beat + 0.125).astype(np.int64)
+    duple, triple = np.rint(onset_beat * 4) * 3, np.rint(onset_beat * 3) * 4
+    first = quarter.min() if len(quarter) else 0
+    size = int(quarter.max() - first + 1) if len(quarter) else 0
+    error = [
+        np.bincount(quarter - first, weights=np.abs(grid / 12 - onset_beat), minlength=size) for grid in (duple, triple)
+    ]
+    is_triple = (error[0] > 0.05) & (error[1] < 0.4 * error[0])
+    return np.where(is_triple[quarter - first], triple, duple).astype(np.int64)
+
+
+def _melody_track(corpus: str, names: list[str], notes: Notes) -> int:
+    """Index of the track with the tune; -1 where the corpus does not say."""
+    count = np.bincount(notes["track"], minlength=len(names))
+    program = {int(t): int(notes["program"][notes["track"] == t][0]) for t in np.flatnonzero(count)}
+    if corpus == "pop909":
+        found = [t for t in program if names[t] == "MELODY"]
+    elif corpus == "openewld":
+        found = [t for t in program if names[t] != "CHORDS"]
+    elif corpus == "openscore-lieder":
+        found = [t for t, p in program.items() if p >= 24 and p != 46 and p != DRUMS]
+    elif corpus == "openscore-quartets":
+        found = [min(program)]
+    else:
+        found = []
+    return max(found, key=lambda t: int(count[t])) if found else -1
+
+
+def _stretches(notes: Notes, grid: BarGrid) -> Iterator[tuple[int, int]]:
+    """Bar ranges of one meter that can be planned, :data:`MIN_BARS` or longer, without silence at either end."""
+    filled = np.bincount(grid.bar_of(notes["onset_beat"]), minlength=grid.n_bars) > 0
+    meter = [(int(n), int(d)) for n, d in zip(grid.numerator, grid.denominator, strict=True)]
+    regular = np.isclose(np.diff(grid.start_beat), 4 * grid.numerator / grid.denominator, atol=1e-3)
+    first = 0
+    for bar in range(1, grid.n_bars + 1):
+        if bar < grid.n_bars and meter[bar] == meter[first] and regular[bar] and regular[first]:
+            continue
+        sounding = np.flatnonzero(filled[first:bar])
+        if len(sounding) and _plannable(meter[first]) and regular[first]:
+            a, b = first + int(sounding[0]), first + int(sounding[-1]) + 1
+            if b - a >= MIN_BARS:
+                yield a, b
+        first = bar
+
+
+def _plannable(meter: tuple[int, int]) -> bool:
+    try:
+        meter_token(meter)
+    except InputError:
+        return False
+    return bar_length(meter) <= MAX_BAR
+
+
+_DEGREES = {"1": 0, "b2": 1, "2": 2, "b3": 3, "3": 4, "4": 5, "b5": 6, "#4": 6, "5": 7, "#5": 8, "b6": 8, "6": 9,
+            "b7": 10, "7": 11, "9": 2, "b9": 1, "11": 5, "13": 9}  # fmt: skip
+_NAMES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+_ANNOTATED_QUALITIES = (
+    ("maj7", "maj7"), ("maj9", "maj7"), ("min7", "m7"), ("min9", "m7"), ("min11", "m7"), ("minmaj7", "m"),
+    ("hdim7", "m7b5"), ("dim7", "dim7"), ("dim", "dim"), ("aug", "aug"), ("maj6", "6"), ("min6", "m6"),
+    ("sus2", "sus2"), ("sus", "sus4"), ("maj", ""), ("min", "m"), ("7", "7"), ("9", "7"), ("11", "7"), ("13", "7"),
+)  # fmt: skip
+
+
+def chord_of_annotation(symbol: str) -> tuple[int, str, int | None] | None:
+    """(root, quality, bass) of a symbol in Harte's notation (``G#:min7/b3``); None for ``N``."""
+    if symbol in ("N", "X", ""):
+        return None
+    head, _, degree = symbol.partition("/")
+    name, _, quality = head.partition(":")
+    root = (_NAMES[name[0]] + name.count("#") - name[1:].count("b")) % 12
+    word = next((mine for start, mine in _ANNOTATED_QUALITIES if quality.startswith(start)), "")
+    bass = (root + _DEGREES[degree]) % 12 if degree in _DEGREES else root
+    return root, word, None if bass == root else bass
+
+
+def _annotated(
+    song: Song, offset_sec: float, tempos: NDArray[np.float64]
+) -> list[tuple[float, tuple[int, str, int | None] | None]] | None:
+    """(beat, chord) of annotated changes, or None where there are none. `offset_sec`: source minus score."""
+    if song.chords_path is None:
+        return None
+    chords = read_chords(song.chords_path)
+    last = max((end for _, end, _ in chords), default=0.0)
+    beats = np.arange(-64.0, 64 + last * 5, 0.25)
+    moments = beat_to_sec(tempos, beats)
+    return [
+        (float(np.rint(np.interp(start - offset_sec, moments, beats))), chord_of_annotation(symbol))
+        for start, _, symbol in chords
+    ]
+
+
+def _sheet(
+    song: Song,
+    notes: Notes,
+    step: NDArray[np.int64],
+    is_melody: NDArray[np.bool_],
+    chord_beats: list[tuple[float, tuple[int, str, int | None] | None]] | None,
+    tempos: NDArray[np.float64],
+    shape: _Stretch,
+) -> Sheet:
+    size = bar_length(shape.meter)
+    step = step - round(shape.start_beat * 12)
+    pitched = notes["program"] != DRUMS
+    weights = np.bincount(notes["pitch"][pitched] % 12, weights=notes["duration_beat"][pitched], minlength=12)
+    tonic, mode_name, _ = key_from_weights(weights)
+    mode: Mode = "minor" if str(mode_name) == "minor" else "major"
+    melody, velocity = _melody_bars(notes[is_melody], step[is_melody], size, shape.n_bars)
+    if chord_beats is not None:
+        changes = [(round((beat - shape.start_beat) * 4), chord) for beat, chord in chord_beats]
+    else:
+        changes = _found_chords(notes[pitched], step[pitched], size, shape)
+    chords = _chord_bars(changes, size, shape.n_bars)
+    bars = tuple(Bar(c, m) for c, m in zip(chords, melody, strict=True))
+    plan = follow(Plan(bars, shape.meter, max(int(tonic), 0), mode))
+    rest = ~is_melody
+    programs = notes["program"][rest]
+    # POP909's bridge and piano are two hands' worth of one instrument.
+    tracks = np.zeros(rest.sum(), np.int64) if song.corpus == "pop909" else notes["track"][rest].astype(np.int64)
+    numbers = {t: i for i, t in enumerate(np.unique(tracks).tolist())}
+    parts = tuple(part_of(int(programs[tracks == t][0])) for t in numbers)
+    length = np.maximum(np.rint(notes["duration_beat"][rest] * 12), 1)
+    columns = (
+        [numbers[int(t)] for t in tracks], step[rest] // (size * 3), step[rest] % (size * 3),
+        np.minimum(length, 1000), notes["pitch"][rest], notes["velocity"][rest],
+    )  # fmt: skip
+    seconds = beat_to_sec(tempos, np.array([shape.start_beat, float(shape.grid.start_beat[shape.stop])]))
+    velocities = notes["velocity"][rest] if rest.any() else notes["velocity"]
+    program = int(notes["program"][is_melody][0]) if is_melody.any() else -1
+    return Sheet(
+        song=shape.name,
+        corpus=song.corpus,
+        genre=song.genre,
+        split=song.split or _hash_split(f"{song.corpus}/{song.group}"),
+        licence=song.licence,
+        tempo_bpm=float(60 * shape.n_bars * size / 4 / max(seconds[1] - seconds[0], 1e-3)),
+        at_start=False,
+        at_end=False,
+        plan=plan,
+        played=len(np.unique(velocities)) > 12,
+        notes=np.stack([np.asarray(c, np.int16) for c in columns], axis=1).reshape(-1, 6),
+        parts=parts,
+        melody_velocity=velocity,
+        melody_program=program,
+    )
+
+
+def _melody_bars(
+    notes: Notes, step: NDArray[np.int64], size: int, n_bars: int
+) -> tuple[list[tuple[Note, ...]], NDArray[np.int16]]:
+    """The tune by bars, one voice on sixteenths, and its mean velocity in each."""
+    found: dict[int, tuple[int, float, int]] = {}
+    for place, pitch, length, velocity in zip(
+        np.rint(step / 3).astype(int).tolist(),
+        notes["pitch"].tolist(),
+        (notes["duration_beat"] * 4).tolist(),
+        notes["velocity"].tolist(),
+        strict=True,
+    ):
+        if 0 <= place < n_bars * size and (place not in found or pitch > found[place][0]):
+            found[place] = (pitch, length, velocity)
+    bars: list[list[Note]] = [[] for _ in range(n_bars)]
+    loud: list[list[int]] = [[] for _ in range(n_bars)]
+    places = sorted(found)
+    for place, following in zip(places, [*places[1:], n_bars * size], strict=True):
+        pitch, length, velocity = found[place]
+        bars[place // size].append(Note(place % size, pitch, max(1, min(round(length), following - place))))
+        loud[place // size].append(velocity)
+    mean = np.array([round(float(np.mean(v))) if v else 0 for v in loud], np.int16)
+    return [tuple(bar) for bar in bars], mean
+
+
+def _found_chords(
+    notes: Notes, step: NDArray[np.int64], size: int, shape: _Stretch
+) -> list[tuple[int, tuple[int, str, int | None] | None]]:
+    compound = shape.meter[1] == 8 and shape.meter[0] % 3 == 0
+    beat = 6 if compound else 4
+    edges = np.arange(0, shape.n_bars * size + 1, beat) / 4
+    chords = find_chords(
+        step / 12, notes["duration_beat"], notes["pitch"], edges, (np.arange(len(edges) - 1) * beat) % size == 0
+    )
+    out: list[tuple[int, tuple[int, str, int | None] | None]] = []
+    for i, chord in enumerate(chords):
+        # A bass that moves under one chord is accompaniment, no new symbol.
+        if out and chord and out[-1][1] and chord[:2] == out[-1][1][:2]:
+            continue
+        out.append((i * beat, chord))
+    return out
+
+
+def _chord_bars(
+    changes: list[tuple[int, tuple[int, str, int | None] | None]], size: int, n_bars: int
+) -> list[tuple[Chord, ...]]:
+    """Chords by bars from (sixteenth, chord): each bar names the chord in force, then every change."""
+    at = {max(place, 0): chord for place, chord in changes if place < n_bars * size}  # the last of several holds
+    places = sorted(at)
+    bars: list[tuple[Chord, ...]] = []
+    current: tuple[int, str, int | None] | None = None
+    index = 0
+    for b in range(n_bars):
+        out: list[Chord] = []
+        while index < len(places) and places[index] < (b + 1) * size:
+            place = places[index] - b * size
+            place -= place % 2
+            changed = at[places[index]]
+            if place > 0 and not out:
+                out.append(_chord(0, current))
+            if not out or changed != current:
+                out = [c for c in out if c.position != place]
+                out.append(_chord(place, changed))
+            current = changed
+            index += 1
+        bars.append(tuple(out) or (_chord(0, current),))
+    return bars
+
+
+def _chord(position: int, chord: tuple[int, str, int | None] | None) -> Chord:
+    return Chord(position, None) if chord is None else Chord(position, *chord)
+
+
+# ------------------------------------------------------------------------------------------------------------ shards
+
+
+def build(sources: Iterable[Path | str], out: Path | str, licence_classes: Iterable[str] = ("permissive",)) -> int:
+    """Read all songs of some corpora and write a Parquet shard for each corpus; returns the number of sheets.
+
+    Songs that cannot be read are reported in the log and left out.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    wanted = set(licence_classes)
+    by_corpus: dict[str, list[Song]] = {}
+    for song in find_songs(sources):
+        if song.licence_class in wanted:
+            by_corpus.setdefault(song.corpus, []).append(song)
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    total = 0
+    for corpus, songs in by_corpus.items():
+        rows: list[dict[str, Any]] = []
+        for song in songs:
+            try:
+                rows += [_row(sheet) for sheet in read_sheets(song)]
+            except (MuseError, ValueError, KeyError) as error:
+                _log.warning("%s/%s: %s", corpus, song.song_id, error)
+        total += len(rows)
+        if rows:
+            pq.write_table(pa.Table.from_pylist(rows), out / f"{corpus}.parquet", compression="zstd")
+        _log.info("%s: %d songs, %d sheets", corpus, len(songs), len(rows))
+    return total
+
+
+def _row(sheet: Sheet) -> dict[str, Any]:
+    row = {name: getattr(sheet, name) for name in Sheet.__dataclass_fields__}
+    row["plan"] = json.dumps(sheet.plan.to_json(), separators=(",", ":"))
+    row["notes"] = sheet.notes.ravel().tolist()
+    row["melody_velocity"] = sheet.melody_velocity.tolist()
+    row["parts"] = list(sheet.parts)
+    return row
+
+
+def load(folder: Path | str, corpora: Iterable[str] = (), splits: Iterable[str] = ()) -> list[Sheet]:
+    """Sheets of a folder that :func:`build` wrote, all or those of some corpora and splits, in order."""
+    import pyarrow.parquet as pq
+
+    paths = sorted(Path(folder).glob("*.parquet"))
+    if not paths:
+        raise InputError(f"{folder} holds no lead sheets; build them first")
+    chosen, wanted = set(corpora), set(splits)
+    sheets = []
+    for path in paths:
+        if chosen and path.stem not in chosen:
+            continue
+        for row in pq.read_table(path).to_pylist():
+            if wanted and row["split"] not in wanted:
+                continue
+            row["plan"] = Plan.from_json(row["plan"])
+            row["notes"] = np.array(row["notes"], np.int16).reshape(-1, 6)
+            row["melody_velocity"] = np.array(row["melody_velocity"], np.int16)
+            row["parts"] = tuple(row["parts"])
+            sheets.append(Sheet(**row))
+    return sheets
+
+
+if not math.isclose(sum(stop - first for first, stop, _ in _RANGES), 129):
+    raise RuntimeError("every program needs a part")
