@@ -16,7 +16,8 @@ import json
 import logging
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -118,41 +119,51 @@ def read_sheets(song: Song) -> list[Sheet]:
         is_melody = notes["track"] == melody_track
     chord_beats = _annotated(song, float(raw["onset_sec"].min()) - float(notes["onset_sec"].min()), tempos)
     sheets = []
-    for number, (first, stop) in enumerate(_stretches(notes, grid)):
-        where = (step >= round(grid.start_beat[first] * 12)) & (step < round(grid.start_beat[stop] * 12))
+    for number, bars in enumerate(_stretches(notes, grid)):
+        shape = _Stretch(tuple(bars), grid, f"{song.corpus}/{song.song_id}#{number}")
+        moved = shape.moved(step)
+        where = moved >= 0
         if where.sum() >= MIN_NOTES:
-            shape = _Stretch(first, stop, grid, f"{song.corpus}/{song.song_id}#{number}")
-            sheets.append(_sheet(song, notes[where], step[where], is_melody[where], chord_beats, tempos, shape))
+            sheets.append(_sheet(song, notes[where], moved[where], is_melody[where], chord_beats, tempos, shape))
     if sheets:
-        sheets[0] = _flag(sheets[0], at_start=True)
-        sheets[-1] = _flag(sheets[-1], at_end=True)
+        sheets[0] = replace(sheets[0], at_start=True)
+        sheets[-1] = replace(sheets[-1], at_end=True)
     return sheets
-
-
-def _flag(sheet: Sheet, **flags: bool) -> Sheet:
-    from dataclasses import replace
-
-    return replace(sheet, **flags)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
 class _Stretch:
-    first: int
-    stop: int
+    """Bars of one meter, in order; odd bars between them are left out."""
+
+    bars: tuple[int, ...]
     grid: BarGrid
     name: str
 
     @property
     def meter(self) -> tuple[int, int]:
-        return int(self.grid.numerator[self.first]), int(self.grid.denominator[self.first])
-
-    @property
-    def start_beat(self) -> float:
-        return float(self.grid.start_beat[self.first])
+        return int(self.grid.numerator[self.bars[0]]), int(self.grid.denominator[self.bars[0]])
 
     @property
     def n_bars(self) -> int:
-        return self.stop - self.first
+        return len(self.bars)
+
+    @property
+    def n_quarters(self) -> float:
+        return self.n_bars * bar_length(self.meter) / 4
+
+    def moved(self, step: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Twelfths of a quarter from the start of the stretch, -1 outside of its bars."""
+        start = np.rint(self.grid.start_beat * 12).astype(np.int64)
+        bar = np.clip(np.searchsorted(start, step, side="right") - 1, 0, self.grid.n_bars - 1)
+        number = np.full(self.grid.n_bars, -1)
+        number[list(self.bars)] = np.arange(self.n_bars)
+        inside = (number[bar] >= 0) & (step >= start[0]) & (step < start[-1])
+        return np.where(inside, number[bar] * bar_length(self.meter) * 3 + step - start[bar], -1)
+
+    def sec(self, tempos: NDArray[np.float64]) -> float:
+        """Seconds that its bars last."""
+        edges = beat_to_sec(tempos, self.grid.start_beat)
+        return float(np.diff(edges)[list(self.bars)].sum())
 
 
 def _snap(onset_beat: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -185,21 +196,33 @@ def _melody_track(corpus: str, names: list[str], notes: Notes) -> int:
     return max(found, key=lambda t: int(count[t])) if found else -1
 
 
-def _stretches(notes: Notes, grid: BarGrid) -> Iterator[tuple[int, int]]:
-    """Bar ranges of one meter that can be planned, :data:`MIN_BARS` or longer, without silence at either end."""
+def _stretches(notes: Notes, grid: BarGrid) -> Iterator[list[int]]:
+    """Bars of one meter that can be planned, :data:`MIN_BARS` or more, without silence at either end.
+
+    A single bar of another length (as pop songs put before a chorus) is passed over.
+    """
     filled = np.bincount(grid.bar_of(notes["onset_beat"]), minlength=grid.n_bars) > 0
-    meter = [(int(n), int(d)) for n, d in zip(grid.numerator, grid.denominator, strict=True)]
     regular = np.isclose(np.diff(grid.start_beat), 4 * grid.numerator / grid.denominator, atol=1e-3)
-    first = 0
-    for bar in range(1, grid.n_bars + 1):
-        if bar < grid.n_bars and meter[bar] == meter[first] and regular[bar] and regular[first]:
-            continue
-        sounding = np.flatnonzero(filled[first:bar])
-        if len(sounding) and _plannable(meter[first]) and regular[first]:
-            a, b = first + int(sounding[0]), first + int(sounding[-1]) + 1
-            if b - a >= MIN_BARS:
-                yield a, b
-        first = bar
+    meters = [
+        (int(n), int(d)) if r else None for n, d, r in zip(grid.numerator, grid.denominator, regular, strict=True)
+    ]
+    bar = 0
+    while bar < grid.n_bars:
+        meter, bars = meters[bar], [bar]
+        bar += 1
+        while bar < grid.n_bars:
+            if meters[bar] == meter:
+                bars.append(bar)
+                bar += 1
+            elif bar + 1 < grid.n_bars and meters[bar + 1] == meter:
+                bar += 1
+            else:
+                break
+        sounding = np.flatnonzero(filled[bars])
+        if len(sounding) and meter is not None and _plannable(meter):
+            bars = bars[int(sounding[0]) : int(sounding[-1]) + 1]
+            if len(bars) >= MIN_BARS:
+                yield bars
 
 
 def _plannable(meter: tuple[int, int]) -> bool:
@@ -258,14 +281,15 @@ def _sheet(
     shape: _Stretch,
 ) -> Sheet:
     size = bar_length(shape.meter)
-    step = step - round(shape.start_beat * 12)
     pitched = notes["program"] != DRUMS
     weights = np.bincount(notes["pitch"][pitched] % 12, weights=notes["duration_beat"][pitched], minlength=12)
     tonic, mode_name, _ = key_from_weights(weights)
     mode: Mode = "minor" if str(mode_name) == "minor" else "major"
     melody, velocity = _melody_bars(notes[is_melody], step[is_melody], size, shape.n_bars)
     if chord_beats is not None:
-        changes = [(round((beat - shape.start_beat) * 4), chord) for beat, chord in chord_beats]
+        beats = np.array([beat for beat, _ in chord_beats])
+        places = shape.moved(np.rint(beats * 12).astype(np.int64)) // 3
+        changes = [(int(p), c) for p, (_, c) in zip(places, chord_beats, strict=True) if p >= 0]
     else:
         changes = _found_chords(notes[pitched], step[pitched], size, shape)
     chords = _chord_bars(changes, size, shape.n_bars)
@@ -282,7 +306,6 @@ def _sheet(
         [numbers[int(t)] for t in tracks], step[rest] // (size * 3), step[rest] % (size * 3),
         np.minimum(length, 1000), notes["pitch"][rest], notes["velocity"][rest],
     )  # fmt: skip
-    seconds = beat_to_sec(tempos, np.array([shape.start_beat, float(shape.grid.start_beat[shape.stop])]))
     velocities = notes["velocity"][rest] if rest.any() else notes["velocity"]
     program = int(notes["program"][is_melody][0]) if is_melody.any() else -1
     return Sheet(
@@ -291,7 +314,7 @@ def _sheet(
         genre=song.genre,
         split=song.split or _hash_split(f"{song.corpus}/{song.group}"),
         licence=song.licence,
-        tempo_bpm=float(60 * shape.n_bars * size / 4 / max(seconds[1] - seconds[0], 1e-3)),
+        tempo_bpm=60 * shape.n_quarters / max(shape.sec(tempos), 1e-3),
         at_start=False,
         at_end=False,
         plan=plan,
@@ -320,7 +343,7 @@ def _melody_bars(
     bars: list[list[Note]] = [[] for _ in range(n_bars)]
     loud: list[list[int]] = [[] for _ in range(n_bars)]
     places = sorted(found)
-    for place, following in zip(places, [*places[1:], n_bars * size], strict=True):
+    for place, following in pairwise([*places, n_bars * size]):
         pitch, length, velocity = found[place]
         bars[place // size].append(Note(place % size, pitch, max(1, min(round(length), following - place))))
         loud[place // size].append(velocity)

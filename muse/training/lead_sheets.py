@@ -1,0 +1,236 @@
+"""What planner and arranger learn from: windows of lead sheets and of their arrangements, with controls.
+
+The prefix never lies: controls are measured on the very bars that follow. Each is dropped at random, so that any
+subset may be given later; some windows have none, for guidance.
+
+Contents: :class:`SheetSettings`, :class:`PlannerTask`, :func:`train_planner`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from muse.checkpoint import save_json
+from muse.dataset.lead_sheets import Sheet, load
+from muse.errors import InputError
+from muse.tokens.plan import (
+    EOS,
+    VOCABULARY,
+    Bar,
+    Plan,
+    Prefix,
+    encode_bar,
+    encode_prefix,
+    fold_shift,
+)
+from muse.tokens.plan_form import Buckets, measure
+from muse.training.language_model import IGNORED, Batch, RunSettings, pad, run
+
+__all__ = ["PlannerTask", "SheetSettings", "train_planner"]
+
+_log = logging.getLogger(__name__)
+
+_POOL = 8  # batches that are drawn together, so that windows of similar length share one
+
+
+@dataclass(frozen=True)
+class SheetSettings:
+    """What windows are drawn."""
+
+    corpora: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "pop909": 0.66,
+            "openewld": 0.10,
+            "openscore-lieder": 0.12,
+            "openscore-quartets": 0.05,
+            "mutopia": 0.07,
+        }
+    )
+    """Corpus -> share of the windows."""
+    bars: Mapping[int, float] = field(default_factory=lambda: {32: 0.5, 48: 0.25, 64: 0.15, 96: 0.1})
+    """Bars of a window -> how often."""
+    from_start: float = 0.35
+    """Share of windows that begin where the song does."""
+    to_end: float = 0.2
+    """Share of windows that end where it does."""
+    drop_control: float = 0.4
+    """How often one control is left open."""
+    drop_all: float = 0.25
+    """How often all are."""
+    melody_first: float = 0.12
+    """Share of windows whose bars say the tune before the chords."""
+    batch_tokens: int = 6144
+    """Tokens a batch, padding included."""
+    n_validation: int = 48
+    """Held-out windows."""
+    seed: int = 0
+
+
+class _Windows:
+    """Draws spans of bars; shared by both models."""
+
+    def __init__(self, folder: Path | str, settings: SheetSettings) -> None:
+        self.settings = settings
+        sheets = load(folder, settings.corpora)
+        self.by_split = {
+            "train": [s for s in sheets if s.split == "train" and len(s.plan.bars) >= 8],
+            "val": [s for s in sheets if s.split == "val" and s.corpus == "pop909" and len(s.plan.bars) >= 16],
+        }
+        if not all(self.by_split.values()):
+            raise InputError(f"{folder} has no lead sheets of {', '.join(settings.corpora)} to learn from and to test on")
+        self.sheets = [replace(s, plan=s.plan.transposed(fold_shift(-s.plan.tonic))) for s in self.by_split["train"]]
+        self.held_out = [replace(s, plan=s.plan.transposed(fold_shift(-s.plan.tonic))) for s in self.by_split["val"]]
+        weights = np.array([min(len(s.plan.bars), 64) for s in self.sheets], float)
+        names = np.array([s.corpus for s in self.sheets])
+        for name, share in settings.corpora.items():
+            mine = names == name
+            if mine.any():
+                weights[mine] *= share / weights[mine].sum()
+        self.weights = weights / weights.sum()
+
+    def draw(self, sheets: Sequence[Sheet], rng: np.random.Generator, weights: Any = None) -> tuple[Sheet, int, int]:
+        """A sheet and a range of its bars."""
+        s = self.settings
+        sheet = sheets[int(rng.choice(len(sheets), p=weights))]
+        n_bars = int(rng.choice(list(s.bars), p=list(s.bars.values())))
+        room = len(sheet.plan.bars) - n_bars
+        kind = rng.random()
+        if room <= 0 or kind < s.from_start:
+            first = 0
+        else:
+            first = room if kind < s.from_start + s.to_end else int(rng.integers(0, room + 1))
+        return sheet, first, min(first + n_bars, len(sheet.plan.bars))
+
+    def pools(self, step: int, encode: Any) -> Batch:
+        """The batch of a step out of a pool of windows of similar length."""
+        s = self.settings
+        pool, index = divmod(step, _POOL)
+        if getattr(self, "_pool", None) != pool:
+            rng = np.random.default_rng([s.seed, 1, pool])
+            windows: list[Any] = []
+            while sum(len(ids) for ids, _ in windows) < s.batch_tokens * _POOL:
+                windows.append(encode(*self.draw(self.sheets, rng, self.weights), rng, True))
+            windows.sort(key=lambda w: len(w[0]))
+            share = np.cumsum([len(ids) for ids, _ in windows])
+            cuts = np.minimum(share * _POOL // (share[-1] + 1), _POOL - 1)
+            groups = [[w for w, c in zip(windows, cuts, strict=True) if c == i] for i in range(_POOL)]
+            groups = [g for g in groups if g]
+            self._pool, self._groups = pool, [groups[i] for i in rng.permutation(len(groups))]
+        return pad(self._groups[index % len(self._groups)])
+
+
+def window_of(sheet: Sheet, first: int, stop: int) -> Plan:
+    """Bars of a sheet's plan as a plan of their own; what they follow outside of it is forgotten."""
+    bars: list[Bar] = []
+    for i, bar in enumerate(sheet.plan.bars[first:stop]):
+        if bar.melody_lag > i:
+            bar = replace(bar, melody_lag=0, melody_exact=False)
+        bars.append(replace(bar, chords_lag=0) if bar.chords_lag > i else bar)
+    return replace(sheet.plan, bars=tuple(bars), sections=())
+
+
+class PlannerTask:
+    """Windows of lead sheets as ids; all bars count in the loss.
+
+    Parameters
+    ----------
+    folder
+        What :func:`muse.dataset.lead_sheets.build` wrote.
+    """
+
+    def __init__(self, folder: Path | str, settings: SheetSettings) -> None:
+        self.settings, self._windows = settings, _Windows(folder, settings)
+        rng = np.random.default_rng([settings.seed, 2])
+        w = self._windows
+        self.buckets = Buckets.fit(measure(window_of(*w.draw(w.sheets, rng, w.weights))) for _ in range(1500))
+        rng = np.random.default_rng([settings.seed, 3])
+        held_out = [self._encode(*w.draw(w.held_out, rng), rng, False) for _ in range(settings.n_validation)]
+        held_out.sort(key=lambda pair: len(pair[0]))
+        self._validation = [pad(held_out[i : i + 6]) for i in range(0, len(held_out), 6)]
+
+    @property
+    def vocab_size(self) -> int:
+        return len(VOCABULARY)
+
+    def batch(self, step: int) -> Batch:
+        return self._windows.pools(step, self._encode)
+
+    def validation(self) -> Sequence[Batch]:
+        return self._validation
+
+    def _encode(
+        self, sheet: Sheet, first: int, stop: int, rng: np.random.Generator, augment: bool
+    ) -> tuple[list[int], list[int]]:
+        s = self.settings
+        plan = window_of(sheet, first, stop)
+        controls = self.buckets.of(measure(plan))
+        melody_first = False
+        genre: str | None = sheet.genre
+        mode: Any = plan.mode
+        if augment:
+            melody_first = rng.random() < s.melody_first
+            none = rng.random() < s.drop_all
+            controls = {k: v for k, v in controls.items() if not none and rng.random() >= s.drop_control}
+            genre = None if rng.random() < 0.1 else genre
+            mode = None if rng.random() < 0.1 else mode
+        prefix = encode_prefix(
+            Prefix(plan.time_signature, mode, genre, sheet.at_start and first == 0, melody_first, controls)
+        )
+        n_left = len(sheet.plan.bars) - first - 1 if sheet.at_end else 10_000
+        ids, labels = list(prefix), [IGNORED] * len(prefix)
+        for i, bar in enumerate(plan.bars):
+            row = encode_bar(bar, n_left - i, melody_first=melody_first)
+            ids += row
+            labels += row
+        closing = EOS if sheet.at_end and stop == len(sheet.plan.bars) else None
+        return (ids, labels) if closing is None else ([*ids, closing], [*labels, closing])
+
+
+def train_planner(
+    folder: Path | str, out: Path | str, state: Path | str, settings: SheetSettings, run_settings: RunSettings
+) -> dict[str, Any]:
+    """Train a planner and write its checkpoint folder; returns its metrics."""
+    task = PlannerTask(folder, settings)
+    model, metrics = run(task, state, run_settings)
+    export(model, Path(out), "planner", task.buckets, settings, run_settings, metrics)
+    return metrics
+
+
+def export(
+    model: Any,
+    out: Path,
+    kind: str,
+    buckets: Buckets,
+    settings: SheetSettings,
+    run_settings: RunSettings,
+    metrics: Mapping[str, Any],
+) -> None:
+    """Write a checkpoint folder: weights in bf16, vocabulary, bucket edges, settings, metrics and card."""
+    import copy
+
+    out.mkdir(parents=True, exist_ok=True)
+    copy.deepcopy(model).to(torch.bfloat16).save_pretrained(out, max_shard_size="15MB")
+    save_json({name: list(edges) for name, edges in buckets.edges.items()}, out / "controls.json")
+    save_json({"windows": asdict(settings), "run": asdict(run_settings)}, out / "training.json")
+    save_json(dict(metrics), out / "metrics.json")
+    corpora = ", ".join(f"{name} ({share:.0%})" for name, share in settings.corpora.items())
+    (out / "README.md").write_text(
+        "---\nlicense: apache-2.0\nlibrary_name: transformers\ntags: [music, symbolic-music]\n---\n\n"
+        f"# Muse {kind}\n\n"
+        f"A Llama-style causal language model of {metrics['n_parameters']:,} weights.\n\n"
+        "| | |\n|---|---|\n"
+        f"| windows from | {corpora} |\n| licences of the music | public domain, CC0, CC BY, MIT, BSD |\n"
+        f"| steps | {metrics['steps']:,} |\n| tokens | {metrics['tokens']:,} |\n"
+        f"| minutes on one CPU core | {metrics['minutes']} |\n"
+        f"| held-out loss (POP909, songs never trained on) | {metrics['val_loss']:.4f} nats a token |\n\n"
+        "Splits are by song. `training.json` has every setting, `metrics.json` the curve, `controls.json` the edges of\n"
+        "the controls' buckets, `vocabulary.json` the spelling of the ids.\n",
+        encoding="utf-8",
+    )
