@@ -3,18 +3,17 @@
 What a row's tune is depends on the corpus: the melody track (POP909), the voice (Lieder), the staff above the chords
 (OpenEWLD), the first violin (quartets), elsewhere the top voice where it can be trusted. Chords are those annotated,
 or found (:func:`muse.theory.lead_sheet.find_chords`). All other tracks become *parts*, by what they do in an ensemble
-(:data:`PARTS`).
+(:data:`muse.tokens.arrangement.PARTS`).
 
 Conventions: as in :mod:`muse.tokens.plan`; notes of parts lie on twelfths of a quarter note, sixteenths and triplets.
 
-Contents: :data:`PARTS`, :func:`part_of`, :class:`Sheet`, :func:`read_sheets`, :func:`build`, :func:`load`.
+Contents: :func:`part_of`, :class:`Sheet`, :func:`read_sheets`, :func:`build`, :func:`load`.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -31,15 +30,13 @@ from muse.errors import InputError, MuseError
 from muse.harmony import Mode, key_from_weights
 from muse.score import DRUMS, BarGrid, Notes, bar_grid, beat_to_sec, note_array, read_score, tempo_map
 from muse.theory.lead_sheet import find_chords, find_melody
+from muse.tokens.arrangement import PARTS
 from muse.tokens.plan import MAX_BAR, Bar, Chord, Note, Plan, bar_length, meter_token
 from muse.tokens.plan_form import follow
 
-__all__ = ["PARTS", "Sheet", "build", "load", "part_of", "read_sheets"]
+__all__ = ["Sheet", "build", "load", "part_of", "read_sheets"]
 
 _log = logging.getLogger(__name__)
-
-PARTS: Final = ("keys", "plucked", "ensemble", "high", "middle", "low", "bass", "drums")
-"""What an instrument does: plays chords and lines on keys, plucks, sounds in chords, or is one voice of a register."""
 
 MIN_BARS: Final = 8
 MIN_NOTES: Final = 8
@@ -85,6 +82,8 @@ class Sheet:
     """int16 [n_bars]: mean velocity of the tune, 0 where it rests."""
     melody_program: int
     """General MIDI program of the tune, -1 where there is none."""
+    shift: int = 0
+    """Semitones by which the plan has been moved against the notes of the parts."""
 
 
 def read_sheets(song: Song) -> list[Sheet]:
@@ -464,5 +463,5 @@ def load(folder: Path | str, corpora: Iterable[str] = (), splits: Iterable[str] 
     return sheets
 
 
-if not math.isclose(sum(stop - first for first, stop, _ in _RANGES), 129):
+if sum(stop - first for first, stop, part in _RANGES if part in PARTS) != 129:
     raise RuntimeError("every program needs a part")

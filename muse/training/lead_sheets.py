@@ -3,7 +3,8 @@
 The prefix never lies: controls are measured on the very bars that follow. Each is dropped at random, so that any
 subset may be given later; some windows have none, for guidance.
 
-Contents: :class:`SheetSettings`, :class:`PlannerTask`, :func:`train_planner`.
+Contents: :class:`SheetSettings`, :class:`PlannerTask`, :class:`ArrangerTask`, :func:`train_planner`,
+:func:`train_arranger`.
 """
 
 from __future__ import annotations
@@ -20,8 +21,24 @@ import torch
 from muse.checkpoint import save_json
 from muse.dataset.lead_sheets import Sheet, load
 from muse.errors import InputError
+from muse.tokens.arrangement import (
+    PART_ORDER,
+    SECTION_BARS,
+    VELOCITY_NULL,
+    Header,
+    PartNote,
+    encode_controls,
+    encode_follow,
+    encode_header,
+    encode_lead,
+    encode_part,
+    follow_bars,
+    measure_bars,
+)
+from muse.tokens.arrangement import VOCABULARY as ARRANGEMENT
 from muse.tokens.plan import (
     EOS,
+    NULL,
     VOCABULARY,
     Bar,
     Plan,
@@ -33,7 +50,7 @@ from muse.tokens.plan import (
 from muse.tokens.plan_form import Buckets, measure
 from muse.training.language_model import IGNORED, Batch, RunSettings, pad, run
 
-__all__ = ["PlannerTask", "SheetSettings", "train_planner"]
+__all__ = ["ARRANGED", "ArrangerTask", "PlannerTask", "SheetSettings", "train_arranger", "train_planner"]
 
 _log = logging.getLogger(__name__)
 
@@ -83,10 +100,15 @@ class _Windows:
             "train": [s for s in sheets if s.split == "train" and len(s.plan.bars) >= 8],
             "val": [s for s in sheets if s.split == "val" and s.corpus == "pop909" and len(s.plan.bars) >= 16],
         }
-        if not all(self.by_split.values()):
+        if not all(self.by_split.values()):  # people's own songs judge both models
             raise InputError(f"{folder} has no lead sheets of {', '.join(settings.corpora)} to learn from and to test on")
-        self.sheets = [replace(s, plan=s.plan.transposed(fold_shift(-s.plan.tonic))) for s in self.by_split["train"]]
-        self.held_out = [replace(s, plan=s.plan.transposed(fold_shift(-s.plan.tonic))) for s in self.by_split["val"]]
+        self.sheets, self.held_out = (
+            [
+                replace(s, plan=s.plan.transposed(fold_shift(-s.plan.tonic)), shift=fold_shift(-s.plan.tonic))
+                for s in self.by_split[split]
+            ]
+            for split in ("train", "val")
+        )
         weights = np.array([min(len(s.plan.bars), 64) for s in self.sheets], float)
         names = np.array([s.corpus for s in self.sheets])
         for name, share in settings.corpora.items():
@@ -191,6 +213,158 @@ class PlannerTask:
             labels += row
         closing = EOS if sheet.at_end and stop == len(sheet.plan.bars) else None
         return (ids, labels) if closing is None else ([*ids, closing], [*labels, closing])
+
+
+ARRANGED = SheetSettings(
+    corpora={
+        "pop909": 0.62,
+        "openscore-lieder": 0.13,
+        "openscore-quartets": 0.11,
+        "mutopia": 0.06,
+        "freedoom": 0.03,
+        "cc0-midis": 0.01,
+        "groove": 0.04,
+    },
+    bars={8: 0.2, 16: 0.6, 24: 0.2},
+    from_start=0.2,
+    to_end=0.15,
+    drop_all=0.2,
+    n_validation=32,
+)
+"""What the arranger learns from: corpora with parts below the tune."""
+
+_MAX_ARRANGED = 1800  # tokens of a window; the bars that do not fit are left out
+_DROP_PART = 0.15  # of ensembles of three and more
+
+
+class ArrangerTask:
+    """Windows of arrangements as ids; only what the arranger writes counts in the loss.
+
+    Parameters
+    ----------
+    folder
+        What :func:`muse.dataset.lead_sheets.build` wrote.
+    """
+
+    def __init__(self, folder: Path | str, settings: SheetSettings) -> None:
+        self.settings, self._windows = settings, _Windows(folder, settings)
+        self._bars: dict[str, _Accompaniment] = {}
+        w = self._windows
+        rng = np.random.default_rng([settings.seed, 2])
+        rows: list[dict[str, float]] = []
+        while len(rows) < 2000:
+            sheet, first, stop = w.draw(w.sheets, rng, w.weights)
+            if len(sheet.notes):
+                rows.append(self._accompaniment(sheet).measure(first, min(first + SECTION_BARS, stop)))
+        self.buckets = Buckets.fit(rows)
+        rng = np.random.default_rng([settings.seed, 3])
+        held_out = [self._encode(*w.draw(w.held_out, rng), rng, False) for _ in range(settings.n_validation)]
+        held_out.sort(key=lambda pair: len(pair[0]))
+        self._validation = [pad(held_out[i : i + 4]) for i in range(0, len(held_out), 4)]
+
+    @property
+    def vocab_size(self) -> int:
+        return len(ARRANGEMENT)
+
+    def batch(self, step: int) -> Batch:
+        return self._windows.pools(step, self._encode)
+
+    def validation(self) -> Sequence[Batch]:
+        return self._validation
+
+    def _accompaniment(self, sheet: Sheet) -> _Accompaniment:
+        if sheet.song not in self._bars:
+            self._bars[sheet.song] = _Accompaniment(sheet)
+        return self._bars[sheet.song]
+
+    def _encode(
+        self, sheet: Sheet, first: int, stop: int, rng: np.random.Generator, augment: bool
+    ) -> tuple[list[int], list[int]]:
+        s = self.settings
+        music = self._accompaniment(sheet)
+        parts = list(music.order)
+        if augment and len(parts) > 2:
+            parts = [p for p in parts if rng.random() >= _DROP_PART] or parts[-1:]
+        no_controls = augment and rng.random() < s.drop_all
+
+        def given(share: float) -> bool:
+            return not augment or rng.random() >= share
+
+        header = encode_header(
+            Header(
+                tuple(sheet.parts[p] for p in parts),
+                sheet.plan.time_signature,
+                sheet.plan.mode if given(0.1) else None,
+                sheet.genre if given(0.1) else None,
+                sheet.tempo_bpm if given(0.15) else None,
+                sheet.at_start and first == 0,
+            )
+        )
+        ids, labels = list(header), [IGNORED] * len(header)
+        n_left = len(sheet.plan.bars) - first - 1 if sheet.at_end else 10_000
+        for i in range(stop - first):
+            bar = first + i
+            prompt: list[int] = []
+            if i % SECTION_BARS == 0:
+                values = music.measure(bar, min(bar + SECTION_BARS, stop), sheet.played)
+                buckets = self.buckets.of(values)
+                kept = {k: v for k, v in buckets.items() if not no_controls and given(s.drop_control)}
+                prompt += encode_controls(kept)
+            prompt += encode_bar(sheet.plan.bars[bar], n_left - i, lags=False)
+            lag, exact = music.follows[bar]
+            said = [encode_lead(int(sheet.melody_velocity[bar]), sheet.played)]
+            said.append(encode_follow(lag if lag <= i else 0, exact))
+            said_labels = [IGNORED if said[0] == NULL else said[0], said[1]]
+            for p in parts:
+                row = encode_part(sheet.parts[p], music.notes[bar][p], played=sheet.played)
+                said += row
+                # Whose turn it is is given; velocities that the source does not have cannot be learnt.
+                said_labels += [IGNORED, *(IGNORED if t == VELOCITY_NULL else t for t in row[1:])]
+            if i >= SECTION_BARS and len(ids) + len(prompt) + len(said) > _MAX_ARRANGED:
+                break
+            ids += prompt + said
+            labels += [IGNORED] * len(prompt) + said_labels
+        return ids, labels
+
+
+class _Accompaniment:
+    """A sheet's parts by bars, moved to tonic C with its plan (which has been moved already)."""
+
+    def __init__(self, sheet: Sheet) -> None:
+        self.size = sheet.plan.bar_length
+        self.shift = sheet.shift
+        n_bars, parts = len(sheet.plan.bars), sheet.parts
+        is_drum = np.array([part == "drums" for part in parts], bool)
+        notes = sheet.notes.astype(np.int64)
+        drum = is_drum[notes[:, 0]] if len(notes) else np.zeros(0, bool)
+        pitch = notes[:, 4] + np.where(drum, 0, sheet.shift)
+        self.notes: list[list[list[PartNote]]] = [[[] for _ in parts] for _ in range(n_bars)]
+        for (part, bar, position, span, _, velocity), p in zip(notes.tolist(), pitch.tolist(), strict=True):
+            self.notes[bar][part].append(PartNote(position, p, span, velocity))
+        mean = [float(pitch[notes[:, 0] == i].mean()) if (notes[:, 0] == i).any() else 0.0 for i in range(len(parts))]
+        self.order = sorted(range(len(parts)), key=lambda i: (PART_ORDER.index(parts[i]), mean[i]))
+        self.follows = follow_bars(
+            [[(i, n.position, n.pitch) for i, part in enumerate(bar) for n in part] for bar in self.notes]
+        )
+        onset = notes[:, 1] * self.size * 3 + notes[:, 2]
+        self._table = np.stack([onset, notes[:, 3], pitch, notes[:, 5], drum.astype(np.int64)], axis=1)
+        self._bar = notes[:, 1]
+
+    def measure(self, first: int, stop: int, played: bool = True) -> dict[str, float]:
+        """What bars first..stop-1 are like."""
+        inside = (self._bar >= first) & (self._bar < stop)
+        values = measure_bars(self._table[inside], (stop - first) * self.size / 4)
+        return values if played else values | {"loudness": float("nan")}
+
+
+def train_arranger(
+    folder: Path | str, out: Path | str, state: Path | str, settings: SheetSettings, run_settings: RunSettings
+) -> dict[str, Any]:
+    """Train an arranger and write its checkpoint folder; returns its metrics."""
+    task = ArrangerTask(folder, settings)
+    model, metrics = run(task, state, run_settings)
+    export(model, Path(out), "arranger", task.buckets, settings, run_settings, metrics)
+    return metrics
 
 
 def train_planner(
