@@ -15,7 +15,7 @@ import numpy as np
 from prompts_humming import melodies, sing
 
 from muse.composer import Composer
-from muse.motif import find_statement
+from muse.composer.motif import find_statement
 from muse.prompts.humming import SAMPLE_RATE, parse_humming
 from muse.score import note_array
 

@@ -22,12 +22,12 @@ from prompts_pictures import make_video
 
 from muse.audio import write_audio
 from muse.composer import Composer
-from muse.evaluate.judge import fit_judges, read_emopia
-from muse.evaluate.metrics import bootstrap
-from muse.harmony import estimate_key
+from muse.evaluate.judges import fit_judges, read_emopia
 from muse.prompts import parse_prompts
 from muse.prompts.humming import SAMPLE_RATE
 from muse.score import NOTE_DTYPE, read_score, write_score
+from muse.statistics import bootstrap
+from muse.theory import estimate_key
 
 SENTENCES = (
     (

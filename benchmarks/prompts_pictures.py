@@ -24,8 +24,8 @@ import numpy as np
 from PIL import Image
 
 from muse.prompts.image import parse_image
-from muse.prompts.train_image import fit_reader
 from muse.prompts.video import parse_video
+from muse.training.prompts.image import fit_reader
 
 KINDS: tuple[dict[str, Any], ...] = (
     {"moved": False}, {"moved": True}, {"moved": True, "noise": 8}, {"moved": True, "dissolve_sec": 0.4},

@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from muse.checkpoint import load_json, save_json, write_bytes
-from muse.corpus.read import Corpus
-from muse.evaluate.ratings import emotion_across_folds, emotion_of_clips, genre_of_windows, quality_of_windows
-from muse.evaluate.samples import read_samples
+from muse.dataset.read import Corpus
+from muse.evaluate.selector import emotion_across_folds, emotion_of_clips, genre_of_windows, quality_of_windows
+from muse.files import read_json, write_bytes, write_json
 from muse.selector import Selector
 from muse.selector.model import DEFAULT_SELECTOR
-from muse.selector.train import Library
+from muse.training.selector.fit import Library
+from muse.training.selector.samples import read_samples
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PUBLISHED = (
@@ -48,7 +48,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.ablation:
         document["ablation"] = {}
         for folder in arguments.ablation:
-            tasks = load_json(Path(folder) / "training.json")["tasks"]
+            tasks = read_json(Path(folder) / "training.json")["tasks"]
             one = Selector.from_pretrained(folder)
             found = {"quality": quality_of_windows(one, library, samples)["accuracy"]}
             if "emotion" in tasks:
@@ -191,7 +191,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, default=DOCS)
     arguments = parser.parse_args()
     document = measure(arguments)
-    save_json(document, arguments.output / "selector.json")
+    write_json(document, arguments.output / "selector.json")
     write_bytes(arguments.output / "selector.md", page(document).encode())
 
 

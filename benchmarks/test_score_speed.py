@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from muse.midi_check import check
+from muse.score.midi_bytes import check
 
 N_EVENTS = 75_000
 

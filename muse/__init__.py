@@ -17,33 +17,44 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from muse import (
         attributes,
+        audio,
         checkpoint,
         composer,
-        corpus,
+        corpora,
+        dataset,
         emotion,
         errors,
         evaluate,
         generator,
-        harmony,
+        grammar,
         intent,
+        mapping,
+        prompts,
         recognizer,
         render,
         score,
+        selector,
+        tasks,
+        theory,
         tokens,
+        training,
     )
+    from muse.attributes import AttributeExtractor
     from muse.composer import Candidate, Composer, Composition, compose
     from muse.emotion import Emotion, EmotionPath
     from muse.errors import MuseError
     from muse.intent import Intent
+    from muse.mapping import EmotionMapper
     from muse.recognizer import Recognizer
     from muse.score import read_score
 
-# public name -> the room that makes it
-_NAMES = {
+_HOMES = {
+    "AttributeExtractor": "attributes",
     "Candidate": "composer",
     "Composer": "composer",
     "Composition": "composer",
     "Emotion": "emotion",
+    "EmotionMapper": "mapping",
     "EmotionPath": "emotion",
     "Intent": "intent",
     "MuseError": "errors",
@@ -51,56 +62,77 @@ _NAMES = {
     "compose": "composer",
     "read_score": "score",
 }
+"""Public name -> the room that makes it."""
+
 _ROOMS = (
     "attributes",
+    "audio",
     "checkpoint",
     "composer",
-    "corpus",
+    "corpora",
+    "dataset",
     "emotion",
     "errors",
     "evaluate",
     "generator",
-    "harmony",
+    "grammar",
     "intent",
+    "mapping",
+    "prompts",
     "recognizer",
     "render",
     "score",
+    "selector",
+    "tasks",
+    "theory",
     "tokens",
+    "training",
 )
+"""Rooms that can be reached as ``muse.<room>`` after ``import muse``."""
 
 __all__ = [
+    "AttributeExtractor",
     "Candidate",
     "Composer",
     "Composition",
     "Emotion",
+    "EmotionMapper",
     "EmotionPath",
     "Intent",
     "MuseError",
     "Recognizer",
     "__version__",
     "attributes",
+    "audio",
     "checkpoint",
     "compose",
     "composer",
-    "corpus",
+    "corpora",
+    "dataset",
     "emotion",
     "errors",
     "evaluate",
     "generator",
-    "harmony",
+    "grammar",
     "intent",
+    "mapping",
+    "prompts",
     "read_score",
     "recognizer",
     "render",
     "score",
+    "selector",
+    "tasks",
+    "theory",
     "tokens",
+    "training",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name or a room on first use (PEP 562)."""
-    if name in _NAMES:
-        value = getattr(importlib.import_module(f"muse.{_NAMES[name]}"), name)
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f"muse.{_HOMES[name]}"), name)
         globals()[name] = value
         return value
     if name in _ROOMS:

@@ -8,7 +8,7 @@ Artefacts lie in the top-level folders ``attributes/`` and ``checkpoints/`` of a
 installed wheel; :func:`data_path` knows which. Every file is written whole or not at all.
 
 Contents: :func:`data_path`, :func:`find`; :func:`load_tensors`, :func:`under`, :func:`save_tensors`, :class:`Arrays`;
-:func:`load_json`, :func:`save_json`, :func:`write_bytes`; :func:`sha256`. PyTorch is imported only where tensors of it
+:func:`sha256`. PyTorch is imported only where tensors of it
 are asked for.
 """
 
@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, overload
@@ -26,6 +24,7 @@ import numpy as np
 import safetensors
 
 from muse.errors import InputError, require
+from muse.files import read_json, write_bytes, write_json
 
 if TYPE_CHECKING:
     import torch
@@ -35,9 +34,7 @@ __all__ = [
     "Arrays",
     "data_path",
     "find",
-    "load_json",
     "load_tensors",
-    "save_json",
     "save_tensors",
     "sha256",
     "under",
@@ -179,7 +176,7 @@ def _weight_map(folder: Path) -> dict[str, str] | None:
                 "convert it to safetensors where you trust it"
             )
         raise InputError(f"{folder} has neither {SINGLE_NAME} nor {INDEX_NAME}, only {', '.join(names) or 'nothing'}")
-    index = load_json(folder / INDEX_NAME)
+    index = read_json(folder / INDEX_NAME)
     weight_map = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(weight_map, dict) or not all(isinstance(name, str) for name in weight_map.values()):
         raise InputError(f"{folder / INDEX_NAME}: it has no 'weight_map' of names: get the file again")
@@ -300,7 +297,7 @@ def save_tensors(
     if n_shards > 1:
         weight_map = {tensor: name for name, shard in zip(names, shards, strict=True) for tensor in shard}
         index = {"metadata": {"total_size": total}, "weight_map": weight_map}
-        written.append(save_json(index, folder / INDEX_NAME))
+        written.append(write_json(index, folder / INDEX_NAME))
     for stale in [*folder.glob("model-*-of-*.safetensors"), folder / SINGLE_NAME, folder / INDEX_NAME]:
         if stale not in written:
             stale.unlink(missing_ok=True)
@@ -319,62 +316,6 @@ def _serialize(shard: dict[str, Any], *, numpy: bool) -> bytes:
         return save_torch({name: tensor.detach().cpu().contiguous() for name, tensor in shard.items()}, metadata)
     except RuntimeError as error:
         raise InputError(f"two names share one memory; leave tied weights out ({str(error).splitlines()[0]})") from None
-
-
-def load_json(path: str | Path) -> Any:
-    """Read a JSON file.
-
-    Raises
-    ------
-    InputError
-        The file is missing, or no JSON: with line and column.
-    """
-    path = Path(path)
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}:{error.lineno}:{error.colno}: this is no JSON ({error.msg})") from None
-    except (OSError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error})") from None
-
-
-def save_json(value: Any, path: str | Path) -> Path:
-    """Write JSON that people can read and diff; numpy numbers and arrays become plain ones.
-
-    Raises
-    ------
-    InputError
-        The value holds NaN, infinity or something that JSON has no form for.
-    """
-    path = Path(path)
-    try:
-        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: this has no JSON form ({error})") from None
-    return write_bytes(path, (text + "\n").encode("utf-8"))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, (np.generic, np.ndarray)):
-        return value.tolist()
-    if isinstance(value, Path):
-        return str(value)
-    raise TypeError(f"a {type(value).__name__} is no JSON value")
-
-
-def write_bytes(path: Path, data: bytes) -> Path:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}): check folder and permissions") from None
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
 
 
 def sha256(folder: str | Path) -> dict[str, str]:

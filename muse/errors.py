@@ -6,10 +6,15 @@ reader would expect, so ``except ValueError`` works as well as ``except muse.Mus
 
 from __future__ import annotations
 
+import difflib
 import importlib
+from collections.abc import Iterable
 from types import ModuleType
 
-__all__ = ["InputError", "MissingExtraError", "MuseError", "require"]
+__all__ = ["InputError", "MissingExtraError", "MuseError", "require", "unknown"]
+
+_MAX_LISTED = 30
+"""Names that a message lists before it only counts the rest."""
 
 
 class MuseError(Exception):
@@ -45,3 +50,32 @@ def require(module: str, extra: str, caller: str = "This") -> ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         raise MissingExtraError(f"{caller} needs the package {module!r}: pip install 'muse-music[{extra}]'") from error
+
+
+def unknown(what: str, given: str, known: Iterable[str], *, n_near: int = 3) -> InputError:
+    """The error for a name that is none of the known ones: names the nearest, or what is legal.
+
+    Parameters
+    ----------
+    what
+        Kind of name with its adjective, for example ``"genre"``.
+    given
+        What came.
+    known
+        Legal names, in the order in which they are listed.
+    n_near
+        At most so many near names are offered.
+
+    Returns
+    -------
+    InputError
+        To be raised by the caller: ``unknown genre 'rok': did you mean 'rock'? Known are rock, pop, jazz``.
+    """
+    names = list(dict.fromkeys(known))
+    lower = {name.casefold(): name for name in reversed(names)}
+    near = [lower[found] for found in difflib.get_close_matches(given.casefold(), lower, n=n_near, cutoff=0.6)]
+    meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    shown = ", ".join(names[:_MAX_LISTED]) + (
+        f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
+    )
+    return InputError(f"unknown {what} {given!r}: {meant}Known are {shown or 'none'}")

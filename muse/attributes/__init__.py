@@ -1,7 +1,6 @@
-"""Attributes: what can be measured of music, and how it follows from emotion.
+"""Attributes: what can be measured of music.
 
-``extract(score)`` measures, ``ATTRIBUTES`` is the catalogue, ``EmotionMapper`` ties attributes to emotions. What needs
-scikit-learn is loaded on first use.
+``extract(score)`` measures, ``ATTRIBUTES`` is the catalogue. What needs scikit-learn is loaded on first use.
 """
 
 from __future__ import annotations
@@ -15,16 +14,9 @@ from muse.attributes.catalogue import ATTRIBUTES, SECTION_CONTROLS, SONG_CONTROL
 from muse.attributes.extract import Attributes, extract
 
 if TYPE_CHECKING:
-    from muse.attributes._transformer import AttributeExtractor
-    from muse.attributes.explain import Explanation
-    from muse.attributes.mapping import AttributeTarget, EmotionMapper
+    from muse.attributes.transformer import AttributeExtractor
 
-_MODULE_OF = {
-    "AttributeExtractor": "_transformer",
-    "AttributeTarget": "mapping",
-    "EmotionMapper": "mapping",
-    "Explanation": "explain",
-}
+_MODULE_OF = {"AttributeExtractor": "transformer"}
 
 __all__ = [
     "ATTRIBUTES",
@@ -32,10 +24,7 @@ __all__ = [
     "SONG_CONTROLS",
     "Attribute",
     "AttributeExtractor",
-    "AttributeTarget",
     "Attributes",
-    "EmotionMapper",
-    "Explanation",
     "attribute",
     "extract",
 ]

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.attributes._window import Piece
 from muse.attributes.catalogue import ATTRIBUTES, Attribute, attribute
+from muse.attributes.window import Piece
 from muse.errors import InputError
 from muse.score import Score
 
 if TYPE_CHECKING:
-    from muse.attributes._transformer import AttributeExtractor
+    from muse.attributes.transformer import AttributeExtractor
 
 __all__ = ["AttributeExtractor", "Attributes", "column_names", "extract"]
 
@@ -138,7 +138,7 @@ def extract(score: Score, *, names: Sequence[str] | None = None, bars: int | Non
 def __getattr__(name: str) -> Any:
     """Load the transformer on first use: it needs scikit-learn, which measuring alone does not."""
     if name == "AttributeExtractor":
-        from muse.attributes._transformer import AttributeExtractor
+        from muse.attributes.transformer import AttributeExtractor
 
         return AttributeExtractor
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from muse.evaluate.control import check_generations
     from muse.evaluate.evaluation import evaluate_composer, evaluate_folder
-    from muse.evaluate.judge import EmotionJudge, FeatureJudge, Judge, PhraseJudge, SelectorJudge
-    from muse.evaluate.metrics import check_piece, control_correlations
-    from muse.evaluate.report import write_report
+    from muse.evaluate.judges import EmotionJudge, FeatureJudge, Judge, PhraseJudge, SelectorJudge
+    from muse.evaluate.metrics.pieces import check_piece, control_correlations
+    from muse.evaluate.reports.report import write_report
 
 _MODULE_OF = {
-    "EmotionJudge": "judge",
-    "FeatureJudge": "judge",
-    "Judge": "judge",
-    "PhraseJudge": "judge",
-    "SelectorJudge": "judge",
+    "EmotionJudge": "judges",
+    "FeatureJudge": "judges",
+    "Judge": "judges",
+    "PhraseJudge": "judges",
+    "SelectorJudge": "judges",
     "check_generations": "control",
-    "check_piece": "metrics",
-    "control_correlations": "metrics",
+    "check_piece": "metrics.pieces",
+    "control_correlations": "metrics.pieces",
     "evaluate_composer": "evaluation",
     "evaluate_folder": "evaluation",
-    "write_report": "report",
+    "write_report": "reports.report",
 }
 
 __all__ = [

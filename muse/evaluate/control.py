@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from muse.emotion import QUADRANTS
 from muse.errors import InputError
-from muse.evaluate.judge import (
+from muse.evaluate.judges import (
     Clips,
     FeatureJudge,
     Hearing,
@@ -44,8 +44,7 @@ from muse.evaluate.judge import (
     share,
     valence_arousal,
 )
-from muse.evaluate.metrics import (
-    bootstrap,
+from muse.evaluate.metrics.pieces import (
     check_piece,
     control_correlations,
     distinct_phrases,
@@ -56,6 +55,7 @@ from muse.evaluate.metrics import (
 )
 from muse.intent import Intent
 from muse.score import read_score
+from muse.statistics import bootstrap
 from muse.tokens import SONG_CONTROLS
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def measure_control(
     alone
         Also ask for each control by itself, five values each.
     judges
-        As :func:`muse.evaluate.judge.fit_judges` gives them; fitted here when None.
+        As :func:`muse.evaluate.judges.fit_judges` gives them; fitted here when None.
     steps
         Told what is done.
     more_steps

@@ -40,18 +40,19 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.corpus.read import Corpus
+from muse.dataset.read import Corpus
 from muse.errors import InputError, MuseError
-from muse.evaluate.baselines import NGram, emogen_intent
 from muse.evaluate.control import Steps, measure_control, scorecard
-from muse.evaluate.judge import Clips, Hearing, describe, fit_judges, hits, read_emopia, share
-from muse.evaluate.metrics import bootstrap, check_piece, distinct_phrases, phrases, shared_phrases
-from muse.evaluate.music import METRICS, compare_sets, frechet, measure, set_features, share_inside
-from muse.evaluate.originality import CopyIndex, copies
-from muse.evaluate.report import write_report
+from muse.evaluate.judges import Clips, Hearing, describe, fit_judges, hits, read_emopia, share
+from muse.evaluate.metrics.music import METRICS, compare_sets, frechet, measure, set_features, share_inside
+from muse.evaluate.metrics.originality import CopyIndex, copies
+from muse.evaluate.metrics.pieces import check_piece, distinct_phrases, phrases, shared_phrases
+from muse.evaluate.reports.report import write_report
+from muse.evaluate.systems.baselines import NGram, emogen_intent
 from muse.intent import Intent
 from muse.score import DRUMS, Score, note_array, read_score
 from muse.selector import Selector
+from muse.statistics import bootstrap
 from muse.tokens import Codec
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """The sampler: ids in, ids out.
 
-It knows a model (through :mod:`muse.generator.engine`), ids, masks and a random generator; no music and no text. A
+It knows a model (through :mod:`muse.generator.engines`), ids, masks and a random generator; no music and no text. A
 token that the grammar forces is a mask with one entry, so control prefixes, bar lines and endings take no second path.
 
 How a call runs: whatever the grammar forces at the start joins the prefix; the prefix is computed once and its cache
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from muse.checkpoint import find
 from muse.errors import InputError
-from muse.generator.engine import Engine, OnnxEngine, TorchEngine, has_onnx_runtime
+from muse.generator.engines import Engine, OnnxEngine, TorchEngine, has_onnx_runtime
 
 __all__ = ["Generated", "Grammar", "Sampler", "Sampling", "draw"]
 

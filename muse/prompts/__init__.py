@@ -1,6 +1,6 @@
 """Prompts: what people give to ask for music, each kind read into an intent with evidence.
 
-One module per kind, one signature, ``-> Parsed(intent, evidence)``: :func:`~muse.prompts.text.parse_text`,
+One module per kind, one signature, ``-> Parsed(intent, evidence)``: :func:`~muse.prompts.text.parse.parse_text`,
 :func:`~muse.prompts.tags.parse_tags`, :func:`~muse.prompts.image.parse_image`,
 :func:`~muse.prompts.video.parse_video`, :func:`~muse.prompts.humming.parse_humming`,
 :func:`~muse.prompts.example.parse_example`; :func:`~muse.prompts.parsed.fuse` joins several, and
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from muse.prompts.image import parse_image
     from muse.prompts.parsed import Evidence, Parsed, fuse, lasting
     from muse.prompts.tags import parse_tags
-    from muse.prompts.text import parse_text
+    from muse.prompts.text.parse import parse_text
     from muse.prompts.video import parse_video
 
 __all__ = [
@@ -50,7 +50,7 @@ KINDS: Final[Mapping[str, str]] = {
 
 _NAMES = {
     "Evidence": "parsed", "Parsed": "parsed", "fuse": "parsed", "lasting": "parsed", "parse_example": "example",
-    "parse_humming": "humming", "parse_image": "image", "parse_tags": "tags", "parse_text": "text",
+    "parse_humming": "humming", "parse_image": "image", "parse_tags": "tags", "parse_text": "text.parse",
     "parse_video": "video",
 }  # fmt: skip
 

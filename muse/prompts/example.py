@@ -25,10 +25,10 @@ import numpy as np
 
 from muse.emotion import EmotionPath
 from muse.errors import InputError
-from muse.harmony import estimate_key
 from muse.intent import MAX_BARS, MAX_TEMPO_BPM, MIN_TEMPO_BPM, Intent, instrument_name
 from muse.prompts.parsed import Evidence, Parsed
 from muse.score import Score, bar_grid, mean_tempo_bpm, note_array, read_score
+from muse.theory import estimate_key
 
 if TYPE_CHECKING:
     from muse.recognizer import Recognizer

@@ -34,10 +34,10 @@ from numpy.typing import NDArray
 
 from muse.audio import as_audio, read_audio
 from muse.errors import InputError, require
-from muse.harmony import PITCH_CLASS_NAMES, estimate_key
 from muse.intent import MAX_BARS, Intent
 from muse.prompts.parsed import Evidence, Parsed
 from muse.score import NOTE_DTYPE, Notes, from_notes
+from muse.theory import PITCH_CLASS_NAMES, estimate_key
 from muse.tokens.vocabulary import STEPS_PER_BEAT
 
 __all__ = ["NoMelodyError", "Note", "on_grid", "parse_humming", "transcribe"]

@@ -35,9 +35,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from muse.checkpoint import find, load_json, load_tensors
+from muse.checkpoint import find, load_tensors
 from muse.emotion import Emotion, EmotionPath
 from muse.errors import InputError, require
+from muse.files import read_json
 from muse.intent import Intent
 from muse.prompts.parsed import Evidence, Parsed
 
@@ -255,7 +256,7 @@ def load_reader(name_or_path: str | Path = CHECKPOINT) -> PictureReader:
     model = folder / MODEL_FILE
     if not model.is_file():
         raise InputError(f"{model}: no such file: get the checkpoint again")
-    return PictureReader(load_tensors(folder, "np"), load_json(folder / "config.json"), model)
+    return PictureReader(load_tensors(folder, "np"), read_json(folder / "config.json"), model)
 
 
 def parse_image(source: str | Path | bytes | Array | Image.Image, *, reader: PictureReader | None = None) -> Parsed:

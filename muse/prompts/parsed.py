@@ -160,8 +160,8 @@ class Parsed:
 
 def _tune(score: Any) -> list[dict[str, Any]]:
     """A motif as rows of onset and length in beats, pitch and its name."""
-    from muse.harmony import PITCH_CLASS_NAMES
     from muse.score import note_array
+    from muse.theory import PITCH_CLASS_NAMES
 
     return [
         {

@@ -10,7 +10,7 @@ weight
     tag is its own divided by the root of the weight, as if so much of a rating were there.
 order of reading
     Emotion word (table of :mod:`muse.emotion`, XMIDI's eleven among them), mood/theme tag of Jamendo
-    (:data:`MOOD_TAGS`), musical fact (:mod:`muse.prompts.facts`; XMIDI's genres among them), then the fitted words
+    (:data:`MOOD_TAGS`), musical fact (:mod:`muse.prompts.text.facts`; XMIDI's genres among them), then the fitted words
     head for words that nothing knows.
 
 Contents: :func:`parse_tags`; :data:`MOOD_TAGS`.
@@ -24,11 +24,11 @@ from typing import Final
 
 from muse.emotion import Emotion, EmotionPath, emotion_words
 from muse.errors import InputError
-from muse.prompts.encoder import load_reader
-from muse.prompts.facts import find_facts, flatten
 from muse.prompts.parsed import Evidence, Parsed, weighted_mean
-from muse.prompts.text import EMOJI, _parsed, check_text
-from muse.prompts.words import MIXED_VALENCE, table_word
+from muse.prompts.text.encoder import load_reader
+from muse.prompts.text.facts import find_facts, flatten
+from muse.prompts.text.parse import EMOJI, _parsed, check_text
+from muse.prompts.text.words import MIXED_VALENCE, table_word
 
 __all__ = ["MOOD_TAGS", "parse_tags"]
 

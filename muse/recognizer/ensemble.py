@@ -21,10 +21,10 @@ import torch
 from numpy.typing import NDArray
 
 from muse.checkpoint import under
-from muse.recognizer.course import Course
-from muse.recognizer.gate import MusicGate
-from muse.recognizer.network import Network, NetworkConfig, Told, Windows
-from muse.recognizer.teachers import Teacher, possible, statistics
+from muse.recognizer.heads.course import Course
+from muse.recognizer.heads.gate import MusicGate
+from muse.recognizer.heads.network import Network, NetworkConfig, Told, Windows
+from muse.recognizer.heads.teachers import Teacher, possible, statistics
 
 __all__ = ["Answer", "Ensemble"]
 

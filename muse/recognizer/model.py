@@ -31,18 +31,19 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from muse.audio import as_audio, stream_audio
-from muse.checkpoint import find, load_json, load_tensors, under
+from muse.checkpoint import find, load_tensors, under
 from muse.emotion import QUADRANTS, Emotion
 from muse.errors import InputError
-from muse.harmony import Key, Mode
-from muse.recognizer.calibration import Calibration
-from muse.recognizer.chords import HarmonyModel
-from muse.recognizer.encoder import Encoder, open_encoder
+from muse.files import read_json
+from muse.recognizer.encoders.encoder import Encoder, open_encoder
 from muse.recognizer.ensemble import Answer, Ensemble
-from muse.recognizer.features import HOP_STEPS, Features, batch, joined, stream_features
-from muse.recognizer.network import TAGS, WINDOW_STEPS
-from muse.recognizer.personal import Heard, Listener, PersonalModel, curve_on_steps
-from muse.recognizer.signal import STEP_SEC
+from muse.recognizer.features.chords import HarmonyModel
+from muse.recognizer.features.signal import STEP_SEC
+from muse.recognizer.features.windows import HOP_STEPS, Features, batch, joined, stream_features
+from muse.recognizer.heads.calibration import Calibration
+from muse.recognizer.heads.network import TAGS, WINDOW_STEPS
+from muse.recognizer.heads.personal import Heard, Listener, PersonalModel, curve_on_steps
+from muse.theory import Key, Mode
 
 __all__ = ["DEFAULT_RECOGNIZER", "Recognition", "Recognizer"]
 
@@ -116,7 +117,7 @@ class Recognizer:
             There is no such checkpoint, or it is damaged.
         """
         folder = find(name_or_path)
-        config = load_json(folder / "config.json")
+        config = read_json(folder / "config.json")
         if config.get("model_type") != MODEL_TYPE:
             raise InputError(f"{folder} holds {config.get('model_type')!r}, no {MODEL_TYPE!r}: give a recogniser")
         tensors = load_tensors(folder)

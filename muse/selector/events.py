@@ -27,9 +27,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.corpus.windows import grid_quality
+from muse.dataset.windows import grid_quality
 from muse.errors import InputError
-from muse.harmony import estimate_key
 from muse.score import (
     DRUMS,
     NOTE_DTYPE,
@@ -42,6 +41,7 @@ from muse.score import (
     slice_bars,
     tempo_map,
 )
+from muse.theory import estimate_key
 from muse.tokens import Codec
 from muse.tokens.vocabulary import STEPS_PER_BEAT
 
@@ -54,7 +54,7 @@ WINDOW_SEC = 32.0
 MAX_EVENTS = 512
 """Longest sequence; a denser window is read up to here."""
 MIN_GRID_QUALITY = 0.4
-"""As :class:`muse.corpus.windows.Settings` has it: from here on the bars of a file count as real."""
+"""As :class:`muse.dataset.windows.Settings` has it: from here on the bars of a file count as real."""
 MIN_NOTES = 4
 STAND_IN_BPM = 120.0
 """Tempo of the bars that stand in where there are none: 4/4 of two seconds, as the corpus has them."""

@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.attributes import SONG_CONTROLS, EmotionMapper, extract
-from muse.checkpoint import load_json, save_json
+from muse.attributes import SONG_CONTROLS, extract
 from muse.errors import InputError
+from muse.files import read_json, write_json
+from muse.mapping import EmotionMapper
 from muse.score import Score
 
 __all__ = ["AttributeExperts", "Forest"]
@@ -177,7 +178,7 @@ class AttributeExperts:
 
     def save_columns(self, folder: Path) -> None:
         """Write the names of the attributes."""
-        save_json({"columns": list(self.columns)}, folder / COLUMNS_FILE)
+        write_json({"columns": list(self.columns)}, folder / COLUMNS_FILE)
 
     @classmethod
     def load(cls, tensors: Mapping[str, NDArray[Any]], folder: Path) -> AttributeExperts:
@@ -188,7 +189,7 @@ class AttributeExperts:
         InputError
             Something is missing or does not fit.
         """
-        columns = tuple(str(name) for name in load_json(folder / COLUMNS_FILE).get("columns", ()))
+        columns = tuple(str(name) for name in read_json(folder / COLUMNS_FILE).get("columns", ()))
         try:
             quadrants, plane = (
                 Forest(*(tensors[f"{name}.{part}"] for part in Forest.__dataclass_fields__))

@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from muse.checkpoint import find, load_json, load_tensors
+from muse.checkpoint import find, load_tensors
 from muse.emotion import Emotion
 from muse.errors import InputError
+from muse.files import read_json
 from muse.score import Score
 from muse.selector.events import FIELDS, HEADER, Passage, encode, passages
 from muse.selector.experts import AttributeExperts
@@ -73,7 +74,7 @@ class Config:
         InputError
             It is not the configuration of a selector.
         """
-        values = load_json(folder / "config.json")
+        values = read_json(folder / "config.json")
         if not isinstance(values, dict) or values.get("model_type") != "muse-selector":
             raise InputError(f"{folder} holds no selector: its config.json says {values.get('model_type')!r}")
         known = {entry.name for entry in fields(cls)}

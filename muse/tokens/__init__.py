@@ -1,8 +1,7 @@
-"""Tokens: the vocabulary, the codec between scores and ids, and the grammar of what may follow what."""
+"""Tokens: the vocabulary, the controls, and the codec between scores and ids."""
 
-from muse.tokens.codec import Codec, Header
 from muse.tokens.controls import Controls
-from muse.tokens.grammar import Grammar, TuneNote
+from muse.tokens.music import Codec, Header
 from muse.tokens.vocabulary import GENRES, SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS, Vocabulary
 
 __all__ = [
@@ -12,8 +11,6 @@ __all__ = [
     "SONG_CONTROLS",
     "Codec",
     "Controls",
-    "Grammar",
     "Header",
-    "TuneNote",
     "Vocabulary",
 ]

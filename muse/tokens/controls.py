@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from muse.checkpoint import data_path, load_json, save_json
+from muse.checkpoint import data_path
+from muse.files import read_json, write_json
 from muse.tokens.vocabulary import N_BUCKETS, SECTION_CONTROLS, SONG_CONTROLS
 
 __all__ = ["Controls"]
@@ -46,7 +47,7 @@ class Controls:
     @classmethod
     def load(cls, path: Path | None = None) -> Controls:
         """Read ``controls.json`` (default: the one that comes with Muse)."""
-        table = load_json(path or data_path("attributes") / "controls.json")
+        table = read_json(path or data_path("attributes") / "controls.json")
         return cls(
             np.array([table["song"][name] for name in SONG_CONTROLS], dtype=np.float64),
             np.array([table["section"][name] for name in SECTION_CONTROLS], dtype=np.float64),
@@ -58,7 +59,7 @@ class Controls:
             "song": dict(zip(SONG_CONTROLS, np.round(self.song, 6).tolist(), strict=True)),
             "section": dict(zip(SECTION_CONTROLS, np.round(self.section, 6).tolist(), strict=True)),
         }
-        save_json(table, path)
+        write_json(table, path)
 
     def buckets(self, values: np.ndarray, scope: str) -> np.ndarray:
         """Bucket of each value, int64 of the same shape, -1 where the value is NaN.

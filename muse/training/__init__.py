@@ -1,1 +1,1 @@
-"""Training of every model."""
+"""Training: everything that fits a table or a checkpoint."""

@@ -1,0 +1,1 @@
+"""Measures: functions from a window of notes to the values of attributes, by group."""

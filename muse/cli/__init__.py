@@ -1,0 +1,5 @@
+"""The ``muse`` command."""
+
+from muse.cli.main import app, main
+
+__all__ = ["app", "main"]

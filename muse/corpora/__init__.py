@@ -1,0 +1,1 @@
+"""Corpora: folders of labelled music, a file for each kind of source."""

@@ -1,0 +1,580 @@
+"""Building a dataset: folders of MIDI files in, Parquet shards out.
+
+::
+
+    find_songs ─▶ chunks of the sorted list ─▶ worker processes ─▶ one part per chunk ─▶ duplicates, splits ─▶ shards
+
+What is done with one song is in :mod:`muse.dataset.windows`, the processes in :mod:`muse.dataset.workers`.
+
+Conventions
+-----------
+row
+    One window. Columns: :data:`muse.dataset.read.COLUMNS`.
+split
+    By song, never by window. The source's own split holds; otherwise a hash of the group decides. Songs of one title
+    and composer, and songs that share much of their melody, form one group across corpora.
+duplicate
+    Same notes on a grid of twelfths of a beat, in any key. The copy with the freest licence stays, then the first.
+resuming
+    Work is done in chunks of a fixed size. A finished chunk is a part file named after a hash of everything that it
+    depends on: the bytes of its files, labels and annotations, the settings, and the code that does the work. Parts are
+    written under another name and moved into place, and shards are made from parts alone, in order. So a build that
+    was killed at any moment ends, when started again, with the same bytes.
+safety
+    Files are read in worker processes with a limit on memory and time. One that crashes, hangs or grows is tried once
+    more in a fresh process and then listed among the rejects; the build goes on.
+
+Contents: :func:`build_corpus`; :func:`corpus_info` is in :mod:`muse.dataset.read`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import dataclasses
+import functools
+import hashlib
+import io
+import json
+import os
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from muse.corpora.songs import LICENCE_CLASSES, SPLITS, Song, find_songs, read_key, work_name
+from muse.dataset.read import SCHEMA_VERSION, corpus_info, read_rows, write_shard
+from muse.dataset.windows import Settings, SongResult, attribute_names, process_song
+from muse.dataset.workers import TOO_BIG, Died, Workers
+from muse.errors import InputError, MuseError
+from muse.tokens import SECTION_BARS, SECTION_CONTROLS, Codec
+
+__all__ = ["Settings", "build_corpus", "corpus_info"]
+
+CHUNK_SONGS = 64
+"""Songs per part and shard: what a killed build may have to do again, and at most some ten thousand rows."""
+
+MIN_SHARED = 0.08
+"""Share of the hashes in two sketches from which songs are versions of one work. In ASAP this finds 78 % of the pairs
+of performances and scores of one piece (0.3 finds 31 %), and joins one pair of different works: chromatic studies."""
+
+MAX_HOLDERS = 50
+"""A phrase that more songs than these share (a scale, a trill) tells nothing."""
+
+FRACTIONS = {"train": 0.94, "val": 0.03, "test": 0.03}
+
+Progress: TypeAlias = Callable[[int, int], None]
+
+
+# ------------------------------------------------------------------------------------------------------------- the path
+
+
+def build_corpus(
+    sources: Sequence[Path | str],
+    out: Path | str,
+    *,
+    licence_classes: Iterable[str] | None = None,
+    limit: int | None = None,
+    n_processes: int | None = None,
+    progress: Progress | None = None,
+    settings: Settings | None = None,
+    **overrides: Any,
+) -> dict[str, Any]:
+    """Build a dataset, or finish one that was interrupted.
+
+    Parameters
+    ----------
+    sources
+        MIDI files, corpora or folders of corpora; see :mod:`muse.corpora.songs`.
+    out
+        Folder of the dataset: new, empty, or a dataset before. An older dataset is replaced at the very end.
+    licence_classes
+        Take songs of these classes alone: ``permissive``, ``copyleft``, ``nc``, ``unclear``. Default: all.
+    limit
+        Take at most so many songs of each corpus, the first by id.
+    n_processes
+        Worker processes; default: one per core.
+    progress
+        Called with (songs done, songs in all).
+    settings, overrides
+        :class:`Settings`, and single fields of it by name.
+
+    Returns
+    -------
+    dict
+        What ``dataset.json`` holds.
+
+    Raises
+    ------
+    InputError
+        A source, the folder or a setting cannot be used.
+    MuseError
+        Another build is at work in the folder, or worker processes cannot be started.
+    """
+    unknown = set(overrides) - {entry.name for entry in dataclasses.fields(Settings)}
+    if unknown:
+        legal = ", ".join(entry.name for entry in dataclasses.fields(Settings))
+        raise InputError(f"no such setting: {', '.join(sorted(unknown))}; legal are {legal}")
+    settings = dataclasses.replace(settings or Settings(), **overrides)
+    songs = _select(find_songs([Path(source) for source in sources]), licence_classes, limit)
+    if n_processes is not None and n_processes < 1:
+        raise InputError(f"{n_processes} processes cannot build anything; give 1 or more")
+
+    folder = _Folder(Path(out))
+    with folder.locked():
+        chunks = _chunks(songs, settings)
+        if (summary := folder.finished(chunks)) is not None:
+            return summary
+        _make_parts(chunks, folder, settings, n_processes or os.cpu_count() or 1, progress)
+        return _finish(chunks, folder, settings)
+
+
+def _select(songs: list[Song], licence_classes: Iterable[str] | None, limit: int | None) -> list[Song]:
+    if licence_classes is not None:
+        wanted = set(licence_classes)
+        if not wanted <= set(LICENCE_CLASSES):
+            unknown = ", ".join(sorted(wanted - set(LICENCE_CLASSES)))
+            raise InputError(f"no such licence class: {unknown}; legal are {', '.join(LICENCE_CLASSES)}")
+        songs = [song for song in songs if song.licence_class in wanted]
+    if limit is not None:
+        seen: Counter[str] = Counter()
+        kept = []
+        for song in songs:
+            seen[song.corpus] += 1
+            if seen[song.corpus] <= limit:
+                kept.append(song)
+        songs = kept
+    if not songs:
+        raise InputError("no song is left to build from; see the licence classes and the limit asked for")
+    return songs
+
+
+def _attempt(song: Song, *, settings: Settings) -> SongResult:
+    """What a worker does: :func:`process_song`, with every fault as a reject."""
+    try:
+        return process_song(song, settings)
+    except MuseError as error:
+        reason = str(error).replace(f"{song.path}: ", "").replace(str(song.path), song.source)
+    except MemoryError:
+        reason = TOO_BIG
+    except Exception as error:
+        # One bad file must not end a build of a million; the reason stands in the table of rejects.
+        reason = f"{type(error).__name__}: {error}"
+    return _refused(reason)
+
+
+def _refused(reason: str) -> SongResult:
+    return SongResult([], [("read", " ".join(reason.split())[:300], 0)])
+
+
+# ----------------------------------------------------------------------------------------------------- parts and shards
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    index: int
+    songs: tuple[Song, ...]
+    digest: str
+    """Hash of all that the part depends on."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.index:05d}-{self.digest[:12]}"
+
+
+def _chunks(songs: Sequence[Song], settings: Settings) -> list[_Chunk]:
+    """Fixed runs of the song list, each with the hash of its content, labels, settings and the code."""
+    base = hashlib.sha256(json.dumps([dataclasses.asdict(settings), _code_digest()]).encode())
+    curves = functools.cache(_file_digest)  # one table of ratings serves many songs
+    chunks = []
+    for start in range(0, len(songs), CHUNK_SONGS):
+        part = tuple(songs[start : start + CHUNK_SONGS])
+        digest = base.copy()
+        for song in part:
+            names = [entry.name for entry in dataclasses.fields(song) if not entry.name.endswith("path")]
+            record = [str(getattr(song, name)) for name in names]
+            digest.update(json.dumps(record).encode())
+            for path in (song.path, song.beats_path, song.chords_path, song.key_path):
+                digest.update(_file_digest(path) if path else b"-")
+            digest.update(curves(song.curve_path) if song.curve_path else b"-")
+        chunks.append(_Chunk(start // CHUNK_SONGS, part, digest.hexdigest()))
+    return chunks
+
+
+def _file_digest(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
+
+
+@functools.cache
+def _code_digest() -> str:
+    """Hash of the code that rows depend on, and of the libraries that it stands on."""
+    root = Path(__file__).parent.parent
+    digest = hashlib.sha256()
+    rooms = ("emotion", "theory", "score", "attributes", "tokens", "corpora", "dataset")
+    for room in rooms:
+        for path in sorted((root / room).rglob("*.py")):
+            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    for package in ("numpy", "symusic", "miditok", "pyarrow"):
+        digest.update(f"{package} {version(package)}".encode())
+    return digest.hexdigest()
+
+
+class _Folder:
+    """The dataset's folder: ``dataset.json``, ``rejects.csv``, ``shards/`` and, while building, ``parts/``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.parts = root / "parts"
+        self.shards = root / "shards"
+        self.description = root / "dataset.json"
+        self.rejects = root / "rejects.csv"
+        if root.exists() and not root.is_dir():
+            raise InputError(f"{root} is a file; give a folder for the dataset")
+        ours = {"dataset.json", "rejects.csv", "shards", "parts", ".lock"}
+        if root.is_dir() and not (self.description.exists() or self.parts.exists()):
+            strangers = sorted({path.name for path in root.iterdir()} - ours)
+            if strangers:
+                raise InputError(f"{root} holds other things ({', '.join(strangers[:3])}); give a new or empty folder")
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep a second build out; the lock falls with the process that holds it."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        try:
+            import fcntl
+        except ImportError:  # Windows
+            yield
+            return
+        with (self.root / ".lock").open("w") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise MuseError(f"another build is at work in {self.root}; wait for it or end it") from None
+            yield
+
+    def finished(self, chunks: Sequence[_Chunk]) -> dict[str, Any] | None:
+        """Description of the dataset when it is the one asked for, whole; then what a kill left behind is removed."""
+        try:
+            summary = json.loads(self.description.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        if summary.get("digest") != _dataset_digest(chunks):
+            return None
+        if not all((self.root / shard).is_file() for shard in summary["shards"]):
+            return None
+        self.tidy(summary["shards"])
+        return dict(summary)
+
+    def tidy(self, shards: Sequence[str]) -> None:
+        """Remove parts, temporary files, and shards of an older dataset."""
+        shutil.rmtree(self.parts, ignore_errors=True)
+        keep = {self.root / shard for shard in shards}
+        for path in self.shards.iterdir():
+            if path not in keep:
+                path.unlink()
+        for path in self.root.glob("*.tmp"):
+            path.unlink()
+
+
+def _dataset_digest(chunks: Sequence[_Chunk]) -> str:
+    return hashlib.sha256("".join(chunk.digest for chunk in chunks).encode()).hexdigest()
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_bytes(data)
+    temporary.replace(path)
+
+
+def _make_parts(
+    chunks: Sequence[_Chunk], folder: _Folder, settings: Settings, n_processes: int, progress: Progress | None
+) -> None:
+    """Do the chunks that have no part yet."""
+    folder.parts.mkdir(exist_ok=True)
+    folder.shards.mkdir(exist_ok=True)
+    wanted = {f"{chunk.name}.json" for chunk in chunks} | {f"{chunk.name}.parquet" for chunk in chunks}
+    for path in folder.parts.iterdir():
+        if path.name not in wanted:
+            path.unlink()
+    todo = [chunk for chunk in chunks if not (folder.parts / f"{chunk.name}.json").exists()]
+    total = sum(len(chunk.songs) for chunk in chunks)
+    done = total - sum(len(chunk.songs) for chunk in todo)
+    if progress:
+        progress(done, total)
+
+    where: dict[int, tuple[_Chunk, int]] = {}
+    results: dict[int, list[SongResult | None]] = {}
+
+    def tasks() -> Iterator[tuple[int, Song]]:
+        for chunk in todo:
+            results[chunk.index] = [None] * len(chunk.songs)
+            for place, song in enumerate(chunk.songs):
+                number = len(where)
+                where[number] = (chunk, place)
+                yield number, song
+
+    work = functools.partial(_attempt, settings=settings)
+    with Workers(n_processes, work, timeout_sec=settings.timeout_sec) as workers:
+        for number, result in workers.run(tasks()):
+            chunk, place = where[number]
+            results[chunk.index][place] = _refused(result.reason) if isinstance(result, Died) else result
+            if all(entry is not None for entry in results[chunk.index]):
+                _write_part(chunk, [entry for entry in results.pop(chunk.index) if entry is not None], folder)
+            done += 1
+            if progress:
+                progress(done, total)
+
+
+def _write_part(chunk: _Chunk, results: Sequence[SongResult], folder: _Folder) -> None:
+    """Rows as Parquet, then the rest as JSON: a part is done when its JSON is there."""
+    rows = []
+    for song, result in zip(chunk.songs, results, strict=True):
+        columns = _song_columns(song)
+        rows += [columns | row for row in result.rows]
+    path = folder.parts / f"{chunk.name}.parquet"
+    temporary = path.with_name(path.name + ".tmp")
+    write_shard(rows, temporary)
+    temporary.replace(path)
+    record = [
+        {"hash": r.note_hash, "sketch": r.sketch, "rejects": r.rejects, "windows": len(r.rows)} for r in results
+    ]  # fmt: skip
+    _write(folder.parts / f"{chunk.name}.json", json.dumps(record).encode())
+
+
+def _song_columns(song: Song) -> dict[str, Any]:
+    key = None
+    if song.key_path is not None:
+        with contextlib.suppress(MuseError):
+            key = read_key(song.key_path)
+    return {
+        "corpus": song.corpus, "song": song.song_id, "title": song.title, "composer": song.composer,
+        "source": song.source, "genre": song.genre or "other", "quadrant": song.quadrant, "valence": song.valence,
+        "arousal": song.arousal, "label_kind": song.label_kind, "licence": song.licence,
+        "licence_class": song.licence_class, "labelled_tonic": key[0] if key else -1,
+        "labelled_mode": key[1] if key else "", "split": "",
+    }  # fmt: skip
+
+
+def _finish(chunks: Sequence[_Chunk], folder: _Folder, settings: Settings) -> dict[str, Any]:
+    """Duplicates and splits over the whole, then shards, rejects and description."""
+    records: list[dict[str, Any]] = []
+    for chunk in chunks:
+        for record in json.loads((folder.parts / f"{chunk.name}.json").read_text()):
+            record["sketch"] = np.array(record["sketch"], np.uint64)  # a tenth of the size of a list
+            records.append(record)
+    songs = [song for chunk in chunks for song in chunk.songs]
+    original = _duplicates(songs, records)
+    splits = _splits(songs, records, original)
+
+    digest = _dataset_digest(chunks)
+    shards: list[str] = []
+    tally = _Tally()
+    first = 0
+    for chunk in chunks:
+        table = read_rows(folder.parts / f"{chunk.name}.parquet")
+        numbers = range(first, first + len(chunk.songs))
+        first += len(chunk.songs)
+        by_name = {(songs[i].corpus, songs[i].song_id): splits[i] for i in numbers if i not in original}
+        keep = [(corpus, song) in by_name for corpus, song in zip(table["corpus"], table["song"], strict=True)]
+        table = table.select(keep)
+        if len(table) == 0:
+            continue
+        table["split"] = [by_name[corpus, song] for corpus, song in zip(table["corpus"], table["song"], strict=True)]
+        name = f"shards/{chunk.index:05d}-{digest[:8]}.parquet"
+        temporary = folder.root / f"{name}.tmp"
+        table.write(temporary)
+        temporary.replace(folder.root / name)
+        shards.append(name)
+        tally.add(table)
+
+    rejects = _rejects(songs, records, original)
+    _write(folder.rejects, _csv(("corpus", "source", "stage", "reason", "windows"), rejects))
+    summary = {
+        "format": "muse corpus",
+        "schema": SCHEMA_VERSION,
+        "digest": digest,
+        "code": _code_digest(),
+        "settings": dataclasses.asdict(settings),
+        "tokenizer": _tokenizer_digest(),
+        "attribute_names": list(attribute_names(settings.attributes)[0]),
+        "section_attribute_names": list(SECTION_CONTROLS),
+        "section_bars": SECTION_BARS,
+        "n_songs_read": len(songs),
+        **tally.summary(),
+        "rejects": _reject_counts(rejects),
+        "shards": shards,
+    }
+    _write(folder.description, (json.dumps(summary, indent=1, ensure_ascii=False) + "\n").encode())
+    folder.tidy(shards)
+    return summary
+
+
+@dataclass
+class _Tally:
+    """Counts of a dataset, shard by shard."""
+
+    windows: Counter[str] = field(default_factory=Counter)
+    tokens: Counter[str] = field(default_factory=Counter)
+    songs: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    n_windows: int = 0
+    n_notes: int = 0
+    seconds: float = 0.0
+
+    def add(self, table: Any) -> None:
+        lengths = table.lengths("tokens")
+        for name in ("corpus", "licence_class", "split", "genre", "quadrant", "grid", "time_signature"):
+            for value, length in zip(table[name], lengths, strict=True):
+                self.windows[f"{name}={value}"] += 1
+                self.tokens[f"{name}={value}"] += int(length)
+        for name in ("corpus", "licence_class", "split", "grid"):
+            for value, corpus, song in zip(table[name], table["corpus"], table["song"], strict=True):
+                self.songs[f"{name}={value}"].add(f"{corpus}/{song}")
+        self.n_windows += len(table)
+        self.n_notes += sum(table["note_count"])
+        self.seconds += sum(table["duration_sec"])
+
+    def summary(self) -> dict[str, Any]:
+        counts: dict[str, dict[str, dict[str, int]]] = {}
+        for name in sorted(self.windows):
+            column, _, value = name.partition("=")
+            entry = {"windows": self.windows[name], "tokens": self.tokens[name]}
+            if name in self.songs:
+                entry["songs"] = len(self.songs[name])
+            counts.setdefault(f"by_{column}", {})[value] = entry
+        n_songs = sum(len(names) for name, names in self.songs.items() if name.startswith("corpus="))
+        total = {
+            "n_songs": n_songs, "n_windows": self.n_windows, "n_notes": self.n_notes,
+            "hours": round(self.seconds / 3600, 3),
+            "n_tokens": sum(n for name, n in self.tokens.items() if name.startswith("corpus=")),
+        }  # fmt: skip
+        return total | counts
+
+
+def _duplicates(songs: Sequence[Song], records: Sequence[Mapping[str, Any]]) -> dict[int, int]:
+    """Index of each song that repeats another's notes -> index of the one that stays."""
+    first: dict[str, int] = {}
+    found: dict[int, int] = {}
+    rank = {name: i for i, name in enumerate(LICENCE_CLASSES)}
+    for i in sorted(range(len(songs)), key=lambda i: (rank[songs[i].licence_class], i)):
+        note_hash = records[i]["hash"]
+        if note_hash and first.setdefault(note_hash, i) != i:
+            found[i] = first[note_hash]
+    return found
+
+
+def _splits(songs: Sequence[Song], records: Sequence[Mapping[str, Any]], original: Mapping[int, int]) -> list[str]:
+    """Split of every song; groups that are one work fall together."""
+    parent = list(range(len(songs)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = i = parent[parent[i]]
+        return i
+
+    def join(i: int, j: int) -> None:
+        a, b = sorted((root(i), root(j)))
+        parent[b] = a
+
+    seen: dict[str, int] = {}
+    for i, song in enumerate(songs):
+        names = [f"group {song.corpus}/{song.group}"]
+        if work := work_name(song.title, song.composer):
+            names.append(f"work {work}")
+        for name in names:
+            join(i, seen.setdefault(name, i))
+    for i, j in original.items():
+        join(i, j)
+    for i, j in _same_melody([record["sketch"] for record in records]):
+        join(i, j)
+
+    members: dict[int, list[int]] = defaultdict(list)
+    for i in range(len(songs)):
+        members[root(i)].append(i)
+    splits = [""] * len(songs)
+    for group in members.values():
+        given = {songs[i].split for i in group} - {""}
+        # What one source holds out, no other may bring back into training.
+        held_out = "test" if "test" in given else "val" if "val" in given else ""
+        choice = held_out or (
+            "train" if given else _hash_split(min(f"{songs[i].corpus}/{songs[i].group}" for i in group))
+        )
+        for i in group:
+            splits[i] = songs[i].split or choice
+    return splits
+
+
+def _hash_split(group: str) -> str:
+    share = int.from_bytes(hashlib.sha256(group.encode()).digest()[:8], "big") / 2**64
+    for name in SPLITS[1:]:
+        if share < FRACTIONS[name]:
+            return name
+        share -= FRACTIONS[name]
+    return "train"
+
+
+def _same_melody(sketches: Sequence[Sequence[int] | NDArray[np.uint64]]) -> Iterator[tuple[int, int]]:
+    """Pairs of songs whose sketches agree in at least :data:`MIN_SHARED` of the smaller one (and in 4 hashes)."""
+    sizes = np.array([len(sketch) for sketch in sketches], np.int64)
+    value = np.concatenate([np.asarray(sketch, np.uint64) for sketch in sketches] or [np.zeros(0, np.uint64)])
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    order = np.lexsort((owner, value))
+    value, owner = value[order], owner[order]
+    _, run, n_holders = np.unique(value, return_inverse=True, return_counts=True)
+    telling = n_holders[run] <= MAX_HOLDERS
+    run, owner = run[telling], owner[telling]
+    pairs = []
+    for lag in range(1, MAX_HOLDERS):
+        same = run[lag:] == run[:-lag]
+        if not same.any():
+            break
+        pairs.append(owner[:-lag][same] * len(sizes) + owner[lag:][same])
+    code, n_shared = np.unique(np.concatenate(pairs or [np.zeros(0, np.int64)]), return_counts=True)
+    first, second = code // max(len(sizes), 1), code % max(len(sizes), 1)
+    alike = n_shared >= np.maximum(4, MIN_SHARED * np.minimum(sizes[first], sizes[second]))
+    yield from zip(first[alike].tolist(), second[alike].tolist(), strict=True)
+
+
+def _rejects(
+    songs: Sequence[Song], records: Sequence[Mapping[str, Any]], original: Mapping[int, int]
+) -> list[tuple[str, str, str, str, int]]:
+    table = []
+    for i, (song, record) in enumerate(zip(songs, records, strict=True)):
+        for stage, reason, n in record["rejects"]:
+            table.append((song.corpus, song.source, stage, reason, n))
+        if i in original:
+            kept = songs[original[i]]
+            reason = f"same notes as {kept.corpus}/{kept.source}"
+            table.append((song.corpus, song.source, "duplicate", reason, record["windows"]))
+    return table
+
+
+def _reject_counts(rejects: Sequence[tuple[str, str, str, str, int]]) -> dict[str, dict[str, int]]:
+    """Files and windows per stage and reason; reasons that name files or numbers are counted by stage alone."""
+    files: Counter[str] = Counter()
+    windows: Counter[str] = Counter()
+    for _, _, stage, reason, n in rejects:
+        name = stage if stage in ("duplicate", "read", "grid", "annotation") else f"{stage}: {reason}"
+        files[name] += 1
+        windows[name] += n
+    return {name: {"files": files[name], "windows": windows[name]} for name in sorted(files)}
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return stream.getvalue().encode()
+
+
+def _tokenizer_digest() -> str:
+    """Hash of the vocabulary: shards and weights that agree in it speak the same tokens."""
+    return hashlib.sha256("\n".join(Codec.default().vocabulary.tokens).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Metrics of music: numbers from pieces."""

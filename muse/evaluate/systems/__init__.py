@@ -1,0 +1,1 @@
+"""Systems that the composer is compared with."""

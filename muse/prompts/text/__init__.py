@@ -1,0 +1,1 @@
+"""Sentences and tags read into intents."""

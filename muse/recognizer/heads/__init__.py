@@ -1,0 +1,1 @@
+"""Heads: from embeddings to emotion, music or not, course and listener."""

@@ -1,0 +1,1 @@
+"""Tasks: what every door (command line, page, service) asks for, done on files."""

@@ -1,0 +1,1 @@
+"""Fitting the emotion mapping, and its report."""

@@ -1,0 +1,122 @@
+"""What several test modules make their music, corpora and composers with."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from muse.intent import Intent
+from muse.score import NOTE_DTYPE, Score, from_notes, write_score
+from muse.tokens import Codec
+
+MAJOR, MINOR = ((0, 4, 7), (5, 9, 12), (7, 11, 14), (0, 4, 7)), ((0, 3, 7), (5, 8, 12), (7, 11, 14), (8, 12, 15))
+
+
+def clip(quadrant: int, rng: np.random.Generator, n_bars: int = 12) -> np.ndarray:
+    """Chords and a tune: fast and loud in Q1 and Q2, slow and soft in Q3 and Q4, minor in Q2 and Q3."""
+    fast, glad = quadrant <= 2, quadrant in (1, 4)
+    bar_sec, steps = (2.0, 16) if fast else (4.0, 4)
+    scale = np.array([0, 2, 4, 5, 7, 9, 11] if glad else [0, 2, 3, 5, 7, 8, 10])
+    tonic, velocity = int(rng.integers(-5, 6)), 90 if fast else 50
+    rows = []
+    for bar in range(n_bars):
+        start = bar * bar_sec
+        for pitch in (MAJOR if glad else MINOR)[bar % 4]:
+            rows.append((start, bar_sec * 0.95, 48 + tonic + pitch, velocity - 8))
+        degrees = rng.integers(0, 8, steps)
+        for i, degree in enumerate(degrees):
+            pitch = 72 + tonic + int(scale[degree % 7]) + 12 * int(degree // 7)
+            rows.append(
+                (start + i * bar_sec / steps, bar_sec / steps * 0.9, pitch, velocity + int(rng.integers(-6, 7)))
+            )
+    return array(rows)
+
+
+def array(rows: list[tuple[float, float, int, int]], program: int = 0) -> np.ndarray:
+    notes = np.zeros(len(rows), NOTE_DTYPE)
+    if rows:
+        for name, column in zip(
+            ("onset_sec", "duration_sec", "pitch", "velocity"), zip(*rows, strict=True), strict=True
+        ):
+            notes[name] = column
+    notes["onset_beat"], notes["duration_beat"] = notes["onset_sec"] * 2, notes["duration_sec"] * 2
+    notes["program"] = program
+    return notes[np.lexsort((notes["pitch"], notes["onset_sec"]))]
+
+
+def corpus(folder: Path, split: str, rated: bool, rng: np.random.Generator) -> None:
+    (folder / "midi").mkdir(parents=True)
+    with (folder / "metadata.csv").open("w", newline="", encoding="utf-8") as stream:
+        table = csv.writer(stream)
+        table.writerow(["file", "split", "quadrant", "song_id", "series", "valence", "arousal"])
+        for q in (1, 2, 3, 4):
+            for i in range(5):
+                write_score(from_notes(clip(q, rng)), folder / "midi" / f"{q}_{i}.mid")
+                v, a = (1 if q in (1, 4) else -1), (1 if q <= 2 else -1)
+                rating = (v * (0.5 + 0.1 * i), a * 0.5) if rated else ("", "")
+                table.writerow([f"midi/{q}_{i}.mid", split, q, f"{q}{i}", "game", *rating])
+
+
+def judged_corpora(folder: Path) -> Path:
+    """Labelled clips in the layout of EMOPIA and VGMIDI."""
+    rng = np.random.default_rng(3)
+    corpus(folder / "emopia-nc", "train", False, rng)
+    corpus(folder / "val", "val", False, rng)
+    corpus(folder / "vgmidi-unclear", "labelled", True, rng)
+    # Both splits of EMOPIA stand in one table.
+    table = folder / "emopia-nc" / "metadata.csv"
+    rows = (folder / "val" / "metadata.csv").read_text(encoding="utf-8").splitlines()[1:]
+    rows = [row.replace("midi/", "../val/midi/", 1) for row in rows]
+    table.write_text(table.read_text(encoding="utf-8") + "\n".join(rows) + "\n", encoding="utf-8")
+    return folder
+
+
+@dataclass
+class Piece:
+    """What the report needs of a Composition."""
+
+    score: Score
+    asked: float
+
+    @property
+    def best(self) -> Any:
+        return self.candidates[0]
+
+    @property
+    def candidates(self) -> list[Any]:
+        return [SimpleNamespace(score=self.score, measured={"Note Density": self.asked * 2})]
+
+    @property
+    def timing(self) -> dict[str, float]:
+        return {"total_s": 0.1}
+
+    @property
+    def target(self) -> Any:
+        return SimpleNamespace(names=("Note Density",), values=lambda: {"Note Density": self.asked})
+
+    def save(self, path: Path) -> None:
+        write_score(self.score, path)
+
+
+@dataclass
+class Musician:
+    """Plays the quadrant that it is asked for; out of order in a chosen share of pieces."""
+
+    obeys: bool = True
+    forgetful: bool = False
+    calls: int = 0
+    versions: dict[str, str] = field(default_factory=lambda: {"muse": "test"})
+    selector: Any = None
+    codec: Any = field(default_factory=Codec.default)
+
+    def compose(self, intent: Intent, *, n_candidates: int = 4, seed: int = 0) -> Piece:
+        self.calls += 1
+        emotion = intent.emotion.emotions[0] if intent.emotion else None
+        quadrant = int(emotion.quadrant[1]) if emotion and self.obeys else 1 + seed % 4
+        rng = np.random.default_rng(seed + (self.calls if self.forgetful else 0))
+        return Piece(from_notes(clip(quadrant, rng, n_bars=intent.bars)), float(seed))
