@@ -23,15 +23,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.corpus.build import _hash_split
-from muse.corpus.importers import Song, find_songs, read_chords
-from muse.corpus.windows import Settings, _find_grid
+from muse.corpora.songs import Song, find_songs, read_chords
+from muse.dataset.build import _hash_split
+from muse.dataset.windows import Settings, _find_grid
 from muse.errors import InputError, MuseError
-from muse.harmony import Mode, key_from_weights
 from muse.score import DRUMS, BarGrid, Notes, bar_grid, beat_to_sec, note_array, read_score, tempo_map
+from muse.theory import Mode, key_from_weights
+from muse.theory.chord_symbols import Chord
 from muse.theory.lead_sheet import find_chords, find_melody
 from muse.tokens.arrangement import PARTS
-from muse.tokens.plan import MAX_BAR, Bar, Chord, Note, Plan, bar_length, meter_token
+from muse.tokens.plan import MAX_BAR, Bar, Note, Plan, bar_length, meter_token
 from muse.tokens.plan_form import follow
 
 __all__ = ["Sheet", "build", "load", "part_of", "read_sheets"]
@@ -107,9 +108,7 @@ def read_sheets(song: Song) -> list[Sheet]:
     melody_track = _melody_track(song.corpus, names, notes)
     if melody_track == -1 and song.corpus != "groove":
         pitched = np.flatnonzero(notes["program"] != DRUMS)
-        lead, trust = find_melody(
-            *(notes[name][pitched] for name in ("onset_beat", "duration_beat", "pitch"))  # type: ignore[arg-type]
-        )
+        lead, trust = find_melody(*(notes[name][pitched] for name in ("onset_beat", "duration_beat", "pitch")))
         if trust < MIN_MELODY_TRUST:
             return []
         is_melody = np.zeros(len(notes), bool)

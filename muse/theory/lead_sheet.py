@@ -1,7 +1,7 @@
 """Chords and tune of music that says neither: what a musician writes down as a lead sheet.
 
 Conventions: times in quarter notes from the start of the excerpt, pitches MIDI. Chord qualities are those of
-:data:`muse.tokens.plan.QUALITIES`.
+:data:`muse.theory.chord_symbols.QUALITIES`.
 
 Contents: :func:`find_chords`, :func:`find_melody`.
 """
@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.tokens.plan import QUALITIES
+from muse.theory.chord_symbols import QUALITIES
 
 __all__ = ["find_chords", "find_melody"]
 

@@ -30,7 +30,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.harmony import Mode
+from muse.theory import Mode
 from muse.tokens.plan import BOS, LAGS, MAX_BAR, N_BUCKETS, NULL, PLAN_BLOCKS, Vocabulary, control_block, meter_token
 
 __all__ = [
@@ -152,9 +152,7 @@ def encode_header(header: Header) -> list[int]:
 
 def encode_controls(buckets: Mapping[str, int]) -> list[int]:
     """Ids of the section controls; open ones are null."""
-    return [
-        _FIRST[control_block(name)] + buckets[name] if name in buckets else NULL for name in SECTION_CONTROLS
-    ]
+    return [_FIRST[control_block(name)] + buckets[name] if name in buckets else NULL for name in SECTION_CONTROLS]
 
 
 def encode_lead(velocity: int, played: bool) -> int:

@@ -13,28 +13,28 @@ Conventions
 Spelling of a plan: ``Bos``, what the piece is (:class:`Prefix`), then a bar after the other: ``Bar_k`` (bars left after
 it, at most 8), how its tune follows an earlier one (``New``, ``Like_lag``, ``Same_lag``), which earlier bar's chords
 it has (``Chords_lag``), its chords (``ChordAt`` in eighths, ``Chord``, ``Bass`` where it is not the root; the first
-stands at 0 and names the chord in force), its tune (``At``, ``Pitch``, ``Length``); at last ``Eos`` where the song ends.
+stands at 0 and names the chord in force), its tune (``At``, ``Pitch``, ``Length``); at last ``Eos`` where the song
+ends.
 
-Contents: :class:`Chord`, :class:`Note`, :class:`Bar`, :class:`Plan`; :data:`QUALITIES`, :func:`parse_chord`;
-:class:`Vocabulary`, :data:`PLAN_BLOCKS`, :class:`Prefix`, :func:`encode_prefix`, :func:`encode_bar`, :func:`encode`,
-:func:`decode`.
+Contents: :class:`Note`, :class:`Bar`, :class:`Plan`; :class:`Vocabulary`, :data:`PLAN_BLOCKS`, :class:`Prefix`,
+:func:`encode_prefix`, :func:`encode_bar`, :func:`encode`, :func:`decode`.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from muse.errors import InputError
-from muse.harmony import PITCH_CLASS_NAMES, Mode
+from muse.theory import Mode, key_from_weights
+from muse.theory.chord_symbols import QUALITIES, Chord, parse_chord
 from muse.tokens.vocabulary import GENRES
 
 __all__ = [
@@ -42,9 +42,7 @@ __all__ = [
     "METERS",
     "PLAN_BLOCKS",
     "PLAN_CONTROLS",
-    "QUALITIES",
     "Bar",
-    "Chord",
     "Note",
     "Plan",
     "Prefix",
@@ -53,31 +51,7 @@ __all__ = [
     "encode",
     "encode_bar",
     "encode_prefix",
-    "parse_chord",
 ]
-
-QUALITIES: Final[dict[str, tuple[int, ...]]] = {
-    "": (0, 4, 7),
-    "m": (0, 3, 7),
-    "dim": (0, 3, 6),
-    "aug": (0, 4, 8),
-    "sus4": (0, 5, 7),
-    "sus2": (0, 2, 7),
-    "maj7": (0, 4, 7, 11),
-    "m7": (0, 3, 7, 10),
-    "7": (0, 4, 7, 10),
-    "m7b5": (0, 3, 6, 10),
-    "dim7": (0, 3, 6, 9),
-    "6": (0, 4, 7, 9),
-    "m6": (0, 3, 7, 9),
-}
-"""Suffix of a chord symbol -> intervals above the root in semitones."""
-
-_OTHER_SUFFIXES: Final = {
-    "maj": "", "M": "", "min": "m", "-": "m", "o": "dim", "°": "dim", "+": "aug", "sus": "sus4", "M7": "maj7",
-    "Δ": "maj7", "Δ7": "maj7", "min7": "m7", "-7": "m7", "ø": "m7b5", "ø7": "m7b5", "o7": "dim7", "°7": "dim7",
-    "maj6": "6", "min6": "m6",
-}  # fmt: skip
 
 METERS: Final = ("2/4", "3/4", "4/4", "5/4", "6/4", "3/8", "6/8", "9/8", "12/8")
 """Meters that have a token. Halves are spelled as the meter of quarters that is as long (2/2 as 4/4)."""
@@ -115,40 +89,6 @@ PLAN_CONTROLS: Final = (
     "chromatic",
 )
 """What a plan can be asked for; measured by :func:`muse.dataset.lead_sheets.measure_plan`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Chord:
-    """A chord symbol at a place in a bar."""
-
-    position: int
-    """Sixteenths from the start of the bar."""
-    root: int | None
-    """Pitch class 0..11; None where no chord sounds."""
-    quality: str = ""
-    """A key of :data:`QUALITIES`."""
-    bass: int | None = None
-    """Pitch class of the lowest tone where it is not the root."""
-
-    @property
-    def symbol(self) -> str:
-        """As in lead sheets: ``Am7``, ``C/E``; ``N.C.`` for none."""
-        if self.root is None:
-            return "N.C."
-        bass = "" if self.bass is None else "/" + PITCH_CLASS_NAMES[self.bass]
-        return PITCH_CLASS_NAMES[self.root] + self.quality + bass
-
-    @property
-    def pitch_classes(self) -> tuple[int, ...]:
-        """Its tones 0..11, the root first."""
-        return () if self.root is None else tuple((self.root + step) % 12 for step in QUALITIES[self.quality])
-
-    def moved(self, semitones: int) -> Chord:
-        """The same chord transposed."""
-        if self.root is None:
-            return self
-        bass = None if self.bass is None else (self.bass + semitones) % 12
-        return replace(self, root=(self.root + semitones) % 12, bass=bass)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,10 +222,10 @@ class Plan:
 
     def key_of_chords(self) -> tuple[int, Mode]:
         """Tonic and mode that the chords suggest: their tones by length, the first and last roots doubled."""
-        from muse.harmony import key_from_weights
-
         weights = np.zeros(12)
-        chords = [(chord, length) for bar in self.bars for chord, length in zip(bar.chords, self._spans(bar))]
+        chords = [
+            (chord, length) for bar in self.bars for chord, length in zip(bar.chords, self._spans(bar), strict=True)
+        ]
         for index, (chord, length) in enumerate(chords):
             for tone in chord.pitch_classes:
                 weights[tone] += length
@@ -296,7 +236,7 @@ class Plan:
 
     def _spans(self, bar: Bar) -> list[int]:
         edges = [chord.position for chord in bar.chords] + [self.bar_length]
-        return [b - a for a, b in zip(edges, edges[1:])]
+        return [b - a for a, b in pairwise(edges)]
 
     def __str__(self) -> str:
         """Chord symbols by bar: ``Am | F | C G | Am``; a bar without chords is empty."""
@@ -327,7 +267,9 @@ class Plan:
             )
             numerator, denominator = row.get("time_signature", (4, 4))
             sections = tuple((str(label), int(n)) for label, n in row.get("sections", ()))
-            return cls(bars, (int(numerator), int(denominator)), row.get("tonic", 0), row.get("mode", "major"), sections)
+            return cls(
+                bars, (int(numerator), int(denominator)), row.get("tonic", 0), row.get("mode", "major"), sections
+            )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             if isinstance(error, InputError):
                 raise
@@ -338,38 +280,6 @@ def bar_length(time_signature: tuple[int, int]) -> int:
     """Sixteenths in a bar of a meter; 0 where the meter does not come out in sixteenths."""
     numerator, denominator = time_signature
     return numerator * 16 // denominator if denominator > 0 and numerator * 16 % denominator == 0 else 0
-
-
-_SYMBOL = re.compile(r"^([A-Ga-g])([#b♯♭]?)([^/]*)(?:/([A-Ga-g])([#b♯♭]?))?$")
-_LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-
-
-def parse_chord(symbol: str) -> Chord:
-    """A chord at position 0 from its symbol: ``Am7``, ``F#dim``, ``C/E``, ``N.C.``.
-
-    Raises
-    ------
-    InputError
-        No such root or quality; the message names the nearest legal symbol.
-    """
-    if symbol in ("N.C.", "N", "NC"):
-        return Chord(0, None)
-    match = _SYMBOL.match(symbol.strip())
-    if match is None:
-        raise InputError(f"{symbol!r} is no chord; write a root and a quality, for example Am, F#m7b5, G7, C/E, N.C.")
-    letter, sign, suffix, bass_letter, bass_sign = match.groups()
-    quality = _OTHER_SUFFIXES.get(suffix, suffix)
-    if quality not in QUALITIES:
-        near = difflib.get_close_matches(quality, QUALITIES, n=1, cutoff=0.0)
-        legal = ", ".join(name or "(none)" for name in QUALITIES)
-        raise InputError(f"{symbol!r}: quality {suffix!r} is unknown, did you mean {letter}{sign}{near[0]}? Legal: {legal}")
-    root = _pitch_class(letter, sign)
-    bass = _pitch_class(bass_letter, bass_sign) if bass_letter else None
-    return Chord(0, root, quality, None if bass == root else bass)
-
-
-def _pitch_class(letter: str, sign: str) -> int:
-    return (_LETTERS[letter.upper()] + {"#": 1, "♯": 1, "b": -1, "♭": -1}.get(sign, 0)) % 12
 
 
 # ------------------------------------------------------------------------------------------------------------ tokens

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from muse.errors import InputError
-from muse.tokens.plan import LAGS, N_BUCKETS, PLAN_CONTROLS, QUALITIES, Bar, Plan
+from muse.theory.chord_symbols import QUALITIES
+from muse.tokens.plan import LAGS, N_BUCKETS, PLAN_CONTROLS, Bar, Plan
 
 __all__ = ["Buckets", "find_sections", "follow", "measure", "sections_from_text"]
 
@@ -33,8 +34,6 @@ _PREFERRED = sorted(LAGS, key=lambda lag: (lag % 4 != 0, lag == 1, lag))  # whol
 def _likeness(a: frozenset[Any], b: frozenset[Any]) -> float:
     """F1 of two sets; 0 where one is empty."""
     return 2 * len(a & b) / (len(a) + len(b)) if a and b else 0.0
-
-
 
 
 def follow(plan: Plan) -> Plan:
@@ -105,7 +104,7 @@ def sections_from_text(form: str, n_bars: int) -> tuple[tuple[str, int], ...]:
             label, n = parts[-1]
             parts[-1] = (label, n * 10 + int(char))
         else:
-            raise InputError(f"form {form!r}: {char!r} is unexpected; write letters, with bars if need be: AABA, A8 B8 A16")
+            raise InputError(f"form {form!r}: {char!r} is unexpected; write letters, with bars if need be: A8 B8 A16")
     if not parts or len(parts) > n_bars:
         raise InputError(f"form {form!r} has {len(parts)} sections for {n_bars} bars; give one or more bars to each")
     if all(n for _, n in parts):

@@ -23,9 +23,10 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch.nn import functional as F  # noqa: N812 - the name that PyTorch code uses
+from torch.nn import functional as F
 
-from muse.checkpoint import load_json, load_tensors, save_json
+from muse.checkpoint import load_tensors
+from muse.files import read_json, write_json
 from muse.generator.model import build
 
 __all__ = ["IGNORED", "Batch", "RunSettings", "Task", "pad", "run"]
@@ -214,7 +215,7 @@ class _Run:
         save_file({name: tensor.clone() for name, tensor in tensors.items()}, str(partial))
         partial.replace(self.folder / "state.safetensors")
         where = {"step": self.step, "tokens": self.tokens, "minutes": self.minutes, "history": self.history}
-        save_json(where | {"settings": asdict(self.settings)}, self.folder / "state.json")
+        write_json(where | {"settings": asdict(self.settings)}, self.folder / "state.json")
 
     def resume(self) -> bool:
         """Take the state of the folder up; False where there is none."""
@@ -235,7 +236,7 @@ class _Run:
                     _, number, key = rest.split(".")
                     slots.setdefault(int(number), {})[key] = tensor
             optimizer.load_state_dict({**state, "state": slots})
-        where = load_json(self.folder / "state.json")
+        where = read_json(self.folder / "state.json")
         self.step, self.tokens, self.minutes = where["step"], where["tokens"], where["minutes"]
         self.history = where["history"]
         return True

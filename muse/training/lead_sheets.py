@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from muse.checkpoint import save_json
 from muse.dataset.lead_sheets import Sheet, load
 from muse.errors import InputError
+from muse.files import write_json
 from muse.tokens.arrangement import (
     PART_ORDER,
     SECTION_BARS,
@@ -43,6 +43,7 @@ from muse.tokens.plan import (
     Bar,
     Plan,
     Prefix,
+    Vocabulary,
     encode_bar,
     encode_prefix,
     fold_shift,
@@ -101,7 +102,9 @@ class _Windows:
             "val": [s for s in sheets if s.split == "val" and s.corpus == "pop909" and len(s.plan.bars) >= 16],
         }
         if not all(self.by_split.values()):  # people's own songs judge both models
-            raise InputError(f"{folder} has no lead sheets of {', '.join(settings.corpora)} to learn from and to test on")
+            raise InputError(
+                f"{folder} has no lead sheets of {', '.join(settings.corpora)} to learn from and to test on"
+            )
         self.sheets, self.held_out = (
             [
                 replace(s, plan=s.plan.transposed(fold_shift(-s.plan.tonic)), shift=fold_shift(-s.plan.tonic))
@@ -363,7 +366,7 @@ def train_arranger(
     """Train an arranger and write its checkpoint folder; returns its metrics."""
     task = ArrangerTask(folder, settings)
     model, metrics = run(task, state, run_settings)
-    export(model, Path(out), "arranger", task.buckets, settings, run_settings, metrics)
+    export(model, Path(out), "arranger", ARRANGEMENT, task.buckets, settings, run_settings, metrics)
     return metrics
 
 
@@ -373,7 +376,7 @@ def train_planner(
     """Train a planner and write its checkpoint folder; returns its metrics."""
     task = PlannerTask(folder, settings)
     model, metrics = run(task, state, run_settings)
-    export(model, Path(out), "planner", task.buckets, settings, run_settings, metrics)
+    export(model, Path(out), "planner", VOCABULARY, task.buckets, settings, run_settings, metrics)
     return metrics
 
 
@@ -381,6 +384,7 @@ def export(
     model: Any,
     out: Path,
     kind: str,
+    vocabulary: Vocabulary,
     buckets: Buckets,
     settings: SheetSettings,
     run_settings: RunSettings,
@@ -391,9 +395,10 @@ def export(
 
     out.mkdir(parents=True, exist_ok=True)
     copy.deepcopy(model).to(torch.bfloat16).save_pretrained(out, max_shard_size="15MB")
-    save_json({name: list(edges) for name, edges in buckets.edges.items()}, out / "controls.json")
-    save_json({"windows": asdict(settings), "run": asdict(run_settings)}, out / "training.json")
-    save_json(dict(metrics), out / "metrics.json")
+    write_json({name: list(edges) for name, edges in buckets.edges.items()}, out / "controls.json")
+    write_json({name: list(values) for name, values in vocabulary.blocks}, out / "vocabulary.json")
+    write_json({"windows": asdict(settings), "run": asdict(run_settings)}, out / "training.json")
+    write_json(dict(metrics), out / "metrics.json")
     corpora = ", ".join(f"{name} ({share:.0%})" for name, share in settings.corpora.items())
     (out / "README.md").write_text(
         "---\nlicense: apache-2.0\nlibrary_name: transformers\ntags: [music, symbolic-music]\n---\n\n"
@@ -404,7 +409,7 @@ def export(
         f"| steps | {metrics['steps']:,} |\n| tokens | {metrics['tokens']:,} |\n"
         f"| minutes on one CPU core | {metrics['minutes']} |\n"
         f"| held-out loss (POP909, songs never trained on) | {metrics['val_loss']:.4f} nats a token |\n\n"
-        "Splits are by song. `training.json` has every setting, `metrics.json` the curve, `controls.json` the edges of\n"
-        "the controls' buckets, `vocabulary.json` the spelling of the ids.\n",
+        "Splits are by song. `training.json` has every setting, `metrics.json` the curve, `controls.json` the edges\n"
+        "of the controls' buckets, `vocabulary.json` the spelling of the ids.\n",
         encoding="utf-8",
     )
