@@ -84,7 +84,7 @@ class SheetSettings:
     """How often all are."""
     melody_first: float = 0.12
     """Share of windows whose bars say the tune before the chords."""
-    batch_tokens: int = 6144
+    batch_tokens: int = 2560
     """Tokens a batch, padding included."""
     n_validation: int = 48
     """Held-out windows."""
