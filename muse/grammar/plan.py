@@ -218,7 +218,9 @@ class PlanRow(Row):
             lag = LAGS[value] if name != "New" else 0
             self._lags, self._stage = Bar(melody_lag=lag, melody_exact=name == "Same"), "chords_lag"
         elif name == "Chords":
-            self._lags, self._stage = replace(self._lags, chords_lag=(0, *LAGS)[value]), "body"
+            lags = replace(self._lags, chords_lag=(0, *LAGS)[value])
+            # A lag that is given holds even where no token says it.
+            self._lags, self._stage = self.rules.lags.get(self.bar, lags), "body"
         elif name == "ChordAt":
             self._enter("chords", token)
             self._place, self._stage = 2 * value, "chord"
