@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Iterable
 from types import ModuleType
 
-__all__ = ["InputError", "MissingExtraError", "MuseError", "require", "unknown"]
+__all__ = ["InputError", "MissingExtraError", "MuseError", "nearest", "require", "unknown"]
 
 _MAX_LISTED = 30
 """Names that a message lists before it only counts the rest."""
@@ -72,10 +72,17 @@ def unknown(what: str, given: str, known: Iterable[str], *, n_near: int = 3) -> 
         To be raised by the caller: ``unknown genre 'rok': did you mean 'rock'? Known are rock, pop, jazz``.
     """
     names = list(dict.fromkeys(known))
-    lower = {name.casefold(): name for name in reversed(names)}
-    near = [lower[found] for found in difflib.get_close_matches(given.casefold(), lower, n=n_near, cutoff=0.6)]
+    near = nearest(given, names, n_near=n_near)
     meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
     shown = ", ".join(names[:_MAX_LISTED]) + (
         f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
     )
     return InputError(f"unknown {what} {given!r}: {meant}Known are {shown or 'none'}")
+
+
+def nearest(given: str, known: Iterable[str], *, n_near: int = 3) -> list[str]:
+    """The known names that look most like the given one, upper and lower case alike, the nearest first."""
+    lower: dict[str, str] = {}
+    for name in known:
+        lower.setdefault(name.casefold(), name)
+    return [lower[found] for found in difflib.get_close_matches(given.casefold(), lower, n=n_near, cutoff=0.6)]

@@ -21,8 +21,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+import muse.theory as harmony
 from muse.score import DRUMS, Score, bar_grid, beat_to_sec, note_array, tempo_map
-from muse.theory import harmony
 
 SAME_ATTACK_SEC: Final = 0.025
 """Notes closer than this are one attack: below it, onsets are heard as simultaneous (Hirsh 1959: 20 ms)."""

@@ -46,13 +46,14 @@ from muse.errors import InputError
 from muse.files import read_json
 from muse.generator.sampler import Generated, Sampler, Sampling
 from muse.grammar import Grammar, TuneNote
-from muse.intent import Intent, instrument_name
+from muse.intent import Intent
 from muse.mapping.explain import Explanation
 from muse.mapping.mapper import AttributeTarget, EmotionMapper
 from muse.score import DRUMS, write_score
 from muse.selector import Ratings, Selector
 from muse.selector.events import MIN_NOTES
 from muse.selector.model import DEFAULT_SELECTOR
+from muse.theory import TONIC_NAMES, instrument_name
 from muse.tokens import (
     GENRES,
     SECTION_BARS,
@@ -267,8 +268,7 @@ class _Plan:
 
     @property
     def key_name(self) -> str:
-        names = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
-        return f"{names[self.tonic]} {self.mode}"
+        return f"{TONIC_NAMES[self.mode][self.tonic]} {self.mode}"
 
 
 @dataclass(frozen=True)

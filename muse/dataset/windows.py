@@ -14,7 +14,7 @@ grid
 none
     NaN, empty strings and -1 stand for what is unknown.
 
-Contents: :func:`process_song`, :class:`Settings`, :class:`SongResult`, :func:`grid_quality`, :func:`attribute_names`.
+Contents: :func:`process_song`, :class:`Settings`, :class:`SongResult`, :func:`attribute_names`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from muse.score import (
     align_to_beats,
     bar_grid,
     beat_to_sec,
-    grid_fit,
+    grid_quality,
     mean_tempo_bpm,
     note_array,
     quantize,
@@ -56,7 +56,7 @@ from muse.theory import estimate_key
 from muse.tokens import SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS, Codec
 from muse.tokens.vocabulary import STEPS_PER_BEAT
 
-__all__ = ["Settings", "SongResult", "attribute_names", "grid_quality", "process_song"]
+__all__ = ["Settings", "SongResult", "attribute_names", "process_song"]
 
 OFF_GRID_BAR_SEC = 2.0
 """Length of the bars that stand in where a song has none: 4/4 at 120 BPM."""
@@ -78,8 +78,8 @@ class Settings:
     max_tokens: int = 2000
     """Longer windows are cut into halves of 8 bars."""
     min_grid_quality: float = 0.4
-    """:func:`grid_quality` from which a song's own or annotated bars count as real. Real corpora lie either near 0
-    (performances) or above 0.7 (scores); drummers who play to a click lie between."""
+    """:func:`muse.score.grid_quality` from which a song's own or annotated bars count as real. Real corpora lie either
+    near 0 (performances) or above 0.7 (scores); drummers who play to a click lie between."""
     min_beat_confidence: float = 0.7
     """Confidence of :func:`muse.score.track_beats` from which tracked beats count."""
     attributes: str = "controls"
@@ -184,19 +184,6 @@ def process_song(song: Song, settings: Settings) -> SongResult:
     if not rows and not counts:
         rejects.append(("window", f"fewer than {settings.min_bars} bars in one meter", 0))
     return SongResult(rows, rejects, note_hash, sketch)
-
-
-def grid_quality(onset_beat: NDArray[np.float64]) -> float:
-    """How much better than chance onsets lie on a grid of musical note values, in -1..1 (1: all of them do).
-
-    The best of sixteenths, eighth triplets and sixteenth triplets within 0.04 beat, and twelfths within 0.01 beat (for
-    notated music that mixes duple and triple), each as (share - chance) / (1 - chance).
-    """
-    best = -1.0
-    for steps, tolerance in ((4, 0.04), (3, 0.04), (6, 0.04), (12, 0.01)):
-        chance = 2 * tolerance * steps
-        best = max(best, (grid_fit(onset_beat, steps, tolerance) - chance) / (1 - chance))
-    return best
 
 
 def _find_grid(

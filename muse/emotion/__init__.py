@@ -1,13 +1,6 @@
 """Emotion: words, quadrants and points of the valence-arousal plane, and their course over time."""
 
-from muse.emotion.emotion import (
-    QUADRANTS,
-    Emotion,
-    EmotionLike,
-    EmotionPath,
-    EmotionPathLike,
-    EmotionWord,
-    emotion_words,
-)
+from muse.emotion.emotion import QUADRANTS, Emotion, EmotionLike, EmotionWord, emotion_words
+from muse.emotion.path import EmotionPath, EmotionPathLike
 
 __all__ = ["QUADRANTS", "Emotion", "EmotionLike", "EmotionPath", "EmotionPathLike", "EmotionWord", "emotion_words"]

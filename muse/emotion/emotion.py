@@ -1,4 +1,4 @@
-"""Emotion as a point, and emotion over time as a path.
+"""Emotion as a point of the valence-arousal plane.
 
 Conventions
 -----------
@@ -9,8 +9,6 @@ arousal
 quadrant
     Russell's numbering: Q1 ``+v +a`` (happy), Q2 ``-v +a`` (angry), Q3 ``-v -a`` (sad), Q4 ``+v -a`` (calm).
     Points on an axis count as positive.
-position
-    Place in a piece as a fraction, 0 (start) .. 1 (end).
 none
     There is no "no emotion" here: who wants none leaves the field of the request empty.
 
@@ -29,14 +27,12 @@ place is from. Where sources disagree, the first of these wins:
 4. ``glasgow``: mean rating of the Glasgow Norms (Scott et al. 2019, doi 10.3758/s13428-018-1099-3, CC BY
    4.0), mapped linearly from 1..9 to -1..1.
 
-Contents: :class:`Emotion`, :class:`EmotionPath`, :func:`emotion_words`.
+Contents: :class:`Emotion`, :func:`emotion_words`.
 """
 
 from __future__ import annotations
 
 import csv
-import difflib
-import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -44,18 +40,17 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from muse.errors import InputError
+from muse.errors import InputError, nearest
 
 __all__ = [
     "QUADRANTS",
     "Emotion",
     "EmotionLike",
-    "EmotionPath",
-    "EmotionPathLike",
     "EmotionWord",
     "emotion_words",
+    "finite_number",
 ]
 
 QUADRANTS = ("Q1", "Q2", "Q3", "Q4")
@@ -63,22 +58,26 @@ QUADRANTS = ("Q1", "Q2", "Q3", "Q4")
 _PAIR = re.compile(r"^[(\[]?\s*([^,;()\[\]]+?)\s*[,;]\s*([^,;()\[\]]+?)\s*[)\]]?$")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Emotion:
     """One point of the valence-arousal plane.
 
     Parameters
     ----------
-    valence, arousal
-        Finite numbers in -1..1.
+    valence
+        A finite number in -1..1; or, alone, anything that :meth:`parse` reads: ``Emotion("sad")``.
+    arousal
+        A finite number in -1..1.
 
     Raises
     ------
     InputError
-        A coordinate is no number, not finite or out of range.
+        A coordinate is no number, not finite or out of range; or a word is unknown.
 
     Examples
     --------
+    >>> Emotion("sad") == Emotion.parse("sad")
+    True
     >>> Emotion.parse("sad").quadrant
     'Q3'
     >>> Emotion.parse("(-.6, -.4)")
@@ -88,9 +87,12 @@ class Emotion:
     valence: float
     arousal: float
 
-    def __post_init__(self) -> None:
-        for field in ("valence", "arousal"):
-            object.__setattr__(self, field, _coordinate(getattr(self, field), field))
+    def __init__(self, valence: float | EmotionLike, arousal: float | None = None) -> None:
+        if arousal is None:
+            point = Emotion.parse(valence)  # type: ignore[arg-type]  # parse refuses a lone number
+            valence, arousal = point.valence, point.arousal
+        object.__setattr__(self, "valence", _coordinate(valence, "valence"))
+        object.__setattr__(self, "arousal", _coordinate(arousal, "arousal"))
 
     @property
     def quadrant(self) -> str:
@@ -128,12 +130,12 @@ class Emotion:
     @classmethod
     def _parse_text(cls, text: str) -> Emotion:
         if pair := _PAIR.match(text.strip()):
-            return cls(_number(pair[1], "valence"), _number(pair[2], "arousal"))
+            return cls(finite_number(pair[1], "valence"), finite_number(pair[2], "arousal"))
         known = emotion_words()
         word = _normal(text)
         if word in known:
             return known[word].emotion
-        near = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
+        near = nearest(word, known)
         guess = f"did you mean {' or '.join(near)}?" if near else "for example happy, angry, sad, calm"
         raise InputError(
             f"emotion {text!r} is not among the {len(known)} known words; {guess} "
@@ -156,139 +158,6 @@ class Emotion:
 
 
 EmotionLike: TypeAlias = Emotion | str | Sequence[float] | Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class EmotionPath:
-    """How emotion moves through a piece: emotions at positions, straight lines between, constant outside.
-
-    Parameters
-    ----------
-    positions
-        Fractions of the piece, 0..1, strictly rising, at least one.
-    emotions
-        One emotion per position (anything that :meth:`Emotion.parse` reads).
-
-    Raises
-    ------
-    InputError
-        The two differ in length, or positions are not rising fractions.
-
-    Examples
-    --------
-    >>> EmotionPath.parse("calm>tense>triumphant").at(1.0) == Emotion.parse("triumphant")
-    True
-    >>> EmotionPath.parse("sad").is_constant
-    True
-    """
-
-    positions: tuple[float, ...]
-    emotions: tuple[Emotion, ...]
-
-    def __post_init__(self) -> None:
-        positions = tuple(_number(p, "position") for p in self.positions)
-        object.__setattr__(self, "positions", positions)
-        object.__setattr__(self, "emotions", tuple(Emotion.parse(e) for e in self.emotions))
-        if not positions or len(positions) != len(self.emotions):
-            raise InputError(
-                f"an emotion path needs one position per emotion, at least one; "
-                f"got {len(positions)} positions and {len(self.emotions)} emotions"
-            )
-        inside = all(0 <= p <= 1 for p in positions)
-        if not inside or any(b <= a for a, b in itertools.pairwise(positions)):
-            raise InputError(
-                f"positions {list(positions)} of an emotion path must rise within 0..1 "
-                "(they are fractions of the piece, not bars)"
-            )
-
-    @classmethod
-    def parse(cls, value: EmotionPathLike) -> EmotionPath:
-        """Read a path from an arc, a list of emotions, a single emotion, its dictionary form or a path.
-
-        An arc gives each of its emotions an equal share of the piece, placed in the share's middle: the first
-        half share and the last are heard pure, the way between neighbors is straight. ``@`` sets positions by
-        hand, then for every emotion: ``"calm@0 > tense@0.6 > triumphant@1"``.
-
-        Raises
-        ------
-        InputError
-            As :meth:`Emotion.parse`; or only some emotions of an arc have a position.
-        """
-        if isinstance(value, EmotionPath):
-            return value
-        if isinstance(value, Mapping) and set(value) == {"positions", "emotions"}:
-            positions, emotions = (value[name] for name in ("positions", "emotions"))
-            if not isinstance(positions, (list, tuple)) or not isinstance(emotions, (list, tuple)):
-                raise InputError(f"positions {positions!r} and emotions {emotions!r} of a path must be lists")
-            return cls(tuple(positions), tuple(emotions))
-        stops: list[object]
-        if isinstance(value, str):
-            stops = list(re.split(r"\s*(?:>|→|->)\s*", value.strip()))
-            if not all(stops):
-                raise InputError(f"arc {value!r} has an empty place; write for example 'calm>tense'")
-        elif isinstance(value, (Emotion, Mapping)) or _is_pair(value):
-            stops = [value]
-        elif isinstance(value, Sequence) and len(value):
-            stops = list(value)
-        else:
-            raise InputError(f"emotion path {value!r} cannot be read; give an emotion or an arc such as 'calm>tense'")
-        placed: list[list[Any]] = [
-            list(stop.rsplit("@", 1)) if isinstance(stop, str) and "@" in stop else [stop] for stop in stops
-        ]
-        with_position = sum(len(stop) == 2 for stop in placed)
-        if with_position not in (0, len(placed)):
-            raise InputError(
-                f"arc {value!r} places {with_position} of {len(placed)} emotions; place all of them or none"
-            )
-        if with_position:
-            positions = tuple(_number(stop[1], "position") for stop in placed)
-        else:
-            positions = tuple((i + 0.5) / len(placed) for i in range(len(placed)))
-        return cls(positions, tuple(Emotion.parse(stop[0]) for stop in placed))
-
-    @property
-    def is_constant(self) -> bool:
-        """True when the emotion is the same throughout."""
-        return len(set(self.emotions)) == 1
-
-    def at(self, fraction: float) -> Emotion:
-        """The emotion at a fraction of the piece (values outside 0..1 give the ends)."""
-        where = _number(fraction, "fraction")
-        pairs = zip(itertools.pairwise(self.positions), itertools.pairwise(self.emotions), strict=True)
-        for (left, right), (a, b) in pairs:
-            if left <= where <= right:
-                return a.toward(b, (where - left) / (right - left))
-        return self.emotions[0] if where < self.positions[0] else self.emotions[-1]
-
-    def at_bar(self, bar: float, n_bars: int) -> Emotion:
-        """The emotion in the middle of bar `bar` (counted from 0) of a piece of `n_bars`."""
-        if n_bars < 1 or not 0 <= bar < n_bars:
-            raise InputError(f"bar {bar} is not in a piece of {n_bars} bars (bars count from 0)")
-        return self.at((bar + 0.5) / n_bars)
-
-    @property
-    def mean(self) -> Emotion:
-        """Mean over the piece (exact integral of the straight pieces)."""
-        knots = sorted({0.0, 1.0, *self.positions})
-        points = [self.at(k) for k in knots]
-        valence = arousal = 0.0
-        for (left, right), (a, b) in zip(itertools.pairwise(knots), itertools.pairwise(points), strict=True):
-            valence += (right - left) * (a.valence + b.valence) / 2
-            arousal += (right - left) * (a.arousal + b.arousal) / 2
-        # Rounding takes off the dust of the summation, so that the mean of a constant path is that constant.
-        return Emotion(round(min(1.0, max(-1.0, valence)), 12), round(min(1.0, max(-1.0, arousal)), 12))
-
-    def to_dict(self) -> dict[str, list[object]]:
-        """``{"positions": [...], "emotions": [{"valence": ...}, ...]}``; :meth:`parse` reads it back."""
-        return {"positions": list(self.positions), "emotions": [e.to_dict() for e in self.emotions]}
-
-    def __str__(self) -> str:
-        if len(self.emotions) == 1:
-            return str(self.emotions[0])
-        return " > ".join(f"{e} at {p:.0%}" for p, e in zip(self.positions, self.emotions, strict=True))
-
-
-EmotionPathLike: TypeAlias = EmotionPath | EmotionLike | Sequence[EmotionLike] | Mapping[str, Sequence[object]]
 
 
 class EmotionWord(NamedTuple):
@@ -329,14 +198,14 @@ def _normal(text: str) -> str:
     return next((form for form in forms if form in known), word)
 
 
-def _is_pair(value: object) -> bool:
-    if isinstance(value, str) or not hasattr(value, "__len__") or len(value) != 2:
-        return False
-    # Numbers in text form are no pair here: ["-1", "1"] is more likely two misread words.
-    return all(isinstance(x, (int, float)) or hasattr(x, "__float__") for x in value)  # type: ignore[attr-defined]
+def finite_number(value: object, name: str) -> float:
+    """A number from anything that holds one; *name* says in the error what it is of.
 
-
-def _number(value: object, name: str) -> float:
+    Raises
+    ------
+    InputError
+        No number (True and False are none), or not finite.
+    """
     try:
         if isinstance(value, bool):
             raise TypeError
@@ -349,7 +218,7 @@ def _number(value: object, name: str) -> float:
 
 
 def _coordinate(value: object, name: str) -> float:
-    number = _number(value, name)
+    number = finite_number(value, name)
     if not -1 <= number <= 1:
         slip = f"; if its scale is 1..9, give (x - 5) / 4 = {(number - 5) / 4:.2f}" if 1 < number <= 9 else ""
         raise InputError(f"{name} {number:g} is out of range, legal is -1..1{slip}")

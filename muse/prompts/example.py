@@ -25,10 +25,10 @@ import numpy as np
 
 from muse.emotion import EmotionPath
 from muse.errors import InputError
-from muse.intent import MAX_BARS, MAX_TEMPO_BPM, MIN_TEMPO_BPM, Intent, instrument_name
+from muse.intent import MAX_BARS, MAX_TEMPO_BPM, MIN_TEMPO_BPM, Intent
 from muse.prompts.parsed import Evidence, Parsed
-from muse.score import Score, bar_grid, mean_tempo_bpm, note_array, read_score
-from muse.theory import estimate_key
+from muse.score import METERS, Score, bar_grid, mean_tempo_bpm, note_array, read_score
+from muse.theory import estimate_key, instrument_name
 
 if TYPE_CHECKING:
     from muse.recognizer import Recognizer
@@ -117,7 +117,7 @@ def _of_recording(path: Path) -> Parsed:
 
 def _of_score(score: Score, name: str) -> Parsed:
     from muse.attributes import SONG_CONTROLS, extract
-    from muse.selector.events import METERS, MIN_NOTES
+    from muse.selector.events import MIN_NOTES
 
     notes = note_array(score)
     if len(notes) < MIN_NOTES:

@@ -28,7 +28,8 @@ from typing import Any, Final
 
 from muse.emotion import Emotion, EmotionPath
 from muse.errors import InputError
-from muse.intent import MAX_BARS, MAX_TEMPO_BPM, MIN_TEMPO_BPM, Intent, parse_instrument
+from muse.intent import MAX_BARS, MAX_TEMPO_BPM, MIN_TEMPO_BPM, Intent
+from muse.theory import PITCH_CLASS_NAMES, parse_instrument
 
 __all__ = ["Evidence", "Parsed", "fuse", "lasting", "weighted_mean"]
 
@@ -161,7 +162,6 @@ class Parsed:
 def _tune(score: Any) -> list[dict[str, Any]]:
     """A motif as rows of onset and length in beats, pitch and its name."""
     from muse.score import note_array
-    from muse.theory import PITCH_CLASS_NAMES
 
     return [
         {

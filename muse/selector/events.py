@@ -27,15 +27,16 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.dataset.windows import grid_quality
 from muse.errors import InputError
 from muse.score import (
     DRUMS,
+    METERS,
     NOTE_DTYPE,
     Notes,
     Score,
     bar_grid,
     beat_to_sec,
+    grid_quality,
     mean_tempo_bpm,
     note_array,
     slice_bars,
@@ -62,7 +63,6 @@ STAND_IN_BPM = 120.0
 _SECONDS = (0.03, 8.0, 24)
 _BEATS = (1 / STEPS_PER_BEAT, 16.0, 22)
 _TEMPO = (40.0, 240.0, 24)
-METERS = ((2, 4), (3, 4), (4, 4), (5, 4), (6, 4), (3, 8), (6, 8), (9, 8), (12, 8))
 _POSITIONS = 72
 """Twelfths of a quarter note in the longest bar (12/8, 6/4)."""
 

@@ -25,7 +25,7 @@ import numpy as np
 import symusic
 
 from muse.errors import InputError
-from muse.score import DRUMS, mean_tempo_bpm
+from muse.score import DRUMS, REWRITTEN_METERS, mean_tempo_bpm
 from muse.tokens.controls import Controls
 from muse.tokens.vocabulary import (
     GENRES,
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Codec", "Header", "fold_shift"]
 
-# The same bar in quarter notes: MidiTok counts positions per notated beat, and a half-note beat would be too coarse.
-_REWRITTEN_METERS = {(2, 2): (4, 4), (3, 2): (6, 4), (1, 2): (2, 4), (8, 8): (4, 4), (4, 8): (2, 4), (1, 4): (4, 4)}
 
 
 @dataclass(frozen=True)
@@ -251,7 +249,7 @@ class Codec:
 
     def meter(self, meter: tuple[int, int]) -> tuple[int, int]:
         """The time signature as the vocabulary spells it (2/2 as 4/4); InputError where it has none."""
-        meter = _REWRITTEN_METERS.get(meter, meter)
+        meter = REWRITTEN_METERS.get(meter, meter)
         if "TimeSig_{}/{}".format(*meter) not in self.vocabulary.ids:
             first, stop = self.vocabulary.time_signature
             known = ", ".join(token.partition("_")[2] for token in self.vocabulary.tokens[first:stop])

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from muse.attributes.catalogue import SECTION_CONTROLS, SONG_CONTROLS
-from muse.score import DRUMS
+from muse.score import DRUMS, METERS
 
 if TYPE_CHECKING:
     from miditok import REMI
@@ -59,7 +59,7 @@ GENRES = (
 SECTIONS = ("start", "middle", "end", "whole")
 MODES = ("major", "minor")
 
-_TIME_SIGNATURES = {4: [2, 3, 4, 5, 6], 8: [3, 6, 9, 12]}
+_TIME_SIGNATURES = {unit: [beats for beats, other in METERS if other == unit] for unit in (4, 8)}
 # Fine steps for short notes, coarser ones for long notes, where nobody hears a twelfth of a beat.
 _DURATIONS = {(0, 2): STEPS_PER_BEAT, (2, 4): 6, (4, 8): 4, (8, 16): 2}
 

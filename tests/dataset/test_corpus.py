@@ -23,7 +23,7 @@ from muse.corpora.songs import Song, find_songs
 from muse.dataset import Corpus, build_corpus, corpus_info
 from muse.dataset import build as building
 from muse.dataset.read import COLUMNS, Ragged
-from muse.dataset.windows import Settings, attribute_names, grid_quality, process_song
+from muse.dataset.windows import Settings, attribute_names, process_song
 from muse.dataset.workers import MEMORY_LIMIT_BYTES, Died, Workers
 from muse.errors import InputError, MuseError
 from muse.score import DRUMS, NOTE_DTYPE, from_notes, note_array, write_score
@@ -123,14 +123,6 @@ def dataset(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 # ---------------------------------------------------------------------------------------------------------------- grids
-
-
-def test_grid_quality_tells_scores_from_performances(rng: np.random.Generator) -> None:
-    assert grid_quality(np.arange(200) * 0.25) == pytest.approx(1)
-    assert grid_quality(np.arange(200) / 6) == pytest.approx(1)
-    mixed = np.concatenate([np.arange(100) * 0.25, np.arange(100) / 3])
-    assert grid_quality(mixed) > 0.9
-    assert grid_quality(np.cumsum(rng.uniform(0.1, 0.9, 2000), dtype=np.float64)) < 0.15
 
 
 def test_a_score_is_cut_on_its_own_bars(tmp_path: Path, rng: np.random.Generator) -> None:

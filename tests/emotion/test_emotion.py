@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
+import pickle
 
 import pytest
 
@@ -193,3 +195,14 @@ def test_bad_paths_say_why(bad: object, message: str) -> None:
 def test_bar_outside_the_piece_is_refused() -> None:
     with pytest.raises(InputError, match="bars count from 0"):
         EmotionPath.parse("sad").at_bar(4, 4)
+
+
+def test_one_argument_is_read_as_parse_reads_it() -> None:
+    assert Emotion("sad") == Emotion.parse("sad")
+    assert Emotion("-.6,-.4") == Emotion((-0.6, -0.4)) == Emotion(Emotion(-0.6, -0.4)) == Emotion(-0.6, -0.4)
+    with pytest.raises(InputError, match=r"did you mean melancholic"):
+        Emotion("melancolic")
+    with pytest.raises(InputError, match="cannot be read"):
+        Emotion(0.5)
+    assert pickle.loads(pickle.dumps(Emotion("sad"))) == Emotion("sad")
+    assert dataclasses.replace(Emotion(0, 0), valence=1) == Emotion(1, 0)

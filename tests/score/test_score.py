@@ -26,6 +26,7 @@ from muse.score import (
     clean,
     from_notes,
     grid_fit,
+    grid_quality,
     mean_tempo_bpm,
     note_array,
     quantize,
@@ -227,6 +228,14 @@ def test_grid_fit_of_grid_and_of_chance() -> None:
     assert grid_fit(rng.random(20_000) * 100) == pytest.approx(2 * 0.04 * 4, abs=0.02)
     assert grid_fit(rng.integers(0, 300, 500) / 3, steps_per_beat=3) == 1
     assert grid_fit(np.zeros(0)) == 0
+
+
+def test_grid_quality_tells_scores_from_performances(rng: np.random.Generator) -> None:
+    assert grid_quality(np.arange(200) * 0.25) == pytest.approx(1)
+    assert grid_quality(np.arange(200) / 6) == pytest.approx(1)
+    mixed = np.concatenate([np.arange(100) * 0.25, np.arange(100) / 3])
+    assert grid_quality(mixed) > 0.9
+    assert grid_quality(np.cumsum(rng.uniform(0.1, 0.9, 2000), dtype=np.float64)) < 0.15
 
 
 def test_quantize_moves_to_the_grid_and_is_idempotent() -> None:

@@ -14,13 +14,18 @@ from muse.theory import (
     CHORD_QUALITIES,
     KEY_PROFILES,
     PITCH_CLASS_NAMES,
+    TONIC_NAMES,
+    Key,
+    Mode,
     chord_scores,
     estimate_key,
     key_from_weights,
     key_strengths,
     label_chords,
+    parse_key,
     pitch_class_set_type,
     tonal_centroid,
+    viterbi,
 )
 
 
@@ -61,7 +66,7 @@ def test_nothing_to_tell_a_key_by(weights: np.ndarray) -> None:
 def test_wrong_input_is_told() -> None:
     with pytest.raises(InputError, match="last axis must be 12"):
         key_strengths(np.ones(7))
-    with pytest.raises(InputError, match="'mozart' is not one of"):
+    with pytest.raises(InputError, match="unknown key profile 'mozart'"):
         key_strengths(np.ones(12), profile="mozart")
 
 
@@ -151,3 +156,50 @@ def test_tonal_centroid_places_fifths_close() -> None:
     assert np.isnan(tonal_centroid(np.zeros(12))).all()
     triad = weights_of(0, 4, 7)
     np.testing.assert_allclose(tonal_centroid(9.0 * triad), tonal_centroid(triad), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("C", (0, "major", "C")),
+        ("Am", (9, "minor", "Am")),
+        ("f#m", (6, "minor", "F#m")),
+        ("Bb", (10, "major", "Bb")),
+        ("b", (11, "major", "B")),
+        ("Bb minor", (10, "minor", "Bbm")),
+        ("E♭ major", (3, "major", "Eb")),
+        ("CM", (0, "major", "C")),
+        ("Cb", (11, "major", "Cb")),
+        ("G sharp moll", (8, "minor", "G#m")),
+    ],
+)
+def test_keys(text: str, expected: tuple[int, str, str]) -> None:
+    assert parse_key(text) == expected
+    assert parse_key(expected[2]) == expected
+
+
+@pytest.mark.parametrize("text", ["", "J", "Amb", "C minor major", "##", None, 3])
+def test_what_is_no_key(text: object) -> None:
+    with pytest.raises(InputError, match="is not a key"):
+        parse_key(text)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mode", ["major", "minor"])
+def test_a_key_is_spelled_with_the_fewest_accidentals_and_read_back(mode: Mode) -> None:
+    """Oracle: the circle of fifths; a name's place on it is its key signature."""
+    letters = "FCGDAEB"
+    for tonic, name in enumerate(TONIC_NAMES[mode]):
+        accidentals = letters.index(name[0]) - (1 if mode == "major" else 4) + 7 * (name.count("#") - name.count("b"))
+        assert abs(accidentals) <= 6
+        key = Key(tonic, mode, 1.0)
+        assert parse_key(str(key)) == (tonic, mode, str(key))
+
+
+def test_viterbi_finds_the_best_of_all_paths(rng: np.random.Generator) -> None:
+    scores = rng.normal(size=(6, 4))
+    transitions = rng.normal(size=(4, 4))
+    one_cost = -0.7 * (1 - np.eye(4))
+    for table, given in ((transitions, transitions), (one_cost, 0.7)):
+        paths = np.array(list(itertools.product(range(4), repeat=6)))
+        totals = scores[np.arange(6), paths].sum(axis=1) + table[paths[:, :-1], paths[:, 1:]].sum(axis=1)
+        assert viterbi(scores, given).tolist() == paths[totals.argmax()].tolist()

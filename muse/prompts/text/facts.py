@@ -21,18 +21,13 @@ from typing import Final
 
 from muse.errors import InputError
 from muse.intent import (
-    ALIASES,
-    GM_FAMILIES,
-    GM_PROGRAMS,
     MAX_BARS,
     MAX_TEMPO_BPM,
     MIN_TEMPO_BPM,
-    instrument_name,
-    parse_instrument,
-    parse_key,
     parse_time_signature,
 )
 from muse.prompts.parsed import Evidence
+from muse.theory import instrument_name, instrument_words, parse_instrument, parse_key
 
 __all__ = [
     "FORM_WORDS",
@@ -356,10 +351,9 @@ def _key(text: str, flat: str) -> list[Evidence]:
 @cache
 def _instrument_words() -> dict[str, tuple[int, ...]]:
     names: dict[str, tuple[int, ...]] = {}
-    for name in (*GM_PROGRAMS, *GM_FAMILIES, *ALIASES):
-        plain = " ".join(re.sub(r"[()_-]+", " ", name).split())
-        if plain not in _EVERYDAY and not plain.startswith("fx "):
-            names[plain] = (parse_instrument(name),)
+    for name, program in instrument_words().items():
+        if name not in _EVERYDAY and not name.startswith("fx "):
+            names[name] = (program,)
     return names | dict(MORE_INSTRUMENTS)
 
 

@@ -37,25 +37,14 @@ from scipy.special import log_softmax, softmax
 from muse.checkpoint import Arrays
 from muse.errors import InputError
 from muse.recognizer.features.signal import SAMPLE_RATE, SEMITONE_HOP, chroma, running_mean
-from muse.theory import PITCH_CLASS_NAMES, Key
+from muse.theory import CHORDS, NATURALS, PITCH_CLASS_NAMES, Key, viterbi
 
 __all__ = ["DEGREES", "NO_CHORD", "N_PROFILE", "QUALITIES", "Chord", "Harmony", "HarmonyModel", "parse_chord"]
 
 Floats = NDArray[np.float32]
 
-QUALITIES: Final[dict[str, tuple[int, ...]]] = {
-    "maj": (0, 4, 7),
-    "min": (0, 3, 7),
-    "dim": (0, 3, 6),
-    "aug": (0, 4, 8),
-    "sus2": (0, 2, 7),
-    "sus4": (0, 5, 7),
-    "7": (0, 4, 7, 10),
-    "maj7": (0, 4, 7, 11),
-    "min7": (0, 3, 7, 10),
-    "hdim7": (0, 3, 6, 10),
-}
-"""Semitones over the root."""
+QUALITIES: Final[dict[str, tuple[int, ...]]] = {one.harte: one.intervals for one in CHORDS if one.harte != "dim7"}
+"""Semitones over the root. A diminished seventh, which has four roots alike, counts as diminished."""
 _NAMES: Final = tuple(QUALITIES)
 NO_CHORD: Final = 12 * len(QUALITIES)
 DEGREES: Final = ("root", "third", "fifth", "seventh")
@@ -63,7 +52,6 @@ DEGREES: Final = ("root", "third", "fifth", "seventh")
 _DEGREE_NAMES: Final = {3: "b3", 4: "3", 6: "b5", 7: "5", 8: "#5", 10: "b7", 11: "7", 2: "2", 5: "4"}
 _LIKE: Final = {"maj6": "maj", "min6": "min", "minmaj7": "min", "dim7": "dim", "9": "7", "maj9": "maj7", "min9": "min7",
                 "11": "7", "13": "7", "maj13": "maj7", "min11": "min7", "1": "maj", "5": "maj", "": "maj"}  # fmt: skip
-_NATURAL: Final = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _HARTE: Final = re.compile(r"([A-G])([b#]*)(?::([a-z0-9]*))?(\([^)]*\))?(?:/([b#]*)(\d+))?$")
 FRAME_SEC: Final = SEMITONE_HOP / SAMPLE_RATE
 CONTEXT: Final = 4
@@ -89,7 +77,7 @@ def parse_chord(text: str) -> tuple[int, int]:
     if match is None:
         raise InputError(f"{text!r} is no chord: write it as in 'C:min7/b3'")
     letter, accidentals, quality, _, _, _ = match.groups()
-    root = (_NATURAL[letter] + accidentals.count("#") - accidentals.count("b")) % 12
+    root = (NATURALS[letter] + accidentals.count("#") - accidentals.count("b")) % 12
     quality = "maj" if quality is None else quality
     quality = _LIKE.get(quality, quality)
     if quality not in QUALITIES:
@@ -211,7 +199,7 @@ class HarmonyModel(Arrays):
 
     def label(self, seen: Floats) -> NDArray[np.int64]:
         """The most plausible path of labels, int [T]."""
-        return _viterbi(self.log_probabilities(seen) * self.chord_weight[0], self._transitions)
+        return viterbi(self.log_probabilities(seen) * self.chord_weight[0], self._transitions)
 
     @functools.cached_property
     def _transitions(self) -> Floats:
@@ -289,18 +277,3 @@ def _degree(bass: Floats, root: int, steps: Sequence[int]) -> int:
     strength = bass[[(root + step) % 12 for step in steps]]
     best = int(np.argmax(strength))
     return best if strength[best] > BASS_MARGIN * strength[0] else 0
-
-
-def _viterbi(scores: Floats, transitions: Floats) -> NDArray[np.int64]:
-    """Best path, int [T], of log scores [T, S] and transitions [S, S]."""
-    total = scores[0].copy()
-    back = np.zeros(scores.shape, np.int16)
-    for t in range(1, len(scores)):
-        candidates = total[:, None] + transitions
-        back[t] = candidates.argmax(axis=0)
-        total = candidates[back[t], np.arange(len(total))] + scores[t]
-    path = np.empty(len(scores), np.int64)
-    path[-1] = int(total.argmax())
-    for t in range(len(scores) - 1, 0, -1):
-        path[t - 1] = back[t, path[t]]
-    return path
