@@ -7,7 +7,7 @@ or found (:func:`muse.theory.lead_sheet.find_chords`). All other tracks become *
 
 Conventions: as in :mod:`muse.tokens.plan`; notes of parts lie on twelfths of a quarter note, sixteenths and triplets.
 
-Contents: :func:`part_of`, :class:`Sheet`, :func:`read_sheets`, :func:`build`, :func:`load`.
+Contents: :class:`Sheet`, :func:`read_sheets`, :func:`build`, :func:`load`.
 """
 
 from __future__ import annotations
@@ -31,31 +31,17 @@ from muse.score import DRUMS, BarGrid, Notes, bar_grid, beat_to_sec, note_array,
 from muse.theory import Mode, key_from_weights
 from muse.theory.chord_symbols import Chord
 from muse.theory.lead_sheet import find_chords, find_melody
-from muse.tokens.arrangement import PARTS
+from muse.tokens.arrangement import part_of
 from muse.tokens.plan import MAX_BAR, Bar, Note, Plan, bar_length, meter_token
 from muse.tokens.plan_form import follow
 
-__all__ = ["Sheet", "build", "load", "part_of", "read_sheets"]
+__all__ = ["Sheet", "build", "load", "read_sheets"]
 
 _log = logging.getLogger(__name__)
 
 MIN_BARS: Final = 8
 MIN_NOTES: Final = 8
 MIN_MELODY_TRUST: Final = 0.6
-
-_RANGES: Final = (
-    (0, 24, "keys"), (24, 32, "plucked"), (32, 40, "bass"), (40, 41, "high"), (41, 42, "middle"), (42, 43, "low"),
-    (43, 44, "bass"), (44, 46, "ensemble"), (46, 47, "plucked"), (47, 48, "drums"), (48, 56, "ensemble"),
-    (56, 57, "high"), (57, 58, "low"), (58, 59, "bass"), (59, 60, "high"), (60, 61, "middle"), (61, 64, "ensemble"),
-    (64, 65, "high"), (65, 66, "middle"), (66, 68, "low"), (68, 69, "high"), (69, 70, "middle"), (70, 71, "low"),
-    (71, 72, "middle"), (72, 80, "high"), (80, 88, "high"), (88, 104, "ensemble"), (104, 109, "plucked"),
-    (109, 112, "high"), (112, 128, "drums"), (128, 129, "drums"),
-)  # fmt: skip
-
-
-def part_of(program: int) -> str:
-    """The part that a General MIDI program (128 = drums) plays in an ensemble."""
-    return next(part for first, stop, part in _RANGES if first <= program < stop)
 
 
 @dataclass(frozen=True)
@@ -460,7 +446,3 @@ def load(folder: Path | str, corpora: Iterable[str] = (), splits: Iterable[str] 
             row["parts"] = tuple(row["parts"])
             sheets.append(Sheet(**row))
     return sheets
-
-
-if sum(stop - first for first, stop, part in _RANGES if part in PARTS) != 129:
-    raise RuntimeError("every program needs a part")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from muse.errors import InputError
-from muse.theory.harmony import PITCH_CLASS_NAMES
+from muse.theory.keys import PITCH_CLASS_NAMES
 
 __all__ = ["QUALITIES", "Chord", "parse_chord"]
 

@@ -15,9 +15,9 @@ Conventions
 * Velocities have 16 steps of 8; ``Velocity_null`` stands where the source has no dynamics and is never drawn.
 * Pitches are relative to the tonic C, as in the plan.
 
-Contents: :data:`PARTS`, :data:`SECTION_CONTROLS`, :data:`VOCABULARY`, :class:`PartNote`, :class:`Header`,
-:func:`encode_header`, :func:`encode_controls`, :func:`encode_part`, :func:`decode_part`, :func:`measure_bars`,
-:func:`follow_bars`.
+Contents: :data:`PARTS`, :func:`part_of`, :data:`SECTION_CONTROLS`, :data:`VOCABULARY`, :class:`PartNote`,
+:class:`Header`, :func:`encode_header`, :func:`encode_controls`, :func:`encode_part`, :func:`decode_part`,
+:func:`measure_bars`, :func:`follow_bars`.
 """
 
 from __future__ import annotations
@@ -48,10 +48,21 @@ __all__ = [
     "encode_part",
     "follow_bars",
     "measure_bars",
+    "part_of",
 ]
 
 PARTS: Final = ("keys", "plucked", "ensemble", "high", "middle", "low", "bass", "drums")
 """What an instrument does: plays chords and lines on keys, plucks, sounds in chords, or is one voice of a register."""
+
+_PART_OF_PROGRAMS: Final = (
+    (0, 24, "keys"), (24, 32, "plucked"), (32, 40, "bass"), (40, 41, "high"), (41, 42, "middle"), (42, 43, "low"),
+    (43, 44, "bass"), (44, 46, "ensemble"), (46, 47, "plucked"), (47, 48, "bass"), (48, 56, "ensemble"),
+    (56, 57, "high"), (57, 58, "low"), (58, 59, "bass"), (59, 60, "high"), (60, 61, "middle"), (61, 64, "ensemble"),
+    (64, 65, "high"), (65, 66, "middle"), (66, 68, "low"), (68, 69, "high"), (69, 70, "middle"), (70, 71, "low"),
+    (71, 72, "middle"), (72, 80, "high"), (80, 88, "high"), (88, 104, "ensemble"), (104, 109, "plucked"),
+    (109, 112, "high"), (112, 128, "drums"), (128, 129, "drums"),
+)  # fmt: skip
+"""First program, one past the last, and what these do."""
 
 PART_ORDER: Final = ("drums", "bass", "low", "middle", "high", "ensemble", "plucked", "keys")
 """The order in which parts are written: foundations first."""
@@ -120,6 +131,11 @@ class PartNote:
     """Twelfths of a quarter."""
     velocity: int
     """1..127."""
+
+
+def part_of(program: int) -> str:
+    """The part that a General MIDI program (128 = drums) plays in an ensemble."""
+    return next(part for first, stop, part in _PART_OF_PROGRAMS if first <= program < stop)
 
 
 @dataclass(frozen=True)

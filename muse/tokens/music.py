@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 __all__ = ["Codec", "Header", "fold_shift"]
 
 
-
 @dataclass(frozen=True)
 class Header:
     """What opens a sequence besides attributes. ``None`` leaves a field open."""
