@@ -139,6 +139,7 @@ class ArrangementRow(Row):
                     mask[_FIRST["AccSame"] + i] = self._can_copy(lag)
         elif stage == "velocity":
             mask[_FIRST["Velocity"] + _QUIETEST : _FIRST["Velocity"] + N_VELOCITIES] = True
+            mask[PART_END] = not self._must_play()
         elif stage == "tone":
             self._allow_tones(mask)
         elif stage == "span":
@@ -147,8 +148,7 @@ class ArrangementRow(Row):
             if stage == "more":
                 self._allow_tones(mask)
             self._allow_positions(mask)
-            if stage == "more" or not self._must_play():
-                mask[PART_END] = True
+            mask[PART_END] = stage == "more"
         if not mask.any():
             mask[PART_END] = True
         return mask
@@ -232,9 +232,9 @@ class ArrangementRow(Row):
         else:
             self._ids[self.bar][-1].append(token)
             if name == "Pos":
-                self._position, self._tone, self._struck, self._stage = value, -1, 0, "velocity"
+                self._position, self._tone, self._struck, self._stage = value, -1, 0, "tone"
             elif name == "Velocity":
-                self._stage = "tone"
+                self._stage = "part"
             elif name == "Tone":
                 self._tone, self._stage = TONES.start + value, "span"
                 self._struck += 1
@@ -274,7 +274,7 @@ class ArrangementRow(Row):
                 self._open_bar()
             return
         self._ids[self.bar].append([])
-        self._position, self._tone, self._struck, self._stage = -1, -1, 0, "part"
+        self._position, self._tone, self._struck, self._stage = -1, -1, 0, "velocity"
         if not copied and not self.forced:
             self.forced.append(_FIRST["Part"] + PARTS.index(self._rules.part))
 

@@ -5,8 +5,9 @@ The layout is that of REMI-z (Xu et al. 2024, arXiv 2408.15176): bar by bar, and
 Spelling: ``Bos``, what the piece is, its parts; then for each bar, every :data:`SECTION_BARS` bars after five section
 controls: the bar of the plan without its lags (see :mod:`muse.tokens.plan`), how loud the tune is (``Lead``), whether
 the accompaniment takes up an earlier bar (``AccNew``, ``AccRhythm_lag``, ``AccSame_lag``), and for each part in order
-``Part``, then for each onset ``Pos`` and ``Velocity``, then ``Tone`` and ``Span`` (or ``Drum``) of each note from low
-to high, and ``PartEnd``.
+``Part``, how loud it is in this bar (``Velocity``, absent where it rests), then for each onset ``Pos``, then ``Tone``
+and ``Span`` (or ``Drum``) of each note from low to high, and ``PartEnd``. What is louder or softer within a bar is the
+performer's.
 
 Conventions
 -----------
@@ -186,7 +187,7 @@ def encode_follow(lag: int, exact: bool) -> int:
 
 
 def encode_part(part: str, notes: Sequence[PartNote], *, played: bool = True) -> list[int]:
-    """Ids of one part in one bar, with ``Part`` before and ``PartEnd`` behind; one velocity an onset, the mean."""
+    """Ids of one part in one bar, with ``Part`` before and ``PartEnd`` behind; one velocity, the mean."""
     out = [_FIRST["Part"] + PARTS.index(part)]
     onsets: dict[int, list[PartNote]] = {}
     for note in notes:
@@ -196,9 +197,10 @@ def encode_part(part: str, notes: Sequence[PartNote], *, played: bool = True) ->
         chord = {note.pitch: note for note in onsets[position] if note.pitch in keys}
         if not chord or position >= MAX_POSITION:
             continue
-        velocity = int(np.mean([note.velocity for note in chord.values()]))
+        if len(out) == 1:
+            velocity = int(np.mean([note.velocity for note in notes]))
+            out.append(_FIRST["Velocity"] + velocity // VELOCITY_STEP if played else VELOCITY_NULL)
         out.append(_FIRST["Pos"] + position)
-        out.append(_FIRST["Velocity"] + velocity // VELOCITY_STEP if played else VELOCITY_NULL)
         for pitch in sorted(chord):
             if part == "drums":
                 out.append(_FIRST["Drum"] + pitch - keys.start)

@@ -61,7 +61,7 @@ class Task(Protocol):
 class RunSettings:
     """Everything that decides a run besides its task. Written beside the weights."""
 
-    size: str = "mini"
+    size: str = "micro"
     """A name in ``muse.generator.model.SIZES``."""
     minutes: float = 60.0
     """Active minutes until the learning rate is zero."""
