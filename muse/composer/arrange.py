@@ -149,8 +149,9 @@ class ArrangeRequest:
     lead: int | None = None
     genre: str | None = "pop"
     tempo_bpm: float | None = None
-    controls: Sequence[Mapping[str, float]] = ()
-    """For each section of four bars, names of :data:`muse.tokens.arrangement.SECTION_CONTROLS` -> values."""
+    controls: Sequence[Mapping[str, int]] = ()
+    """For each section of four bars, names of :data:`muse.tokens.arrangement.SECTION_CONTROLS` -> buckets, as
+    :attr:`Arranger.buckets` gives them for values; the last holds for all that follow."""
     below_melody: bool = True
     """Nothing sounds above the tune."""
     copied: float = _COPIED
@@ -263,7 +264,7 @@ class Arranger:
         asked = list(request.controls)[:n_sections]
         asked += asked[-1:] * (n_sections - len(asked))
         rules = ArrangementRules(
-            moved.bars, plan.bar_length, parts, plan.mode, [self.buckets.of(values) for values in asked], copied,
+            moved.bars, plan.bar_length, parts, plan.mode, asked, copied,
             request.below_melody, request.has_end,
         )  # fmt: skip
         return _Piece(plan, casting, shift, rules)

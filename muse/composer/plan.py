@@ -40,8 +40,8 @@ class PlanRequest:
     tonic: int = 0
     mode: Mode = "major"
     genre: str | None = "pop"
-    controls: Mapping[str, float] = field(default_factory=dict)
-    """Names of :data:`muse.tokens.plan.PLAN_CONTROLS` -> values in their units."""
+    controls: Mapping[str, int] = field(default_factory=dict)
+    """Names of :data:`muse.tokens.plan.PLAN_CONTROLS` -> buckets, as :attr:`Planner.buckets` gives them for values."""
     chords: Plan | None = None
     """Its chords are kept; as many bars as asked for, or fewer, which are then repeated."""
     melody: Plan | None = None
@@ -102,7 +102,7 @@ class Planner:
             request.genre,
             from_start=request.from_start,
             melody_first=rules.melody_first,
-            controls=self.buckets.of(request.controls),
+            controls=request.controls,
         )
         grammar = RowGrammar(lambda _: PlanRow(rules))
         self.sampler.generate(
