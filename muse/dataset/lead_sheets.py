@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -425,8 +425,13 @@ def _row(sheet: Sheet) -> dict[str, Any]:
     return row
 
 
-def load(folder: Path | str, corpora: Iterable[str] = (), splits: Iterable[str] = ()) -> list[Sheet]:
-    """Sheets of a folder that :func:`build` wrote, all or those of some corpora and splits, in order."""
+def load(
+    folder: Path | str, corpora: Iterable[str] = (), splits: Iterable[str] = (), limits: Mapping[str, int] | None = None
+) -> list[Sheet]:
+    """Sheets of a folder that :func:`build` wrote, all or those of some corpora and splits, in order.
+
+    `limits` says for a corpus how many of its sheets to read, evenly spaced; all where it is silent.
+    """
     import pyarrow.parquet as pq
 
     paths = sorted(Path(folder).glob("*.parquet"))
@@ -437,9 +442,13 @@ def load(folder: Path | str, corpora: Iterable[str] = (), splits: Iterable[str] 
     for path in paths:
         if chosen and path.stem not in chosen:
             continue
-        for row in pq.read_table(path).to_pylist():
-            if wanted and row["split"] not in wanted:
-                continue
+        table = pq.read_table(path)
+        if wanted:
+            table = table.filter([split in wanted for split in table["split"].to_pylist()])
+        limit = (limits or {}).get(path.stem, table.num_rows)
+        if limit < table.num_rows:
+            table = table.take(np.linspace(0, table.num_rows - 1, limit).astype(np.int64))
+        for row in table.to_pylist():
             row["plan"] = Plan.from_json(row["plan"])
             row["notes"] = np.array(row["notes"], np.int16).reshape(-1, 6)
             row["melody_velocity"] = np.array(row["melody_velocity"], np.int16)

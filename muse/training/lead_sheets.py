@@ -72,6 +72,8 @@ class SheetSettings:
         }
     )
     """Corpus -> share of the windows."""
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """Corpus -> most sheets that are read of it, where a short run would see a part of it anyway."""
     bars: Mapping[int, float] = field(default_factory=lambda: {32: 0.5, 48: 0.25, 64: 0.15, 96: 0.1})
     """Bars of a window -> how often."""
     from_start: float = 0.35
@@ -96,7 +98,7 @@ class _Windows:
 
     def __init__(self, folder: Path | str, settings: SheetSettings) -> None:
         self.settings = settings
-        sheets = load(folder, settings.corpora)
+        sheets = load(folder, settings.corpora, ("train", "val"), settings.limits)
         self.by_split = {
             "train": [s for s in sheets if s.split == "train" and len(s.plan.bars) >= 8],
             "val": [s for s in sheets if s.split == "val" and s.corpus == "pop909" and len(s.plan.bars) >= 16],
@@ -174,7 +176,7 @@ class PlannerTask:
         self.settings, self._windows = settings, _Windows(folder, settings)
         rng = np.random.default_rng([settings.seed, 2])
         w = self._windows
-        self.buckets = Buckets.fit(measure(window_of(*w.draw(w.sheets, rng, w.weights))) for _ in range(1500))
+        self.buckets = Buckets.fit(measure(window_of(*w.draw(w.sheets, rng, w.weights))) for _ in range(600))
         rng = np.random.default_rng([settings.seed, 3])
         held_out = [self._encode(*w.draw(w.held_out, rng), rng, False) for _ in range(settings.n_validation)]
         held_out.sort(key=lambda pair: len(pair[0]))
@@ -255,7 +257,7 @@ class ArrangerTask:
         w = self._windows
         rng = np.random.default_rng([settings.seed, 2])
         rows: list[dict[str, float]] = []
-        while len(rows) < 2000:
+        while len(rows) < 1000:
             sheet, first, stop = w.draw(w.sheets, rng, w.weights)
             if len(sheet.notes):
                 rows.append(self._accompaniment(sheet).measure(first, min(first + SECTION_BARS, stop)))
