@@ -1,10 +1,10 @@
 """The third stage: from an arrangement to a score that sounds played.
 
-Loudness comes from the arranger in absolute terms; here it gets the grain of a hand (seeded), a swell over each phrase
-and a tune above its accompaniment; the tempo gives way at the end. Onsets stay on the grid, so what is written can be
-read; a setting leaves all of it out.
+The loudness of each bar comes from the arranger in absolute terms; here it gets the accents and the unevenness of a
+hand (:class:`Hand`, seeded), a swell over each phrase and a tune above its accompaniment; the tempo gives way at the
+end. Onsets stay on the grid, so what is written can be read; a setting leaves all of it out.
 
-Contents: :class:`Touch`, :func:`perform`.
+Contents: :data:`PLACES`, :func:`place_of`, :class:`Hand`, :class:`Touch`, :func:`perform`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import symusic
+from numpy.typing import NDArray
 
 from muse.composer.arrange import Arrangement
 from muse.score import DRUMS, NOTE_DTYPE, from_notes
@@ -24,14 +25,44 @@ from muse.tokens.arrangement import part_of
 if TYPE_CHECKING:
     from symusic.core import ScoreTick as Score
 
-__all__ = ["Touch", "perform"]
+__all__ = ["PLACES", "Hand", "Touch", "perform", "place_of"]
 
 _STEPS = 12  # a quarter note
 _PHRASE_BARS = 4
 _SWELL = 3.0  # velocity at the middle of a phrase over its ends
-_GRAIN = 3.0  # standard deviation of a hand's velocity, of people's pop piano within an eighth-step bin
 _TUNE_OVER = 6.0  # velocity of the tune over the loudest accompaniment that it sounds with
 _SLOWING = (0.97, 0.92, 0.84, 0.72)  # of the tempo, over the quarters of the last bar
+
+
+PLACES = ("one", "middle", "beat", "eighth", "other")
+"""Where in a bar an onset lies: on its first beat, in its middle, on another beat, between beats, elsewhere."""
+
+
+def place_of(position: NDArray[np.int64], bar: int) -> NDArray[np.int64]:
+    """Index in :data:`PLACES` of positions in twelfths of a quarter; `bar` is the length of the bar."""
+    out = np.full(len(position), 4)
+    out[position % 6 == 0] = 3
+    out[position % 12 == 0] = 2
+    out[(position * 2 == bar) & (bar % 24 == 0)] = 1
+    out[position == 0] = 0
+    return out
+
+
+@dataclass(frozen=True)
+class Hand:
+    """What a hand adds to a bar's loudness, in MIDI velocity.
+
+    The defaults are those of POP909's players, as :func:`muse.training.touch.fit_touch` measures them on 150 songs.
+    """
+
+    accent: tuple[float, ...] = (2.63, 2.23, 4.06, -2.56, -1.70)
+    """By :data:`PLACES`."""
+    spread: float = 10.55
+    """Standard deviation from onset to onset; it does not drift (correlation of neighbours -0.12)."""
+    chord_spread: float = 8.73
+    """Standard deviation within a chord."""
+    top: float = 2.69
+    """The highest note of a chord against its mean."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +75,7 @@ class Touch:
     loudness: float = 0.0
     """Added to all velocities, so that a piece has the loudness that was asked for."""
     slows_down: bool = True
+    hand: Hand = Hand()
 
 
 def perform(arrangement: Arrangement, touch: Touch = Touch(), rng: np.random.Generator | None = None) -> Score:
@@ -77,7 +109,7 @@ def perform(arrangement: Arrangement, touch: Touch = Touch(), rng: np.random.Gen
     if rows:
         onset, pitch, span, velocity, program_, track = (np.array(column) for column in zip(*rows, strict=True))
         if not touch.deadpan:
-            velocity = velocity + _swell(onset, size) + rng.normal(0, _GRAIN, len(velocity))
+            velocity = velocity + _swell(onset, size) + _unevenness(onset, pitch, track, size, touch.hand, rng)
         out["onset_beat"], out["duration_beat"] = onset / _STEPS, span / _STEPS
         out["pitch"], out["program"], out["track"] = pitch, program_, track
         out["velocity"] = np.clip(np.rint(velocity + touch.loudness), 8, 127)
@@ -119,8 +151,8 @@ def _playable(
         if not is_drum and len(chord) > len(kept) and one.polyphony > 1:
             kept = [*kept[:-1], min(chord)]  # the outer notes carry the harmony
         sounding = [s for s in sounding if s[2] > onset]
-        for note in [s for s in sounding if s[1] in kept]:
-            note[2] = onset
+        for struck in [s for s in sounding if s[1] in kept]:
+            struck[2] = onset
         sounding = [s for s in sounding if s[2] > onset]
         while sounding and len(sounding) + len(kept) > one.polyphony and not is_drum:
             first = min(sounding, key=lambda s: s[0])
@@ -134,7 +166,26 @@ def _playable(
     return [(int(a), int(p), max(int(end - a), 1), v) for a, p, end, v in out]
 
 
-def _swell(onset: np.ndarray, size: int) -> np.ndarray:
+def _unevenness(
+    onset: NDArray[np.int64],
+    pitch: NDArray[np.int64],
+    track: NDArray[np.int64],
+    size: int,
+    hand: Hand,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Accents of the meter, and a hand's own differences from onset to onset and within a chord."""
+    out = np.array(hand.accent)[place_of(onset % size, size)]
+    chords, which = np.unique(np.stack([track, onset]), axis=1, return_inverse=True)
+    out += rng.normal(0, hand.spread, chords.shape[1])[which]
+    n_notes = np.bincount(which)[which]
+    highest = np.full(chords.shape[1], -1)
+    np.maximum.at(highest, which, pitch)
+    inside = rng.normal(0, hand.chord_spread, len(onset)) + hand.top * np.where(pitch == highest[which], 1.0, -0.5)
+    return out + np.where(n_notes > 1, inside, 0.0)
+
+
+def _swell(onset: NDArray[np.int64], size: int) -> NDArray[np.float64]:
     """Velocity over each phrase, 0 on average: softer at both ends."""
     place = (onset % (size * _PHRASE_BARS)) / (size * _PHRASE_BARS)
     return np.asarray(_SWELL * (np.sin(np.pi * place) - 2 / np.pi))
