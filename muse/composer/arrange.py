@@ -300,8 +300,29 @@ def _arrangement(piece: _Piece, row: ArrangementRow) -> Arrangement:
     for i, source in casting.doubling.items():
         by_instrument[i] = _doubled(by_instrument.get(source, tune), programs[i])
     silent = tuple(() for _ in row.notes)
-    notes = tuple(by_instrument.get(i, silent) for i in range(len(programs)))
-    return Arrangement(piece.plan, casting, notes, tuple(row.lead))
+    notes = [by_instrument.get(i, silent) for i in range(len(programs))]
+    filled = [_filled(i, notes, tune if i == casting.lead else silent, casting) for i in range(len(programs))]
+    return Arrangement(piece.plan, casting, tuple(filled), tuple(row.lead))
+
+
+def _filled(
+    i: int,
+    notes: Sequence[Sequence[Sequence[PartNote]]],
+    tune: Sequence[Sequence[PartNote]],
+    casting: Casting,
+) -> tuple[tuple[PartNote, ...], ...]:
+    """The bars of an instrument; where it would rest too long, it doubles whoever plays."""
+    mine = [tuple(bar) for bar in notes[i]]
+    rests = [b for b, bar in enumerate(mine) if not bar and not tune[b]]
+    if len(rests) <= len(mine) // _REST_SHARE:
+        return tuple(mine)
+    drums = part_of(casting.programs[i]) == "drums"
+    others = [j for j in casting.written if j != i and (part_of(casting.programs[j]) == "drums") == drums]
+    for b in rests:
+        playing = [j for j in others if notes[j][b]]
+        if playing:
+            (mine[b],) = _doubled([notes[_nearest(i, playing, casting.programs)][b]], casting.programs[i])
+    return tuple(mine)
 
 
 def _doubled(bars: Sequence[Sequence[PartNote]], program: int) -> tuple[tuple[PartNote, ...], ...]:

@@ -177,7 +177,7 @@ def _unevenness(
     """Accents of the meter, and a hand's own differences from onset to onset and within a chord."""
     out = np.array(hand.accent)[place_of(onset % size, size)]
     chords, which = np.unique(np.stack([track, onset]), axis=1, return_inverse=True)
-    out += rng.normal(0, hand.spread, chords.shape[1])[which]
+    out += rng.normal(0, hand.spread, (chords.shape[1],))[which]
     n_notes = np.bincount(which)[which]
     highest = np.full(chords.shape[1], -1)
     np.maximum.at(highest, which, pitch)

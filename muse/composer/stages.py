@@ -94,7 +94,7 @@ class PieceRequest:
     form: str = ""
     plan: Plan | None = None
     """A whole plan: nothing is planned, only arranged and performed."""
-    touch: Touch = Touch()
+    touch: Touch = field(default_factory=Touch)
     below_melody: bool = True
 
 
