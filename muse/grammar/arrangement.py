@@ -139,7 +139,7 @@ class ArrangementRow(Row):
                     mask[_FIRST["AccSame"] + i] = self._can_copy(lag)
         elif stage == "velocity":
             mask[_FIRST["Velocity"] + _QUIETEST : _FIRST["Velocity"] + N_VELOCITIES] = True
-            mask[PART_END] = not self._must_play()
+            mask[PART_END] = not self._must_play(self._part)
         elif stage == "tone":
             self._allow_tones(mask)
         elif stage == "span":
@@ -161,10 +161,10 @@ class ArrangementRow(Row):
     def _is_last(self) -> bool:
         return self.rules.has_end and self.bar == len(self.rules.bars) - 1
 
-    def _must_play(self) -> bool:
-        if self.bar == 0 or self._is_last or self.rests[self._part] >= self._rules.max_rests:
+    def _must_play(self, part: int) -> bool:
+        if self.bar == 0 or self._is_last or self.rests[part] >= self.rules.parts[part].max_rests:
             return True
-        return not self.notes[self.bar - 1][self._part]
+        return not self.notes[self.bar - 1][part]
 
     def _allow_positions(self, mask: NDArray[np.bool_]) -> None:
         stop = 1 if self._is_last and self._rules.part != "drums" else self.rules.bar_length * 3
@@ -202,6 +202,8 @@ class ArrangementRow(Row):
         source = self.bar - lag
         bars = self.rules.bars
         if source < 0 or self._is_last or bars[source].chords != bars[self.bar].chords:
+            return False
+        if any(not notes and self._must_play(part) for part, notes in enumerate(self.notes[source])):
             return False
         if self._ceiling is None or bars[source].melody == bars[self.bar].melody:
             return True

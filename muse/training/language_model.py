@@ -26,6 +26,7 @@ import torch
 from torch.nn import functional as F
 
 from muse.checkpoint import load_tensors
+from muse.errors import InputError
 from muse.files import read_json, write_json
 from muse.generator.model import build
 
@@ -224,6 +225,9 @@ class _Run:
         path = self.folder / "state.safetensors"
         if not path.exists():
             return False
+        told = read_json(self.folder / "state.json")["settings"]
+        if told["size"] != self.settings.size:
+            raise InputError(f"{path} is of size {told['size']}, the run is of {self.settings.size}; remove one or change")
         tensors = load_file(str(path))
         weights = {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")}
         self.model.load_state_dict(weights, strict=False)
