@@ -227,7 +227,7 @@ class _Run:
             return False
         told = read_json(self.folder / "state.json")["settings"]
         if told["size"] != self.settings.size:
-            raise InputError(f"{path} is of size {told['size']}, the run is of {self.settings.size}; remove one or change")
+            raise InputError(f"{path} is of size {told['size']}, the run is of {self.settings.size}; remove the state")
         tensors = load_file(str(path))
         weights = {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")}
         self.model.load_state_dict(weights, strict=False)
