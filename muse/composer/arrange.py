@@ -198,6 +198,7 @@ class Arranger:
             There is no such checkpoint, or it is no arranger's.
         """
         folder = find(name_or_path)
+        VOCABULARY.check(read_json(folder / "vocabulary.json"), folder)
         edges = {name: tuple(values) for name, values in read_json(folder / "controls.json").items()}
         return cls(Sampler.from_pretrained(folder, device=device, context=_CONTEXT), Buckets(edges))
 

@@ -72,8 +72,8 @@ class Touch:
     tempo_bpm: float = 96.0
     deadpan: bool = False
     """Velocities as the arranger says, and one tempo."""
-    loudness: float = 0.0
-    """Added to all velocities, so that a piece has the loudness that was asked for."""
+    mean_velocity: float | None = None
+    """Mean velocity of the piece, 1..127: loudness in absolute terms, as listeners hear it; None leaves the arranger's."""
     slows_down: bool = True
     hand: Hand = Hand()
 
@@ -112,7 +112,9 @@ def perform(arrangement: Arrangement, touch: Touch = Touch(), rng: np.random.Gen
             velocity = velocity + _swell(onset, size) + _unevenness(onset, pitch, track, size, touch.hand, rng)
         out["onset_beat"], out["duration_beat"] = onset / _STEPS, span / _STEPS
         out["pitch"], out["program"], out["track"] = pitch, program_, track
-        out["velocity"] = np.clip(np.rint(velocity + touch.loudness), 8, 127)
+        if touch.mean_velocity is not None:
+            velocity = velocity + touch.mean_velocity - velocity.mean()
+        out["velocity"] = np.clip(np.rint(velocity), 8, 127)
     names = [instrument_name(p) if p != DRUMS else "drums" for p in casting.programs]
     score = from_notes(out, tempo_bpm=touch.tempo_bpm, time_signature=plan.time_signature, names=names)
     if touch.slows_down and not touch.deadpan and len(plan.bars) > 1:

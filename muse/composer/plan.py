@@ -21,7 +21,7 @@ from muse.generator.sampler import Sampler, Sampling
 from muse.grammar.plan import PlanRow, PlanRules
 from muse.grammar.rows import RowGrammar
 from muse.theory import Mode
-from muse.tokens.plan import PITCHES, Bar, Plan, Prefix, bar_length, encode_prefix, fold_shift
+from muse.tokens.plan import PITCHES, VOCABULARY, Bar, Plan, Prefix, bar_length, encode_prefix, fold_shift
 from muse.tokens.plan_form import Buckets, follow, sections_from_text
 
 __all__ = ["DEFAULT_PLANNER", "PlanRequest", "Planner"]
@@ -74,6 +74,7 @@ class Planner:
             There is no such checkpoint, or it is no planner's.
         """
         folder = find(name_or_path)
+        VOCABULARY.check(read_json(folder / "vocabulary.json"), folder)
         edges = {name: tuple(values) for name, values in read_json(folder / "controls.json").items()}
         return cls(Sampler.from_pretrained(folder, device=device, context=_CONTEXT), Buckets(edges))
 

@@ -4,13 +4,13 @@ Valence is said mostly to the plan (mode, harmony, contour), arousal mostly to t
 texture) and the performance (loudness), after Compose & Embellish (Wu & Yang, arXiv 2209.08212) and EMO-Disentanger
 (Huang et al., arXiv 2407.20955).
 
-Contents: :class:`PieceRequest`, :class:`Piece`, :class:`Stages`, :func:`buckets_from_attributes`.
+Contents: :class:`PieceRequest`, :class:`Piece`, :class:`Stages`, :func:`buckets_from_attributes`, :func:`controls_for`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -22,11 +22,14 @@ from muse.composer.plan import DEFAULT_PLANNER, Planner, PlanRequest
 from muse.generator.sampler import Sampling
 from muse.theory import Mode
 from muse.tokens.plan import N_BUCKETS, Plan
+from muse.tokens.vocabulary import N_BUCKETS as ATTRIBUTE_BUCKETS
 
 if TYPE_CHECKING:
     from symusic.core import ScoreTick as Score
 
-__all__ = ["Piece", "PieceRequest", "Stages", "buckets_from_attributes"]
+    from muse.mapping.mapper import AttributeTarget
+
+__all__ = ["Piece", "PieceRequest", "Stages", "buckets_from_attributes", "controls_for"]
 
 _SILENT_SHARE = 6  # of bars; where the tune is all that an instrument has, fewer of them may lack it
 
@@ -73,6 +76,19 @@ def buckets_from_attributes(
             place = 0.5 + share * sign * (quantiles[attribute] - 0.5)
             out[control] = int(np.clip(int(place * N_BUCKETS), 0, N_BUCKETS - 1))
     return out
+
+
+def controls_for(
+    song: AttributeTarget, sections: Sequence[AttributeTarget], *, share: float = 1.0
+) -> tuple[dict[str, int], list[dict[str, int]]]:
+    """Buckets for planner and arranger from what an emotion asks of a piece and of each four bars of it."""
+
+    def quantiles(target: AttributeTarget) -> dict[str, float]:
+        return {name: (bucket + 0.5) / ATTRIBUTE_BUCKETS for name, bucket in target.buckets().items()}
+
+    whole = quantiles(song)
+    plan = buckets_from_attributes(whole, PLAN_FROM, share=share)
+    return plan, [buckets_from_attributes(whole | quantiles(one), SECTION_FROM, share=share) for one in sections]
 
 
 @dataclass(frozen=True)
@@ -157,13 +173,7 @@ class Stages:
         )  # fmt: skip
         if progress is not None:
             progress(0.95)
-        touch = Touch(
-            request.tempo_bpm,
-            request.touch.deadpan,
-            request.touch.loudness,
-            request.touch.slows_down,
-            request.touch.hand,
-        )
+        touch = replace(request.touch, tempo_bpm=request.tempo_bpm)
         return [Piece(one.plan, one, perform(one, touch, rng)) for one in arranged]
 
     def _plans(self, request: PieceRequest, n: int, sampling: Sampling, rng: np.random.Generator) -> list[Plan]:

@@ -332,6 +332,20 @@ class Vocabulary:
         """Index of each id's block, int16 [V]."""
         return np.repeat(np.arange(len(self.blocks), dtype=np.int16), [len(values) for _, values in self.blocks])
 
+    def check(self, blocks: Mapping[str, Sequence[str]], source: object) -> None:
+        """Refuse a checkpoint whose ids mean something else.
+
+        Raises
+        ------
+        InputError
+            `blocks` (as stored in ``vocabulary.json``) differ from these.
+        """
+        mine = {name: list(values) for name, values in self.blocks}
+        if {name: list(values) for name, values in blocks.items()} != mine or list(blocks) != list(mine):
+            raise InputError(
+                f"{source} was trained with another vocabulary; train it anew or use the Muse that made it"
+            )
+
     def spell(self, ids: Iterable[int]) -> list[str]:
         """Token strings of ids, for people."""
         return [self.tokens[int(i)] for i in ids]

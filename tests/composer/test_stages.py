@@ -27,9 +27,10 @@ from muse.tokens.plan import VOCABULARY as PLAN
 def stages(tmp_path_factory: pytest.TempPathFactory) -> Stages:
     torch.manual_seed(0)
     folders: list[Path] = []
-    for size, controls in ((len(PLAN), PLAN_CONTROLS), (len(ARRANGEMENT), SECTION_CONTROLS)):
+    for vocabulary, controls in ((PLAN, PLAN_CONTROLS), (ARRANGEMENT, SECTION_CONTROLS)):
         folder = tmp_path_factory.mktemp("random")
-        build("micro", size).save_pretrained(folder)
+        build("micro", len(vocabulary)).save_pretrained(folder)
+        write_json({name: list(values) for name, values in vocabulary.blocks}, folder / "vocabulary.json")
         write_json({name: [0.0, 1.0, 2.0, 3.0, 4.0] for name in controls}, folder / "controls.json")
         folders.append(folder)
     return Stages(Planner.from_pretrained(folders[0]), Arranger.from_pretrained(folders[1]))
@@ -145,3 +146,19 @@ def test_stage_controls_follow_quantiles() -> None:
         got = buckets_from_attributes(high, table)
         assert {name: got[name] for name in table} == {n: 5 if sign > 0 else 0 for n, (_, sign) in table.items()}
     assert set(buckets_from_attributes(high, PLAN_FROM, share=0.0).values()) == {3}
+
+
+def test_a_checkpoint_of_another_vocabulary_is_refused(stages: Stages, tmp_path: Path) -> None:
+    build("micro", len(PLAN)).save_pretrained(tmp_path)
+    write_json({"Special": ["pad", "bos"]}, tmp_path / "vocabulary.json")
+    write_json({}, tmp_path / "controls.json")
+    with pytest.raises(InputError, match="another vocabulary"):
+        Planner.from_pretrained(tmp_path)
+
+
+def test_loudness_is_absolute(stages: Stages) -> None:
+    (piece,) = stages.write(PieceRequest(4), rng=np.random.default_rng(0))
+    for asked in (53.0, 79.0):
+        velocity = note_array(perform(piece.arrangement, Touch(mean_velocity=asked)))["velocity"]
+        assert abs(velocity.mean() - asked) < 2
+        assert 8 < velocity.std() < 20
