@@ -10,7 +10,7 @@ Contents: :data:`PLACES`, :func:`place_of`, :class:`Hand`, :class:`Touch`, :func
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,7 +75,7 @@ class Touch:
     mean_velocity: float | None = None
     """Mean velocity of the piece, 1..127: loudness in absolute terms, as listeners hear it; None leaves the arranger's."""
     slows_down: bool = True
-    hand: Hand = Hand()
+    hand: Hand = field(default_factory=Hand)
 
 
 def perform(arrangement: Arrangement, touch: Touch = Touch(), rng: np.random.Generator | None = None) -> Score:
