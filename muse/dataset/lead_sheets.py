@@ -16,7 +16,6 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,8 +31,9 @@ from muse.theory import Mode, key_from_weights
 from muse.theory.chord_symbols import Chord
 from muse.theory.lead_sheet import find_chords, find_melody
 from muse.tokens.arrangement import part_of
-from muse.tokens.plan import MAX_BAR, Bar, Note, Plan, bar_length, meter_token
+from muse.tokens.plan import MAX_BAR, Bar, Plan, bar_length, meter_token
 from muse.tokens.plan_form import follow
+from muse.tokens.tune import tune_bars
 
 __all__ = ["Sheet", "build", "load", "read_sheets"]
 
@@ -269,7 +269,9 @@ def _sheet(
     weights = np.bincount(notes["pitch"][pitched] % 12, weights=notes["duration_beat"][pitched], minlength=12)
     tonic, mode_name, _ = key_from_weights(weights)
     mode: Mode = "minor" if str(mode_name) == "minor" else "major"
-    melody, velocity = _melody_bars(notes[is_melody], step[is_melody], size, shape.n_bars)
+    tune, place = notes[is_melody], np.rint(step[is_melody] / 3).astype(np.int64)
+    melody = tune_bars(place, tune["pitch"].astype(np.int64), tune["duration_beat"] * 4, size, shape.n_bars)
+    velocity = _mean_velocities(tune, place, size, shape.n_bars)
     if chord_beats is not None:
         beats = np.array([beat for beat, _ in chord_beats])
         places = shape.moved(np.rint(beats * 12).astype(np.int64)) // 3
@@ -310,29 +312,12 @@ def _sheet(
     )
 
 
-def _melody_bars(
-    notes: Notes, step: NDArray[np.int64], size: int, n_bars: int
-) -> tuple[list[tuple[Note, ...]], NDArray[np.int16]]:
-    """The tune by bars, one voice on sixteenths, and its mean velocity in each."""
-    found: dict[int, tuple[int, float, int]] = {}
-    for place, pitch, length, velocity in zip(
-        np.rint(step / 3).astype(int).tolist(),
-        notes["pitch"].tolist(),
-        (notes["duration_beat"] * 4).tolist(),
-        notes["velocity"].tolist(),
-        strict=True,
-    ):
-        if 0 <= place < n_bars * size and (place not in found or pitch > found[place][0]):
-            found[place] = (pitch, length, velocity)
-    bars: list[list[Note]] = [[] for _ in range(n_bars)]
-    loud: list[list[int]] = [[] for _ in range(n_bars)]
-    places = sorted(found)
-    for place, following in pairwise([*places, n_bars * size]):
-        pitch, length, velocity = found[place]
-        bars[place // size].append(Note(place % size, pitch, max(1, min(round(length), following - place))))
-        loud[place // size].append(velocity)
-    mean = np.array([round(float(np.mean(v))) if v else 0 for v in loud], np.int16)
-    return [tuple(bar) for bar in bars], mean
+def _mean_velocities(notes: Notes, place: NDArray[np.int64], size: int, n_bars: int) -> NDArray[np.int16]:
+    """Mean velocity of the tune in each bar, 0 where it rests."""
+    bar = np.clip(place // size, 0, n_bars - 1)
+    count = np.bincount(bar, minlength=n_bars)
+    total = np.bincount(bar, weights=notes["velocity"], minlength=n_bars)
+    return np.rint(total / np.maximum(count, 1)).astype(np.int16)
 
 
 def _found_chords(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from muse.errors import InputError
+from muse.score import NOTE_DTYPE
 from muse.theory.chord_symbols import QUALITIES, Chord, parse_chord
 from muse.tokens.plan import LAGS, VOCABULARY, Bar, Note, Plan, Prefix, decode, encode, encode_prefix
 from muse.tokens.plan_form import Buckets, find_sections, follow, measure, sections_from_text
+from muse.tokens.tune import plan_of_tune
 
 
 def tune(*places: tuple[int, int, int]) -> tuple[Note, ...]:
@@ -151,3 +154,16 @@ def test_buckets_split_evenly() -> None:
         counts[buckets.of({"a": float(i)})["a"]] += 1
     assert max(counts) - min(counts) <= 2
     assert buckets.of({"a": float("nan"), "b": 1.0}) == {}
+
+
+def test_a_tune_becomes_bars() -> None:
+    notes = np.zeros(4, NOTE_DTYPE)
+    notes["onset_beat"], notes["duration_beat"] = [0, 0, 1.02, 4.5], [1, 2, 4, 1]
+    notes["pitch"], notes["velocity"] = [60, 64, 67, 72], 80
+    plan = plan_of_tune(notes)
+    # Of two at once the higher leads; a note ends where the next begins.
+    assert [bar.melody for bar in plan.bars] == [tune((0, 64, 4), (4, 67, 14)), tune((2, 72, 4))]
+    with pytest.raises(InputError, match="no pitched note"):
+        plan_of_tune(notes[:0])
+    with pytest.raises(InputError, match="cannot be planned"):
+        plan_of_tune(notes, (7, 16))
