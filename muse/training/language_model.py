@@ -1,7 +1,7 @@
 """One run loop for the causal language models over music: Muon for matrices, AdamW for the rest, bf16, wall time.
 
-The learning rate warms up, stays, and falls linearly over the last 70 % of the time given, so that a run ends when it
-was told to, whatever else the machine does meanwhile. A run can be killed and resumed: its state (weights, optimisers,
+The learning rate warms up, stays, and falls linearly over the last 70 % of the time (or the steps) given, so that a run
+ends when it was told to, whatever else the machine does meanwhile. A run can be killed and resumed: its state (weights, optimisers,
 step, active minutes) is written to a folder as safetensors and JSON; batches are a pure function of seed and step. A
 finished run can be continued from its weights alone, with a short warm-up.
 
@@ -66,6 +66,8 @@ class RunSettings:
     """A name in ``muse.generator.model.SIZES``."""
     minutes: float = 60.0
     """Active minutes until the learning rate is zero."""
+    max_steps: int = 0
+    """Steps until then, instead of minutes; 0 lets the minutes decide."""
     matrix_rate: float = 0.02
     """Peak rate of Muon."""
     other_rate: float = 3e-3
@@ -172,9 +174,15 @@ class _Run:
         self.history: list[dict[str, float]] = []
 
     @property
+    def done(self) -> float:
+        """Share of the run that lies behind, 0..1."""
+        s = self.settings
+        return self.step / s.max_steps if s.max_steps else self.minutes / s.minutes
+
+    @property
     def rate(self) -> float:
         """Share of the peak learning rates, 0..1."""
-        done = self.minutes / self.settings.minutes
+        done = self.done
         warm = min(1.0, (self.step + 1) / self.settings.warmup_steps)
         return warm * (1.0 if done < 0.3 else max(0.02, (1 - done) / 0.7))
 
@@ -264,7 +272,7 @@ def run(task: Task, folder: Path | str, settings: RunSettings) -> tuple[Any, dic
     state.model.train()
     saved = validated = state.minutes
     recent: list[float] = []
-    while state.minutes < settings.minutes:
+    while state.done < 1:
         start = time.perf_counter()
         recent.append(state.advance())
         if math.isnan(recent[-1]):
