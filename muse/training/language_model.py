@@ -1,9 +1,9 @@
 """One run loop for the causal language models over music: Muon for matrices, AdamW for the rest, bf16, wall time.
 
 The learning rate warms up, stays, and falls linearly over the last 70 % of the time (or the steps) given, so that a run
-ends when it was told to, whatever else the machine does meanwhile. A run can be killed and resumed: its state (weights, optimisers,
-step, active minutes) is written to a folder as safetensors and JSON; batches are a pure function of seed and step. A
-finished run can be continued from its weights alone, with a short warm-up.
+ends when it was told to, whatever else the machine does meanwhile. A run can be killed and resumed: its state (weights,
+optimisers, step, active minutes) is written to a folder as safetensors and JSON; batches are a pure function of seed
+and step. A finished run can be continued from its weights alone, with a short warm-up.
 
 Muon: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks" (orthogonalised momentum).
 

@@ -89,7 +89,7 @@ def test_what_was_written_is_read(shards: Path) -> None:
         load(shards / "none")
 
 
-SETTINGS = SheetSettings(corpora={"pop909": 1.0}, bars={8: 1.0}, batch_tokens=600, n_validation=4)
+SETTINGS = SheetSettings(corpora={"pop909": 1.0}, bars={8: 1.0}, batch_tokens=400, n_validation=2)
 
 
 def test_windows_say_what_they_hold(shards: Path) -> None:
@@ -111,20 +111,20 @@ class Interrupted(PlannerTask):
     """A task that is killed at a step."""
 
     def batch(self, step: int) -> Batch:
-        if step == 9:
+        if step == 6:
             raise KeyboardInterrupt
         return super().batch(step)
 
 
 def test_a_run_learns_and_resumes_where_it_was(shards: Path, tmp_path: Path) -> None:
-    settings = RunSettings(size="micro", max_steps=18, warmup_steps=2, save_minutes=0, seed=3)
+    settings = RunSettings(size="micro", max_steps=12, warmup_steps=2, save_minutes=0, seed=3)
     model, metrics = run(PlannerTask(shards, SETTINGS), tmp_path / "whole", settings)
-    assert metrics["steps"] == 18
+    assert metrics["steps"] == 12
     assert metrics["val_loss"] < np.log(len(VOCABULARY)) - 2
     with pytest.raises(KeyboardInterrupt):
         run(Interrupted(shards, SETTINGS), tmp_path / "parts", settings)
     resumed, again = run(PlannerTask(shards, SETTINGS), tmp_path / "parts", settings)
-    assert again["steps"] == 18
+    assert again["steps"] == 12
     for a, b in zip(model.parameters(), resumed.parameters(), strict=True):
         torch.testing.assert_close(a, b)
     with pytest.raises(InputError, match="of size micro"):
