@@ -21,7 +21,7 @@ from muse.generator.sampler import Sampler, Sampling
 from muse.grammar.plan import PlanRow, PlanRules
 from muse.grammar.rows import RowGrammar
 from muse.theory import Mode
-from muse.tokens.plan import PITCHES, VOCABULARY, Bar, Plan, Prefix, bar_length, encode_prefix, fold_shift
+from muse.tokens.plan import PITCHES, VOCABULARY, Bar, Note, Plan, Prefix, bar_length, encode_prefix, fold_shift
 from muse.tokens.plan_form import Buckets, follow, sections_from_text
 
 __all__ = ["DEFAULT_PLANNER", "PlanRequest", "Planner"]
@@ -119,7 +119,7 @@ class Planner:
         for row in grammar.rows:
             if isinstance(row, PlanRow):
                 plan = Plan(tuple(row.bars), request.time_signature, 0, request.mode, sections)
-                plans.append(_with_given(plan.transposed(-shift), request))
+                plans.append(_with_given(_one_voice(plan.transposed(-shift)), request))
         return plans
 
     def _rules(
@@ -178,6 +178,17 @@ def _returns(sections: Sequence[tuple[str, int]], rng: np.random.Generator, *, h
             first[label] = (start, length)
         start += length
     return lags
+
+
+def _one_voice(plan: Plan) -> Plan:
+    """The plan with each note of its tune ending where the next begins."""
+    size = plan.bar_length
+    notes = [(b * size + n.position, n) for b, bar in enumerate(plan.bars) for n in bar.melody]
+    ends = [start for start, _ in notes[1:]] + [size * len(plan.bars)]
+    bars: list[list[Note]] = [[] for _ in plan.bars]
+    for (start, note), end in zip(notes, ends, strict=True):
+        bars[start // size].append(replace(note, length=min(note.length, end - start)))
+    return replace(plan, bars=tuple(replace(b, melody=tuple(m)) for b, m in zip(plan.bars, bars, strict=True)))
 
 
 def _with_given(plan: Plan, request: PlanRequest) -> Plan:

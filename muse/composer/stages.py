@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Piece", "PieceRequest", "Stages", "buckets_from_attributes", "controls_for"]
 
-_SILENT_SHARE = 6  # of bars; where the tune is all that an instrument has, fewer of them may lack it
+_SILENT_SHARE = 4  # of bars, how many may lack a tune: one in four
+_ALONE_SHARE = 6  # and where the tune is all that an instrument has
 
 PLAN_FROM: Final[Mapping[str, tuple[str, int]]] = {
     "chord_changes": ("Chord Change Rate", 1),
@@ -185,6 +186,6 @@ class Stages:
         wanted = PlanRequest(
             request.n_bars, request.time_signature, request.tonic, request.mode, request.genre, request.plan_controls,
             request.chords, request.melody, request.form, low, high,
-            max_empty=request.n_bars // _SILENT_SHARE if tune_alone else request.n_bars,
+            max_empty=request.n_bars // (_ALONE_SHARE if tune_alone else _SILENT_SHARE),
         )  # fmt: skip
         return self.planner.plan(wanted, n, sampling=sampling, rng=rng)
