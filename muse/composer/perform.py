@@ -73,7 +73,7 @@ class Touch:
     deadpan: bool = False
     """Velocities as the arranger says, and one tempo."""
     mean_velocity: float | None = None
-    """Mean velocity of the piece, 1..127: loudness in absolute terms, as listeners hear it; None leaves the arranger's."""
+    """Mean velocity of the piece, 1..127: loudness in absolute terms, as listeners hear it; None: the arranger's."""
     slows_down: bool = True
     hand: Hand = field(default_factory=Hand)
 
