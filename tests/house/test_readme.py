@@ -99,4 +99,5 @@ def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
     quiet = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False, env=quiet)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "muse.composer.composer.Composer.compose" in (tmp_path / "site" / "main-path" / "index.html").read_text("utf-8")
+    page = (tmp_path / "site" / "main-path" / "index.html").read_text("utf-8")
+    assert "muse.composer.composer.Composer.compose" in page
