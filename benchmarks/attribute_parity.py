@@ -27,6 +27,8 @@ from music21.features import jSymbolic
 from numpy.typing import NDArray
 
 from muse.attributes import extract
+from muse.evaluate.reports import render
+from muse.files import write_text
 from muse.score import Score, read_score
 
 REPORT = Path(__file__).resolve().parents[1] / "docs" / "attribute-parity.md"
@@ -328,56 +330,20 @@ NOT_COMPARED = (
 
 def report(parity: Parity) -> str:
     """The comparison as a page of Markdown."""
-    agreeing = sum(comparison.agrees for comparison in parity.comparisons.values())
-    n_lines = sum(name in LINES for name, *_ in parity.pieces)
-    lines = [
-        "# Attribute parity with music21",
-        "",
-        f"{agreeing} of {len(parity.comparisons)} attributes agree with `music21.features.jSymbolic` within the "
-        f"tolerance stated, on {len(parity.pieces)} pieces of music21's own corpus ({n_lines} with one note at a time "
-        f"in each part, {len(parity.pieces) - n_lines} with chords or several voices in a part). Our extraction of "
-        f"these attributes took {parity.speedup:.0f} times less CPU time.",
-        "",
-        "Both sides start from the same music: ties are joined, repeats, grace notes and chord symbols removed, "
-        "transposing instruments brought to sounding pitch, one tempo and one instrument a part written in; music21 "
-        "gets the stream, we the MIDI bytes that music21 writes of it.",
-        "",
-        "Made by `python benchmarks/attribute_parity.py` "
-        f"(Python {platform.python_version()}, music21 {importlib.metadata.version('music21')}, "
-        f"NumPy {np.__version__}, one thread).",
-        "",
-        "## Values",
-        "",
-        "| attribute | music21 | pieces | largest difference | tolerance | why |",
-        "|---|---|---|---|---|---|",
-    ]
-    for comparison in parity.comparisons.values():
-        pair = comparison.pair
-        kind = " rel." if pair.relative else ""
-        mark = "" if comparison.agrees else " **differs**"
-        lines.append(
-            f"| {pair.name} | {pair.theirs} | {comparison.n_pieces} | {comparison.largest:.2g}{kind}{mark} "
-            f"| {pair.tolerance:g}{kind} | {pair.why} |"
-        )
-    lines += ["", "Differences up to 1e-4 are rounding: our values are float32, and MIDI times are whole ticks.", ""]
-    lines += ["## Not compared", "", "| attribute | why |", "|---|---|"]
-    lines += [f"| {name} | {why} |" for name, why in NOT_COMPARED]
-    lines += [
-        "",
-        "## Speed",
-        "",
-        f"CPU seconds for all {len(parity.comparisons)} attributes of a piece that is already parsed (music21: one "
-        "pass from the stream over all extractors, which share intermediate results; ours: median of 5 calls of "
-        "`extract`).",
-        "",
-        "| piece | notes | music21 s | ours s | times |",
-        "|---|---|---|---|---|",
-    ]
-    lines += [f"| {name} | {n} | {a:.3f} | {b:.5f} | {a / b:.0f} |" for name, n, a, b in parity.pieces]
-    total_a, total_b = sum(row[2] for row in parity.pieces), sum(row[3] for row in parity.pieces)
-    n_notes = sum(row[1] for row in parity.pieces)
-    lines += [f"| all | {n_notes} | {total_a:.2f} | {total_b:.4f} | {parity.speedup:.0f} |", ""]
-    return "\n".join(lines)
+    values = {
+        "comparisons": list(parity.comparisons.values()),
+        "n_agreeing": sum(comparison.agrees for comparison in parity.comparisons.values()),
+        "n_lines": sum(name in LINES for name, *_ in parity.pieces),
+        "not_compared": NOT_COMPARED,
+        "pieces": parity.pieces,
+        "speedup": parity.speedup,
+        "versions": {
+            "Python": platform.python_version(),
+            "music21": importlib.metadata.version("music21"),
+            "NumPy": np.__version__,
+        },
+    }
+    return render("attribute-parity.md", values)
 
 
 def main() -> None:
@@ -388,7 +354,7 @@ def main() -> None:
     arguments = parser.parse_args()
     text = report(compare(arguments.pieces or LINES + CHORDS))
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(text, encoding="utf-8")
+    write_text(arguments.output, text)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from prompts_humming import melodies, sing
 
 from muse.composer import Composer
 from muse.composer.motif import find_statement
-from muse.prompts.humming import SAMPLE_RATE, parse_humming
+from muse.prompts.humming import parse_humming
+from muse.prompts.humming.transcribe import SAMPLE_RATE
 from muse.score import note_array
 
 
@@ -50,4 +51,4 @@ def measure(n: int) -> dict[str, Any]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-n", type=int, default=60, help="melodies")
-    print(json.dumps(measure(parser.parse_args().n), indent=2))  # noqa: T201
+    print(json.dumps(measure(parser.parse_args().n), indent=2))

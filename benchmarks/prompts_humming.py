@@ -17,7 +17,8 @@ import mir_eval
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.prompts.humming import SAMPLE_RATE, on_grid, transcribe
+from muse.prompts.humming.grid import on_grid
+from muse.prompts.humming.transcribe import SAMPLE_RATE, transcribe
 
 Floats = NDArray[np.float64]
 ONSET_SEC = 0.05
@@ -197,4 +198,4 @@ if __name__ == "__main__":
     parser.add_argument("-n", type=int, default=80, help="melodies")
     parser.add_argument("--seed", type=int, default=1, help="0 are the melodies that settings were chosen on")
     arguments = parser.parse_args()
-    print(json.dumps(measure(arguments.n, arguments.seed), indent=2))  # noqa: T201
+    print(json.dumps(measure(arguments.n, arguments.seed), indent=2))

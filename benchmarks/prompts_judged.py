@@ -1,4 +1,4 @@
-"""From prompt to music: forty prompts of every kind, and whether judges hear the quadrant that each is of.
+"""From prompt to music: forty prompts of every kind, and whether judges find the quadrant that each is of.
 
 ``python benchmarks/prompts_judged.py PROMPTS CORPORA`` prints JSON. Ten prompts a quadrant: four sentences and two rows
 of tags (written for this), two pictures of OASIS that people rated deepest in the quadrant, one video of four such,
@@ -24,7 +24,7 @@ from muse.audio import write_audio
 from muse.composer import Composer
 from muse.evaluate.judges import fit_judges, read_emopia
 from muse.prompts import parse_prompts
-from muse.prompts.humming import SAMPLE_RATE
+from muse.prompts.humming.transcribe import SAMPLE_RATE
 from muse.score import NOTE_DTYPE, read_score, write_score
 from muse.statistics import bootstrap
 from muse.theory import estimate_key
@@ -117,8 +117,8 @@ def measure(prompts: Path, corpora: Path) -> dict[str, Any]:
         "prompts": len(asked), "understood": round(float((np.array(understood) == asked).mean()), 3), "judges": {},
     }  # fmt: skip
     for name, judge in judges.items():
-        heard = judge.predict_proba(pieces).argmax(1)
-        right = (heard == asked).astype(float)
+        judged = judge.predict_proba(pieces).argmax(1)
+        right = (judged == asked).astype(float)
         document["judges"][name] = {
             "share": round(float(right.mean()), 3),
             "interval": [round(x, 3) for x in bootstrap(right, np.mean)],
@@ -127,7 +127,7 @@ def measure(prompts: Path, corpora: Path) -> dict[str, Any]:
                 for kind in dict.fromkeys(kinds)
             },
         }
-        for row, one in zip(rows, heard.tolist(), strict=True):
+        for row, one in zip(rows, judged.tolist(), strict=True):
             row[name] = f"Q{one + 1}"
     document["rows"] = [
         {"of": f"Q{a + 1}", "understood": f"Q{u + 1}", **row}
@@ -141,4 +141,4 @@ if __name__ == "__main__":
     parser.add_argument("prompts", type=Path)
     parser.add_argument("corpora", type=Path)
     arguments = parser.parse_args()
-    print(json.dumps(measure(arguments.prompts, arguments.corpora), indent=1, ensure_ascii=False))  # noqa: T201
+    print(json.dumps(measure(arguments.prompts, arguments.corpora), indent=1, ensure_ascii=False))

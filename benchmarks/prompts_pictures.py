@@ -2,8 +2,8 @@
 
 ``python benchmarks/prompts_pictures.py PROMPTS`` prints JSON; `PROMPTS` is the folder with ``oasis``. Videos are made
 here: photographs one after another, still or slowly moved, with cuts or dissolves, with and without noise, in
-640 x 360; and one of three minutes in 1920 x 1080. The settings of :func:`muse.prompts.video.find_shots` were chosen on
-clips of seeds 0 and 1; those measured here have others.
+640 x 360; and one of three minutes in 1920 x 1080. The settings of :mod:`muse.prompts.video.shots` were chosen on clips
+of seeds 0 and 1; those measured here have others.
 """
 
 from __future__ import annotations
@@ -159,8 +159,8 @@ def measure(prompts: Path) -> dict[str, Any]:
         parse_image(file)
     precision, recall = hit / max(found_n, 1), hit / max(true_n, 1)
 
-    def r(told: list[tuple[float, float]]) -> dict[str, float]:
-        pairs = zip(("valence", "arousal"), np.array(told).T, np.array(rated).T, strict=True)
+    def r(read: list[tuple[float, float]]) -> dict[str, float]:
+        pairs = zip(("valence", "arousal"), np.array(read).T, np.array(rated).T, strict=True)
         return {axis: round(float(np.corrcoef(a, b)[0, 1]), 3) for axis, a, b in pairs}
 
     return {
@@ -177,4 +177,4 @@ def measure(prompts: Path) -> dict[str, Any]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("prompts", type=Path)
-    print(json.dumps(measure(parser.parse_args().prompts), indent=2))  # noqa: T201
+    print(json.dumps(measure(parser.parse_args().prompts), indent=2))

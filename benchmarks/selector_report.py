@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from muse.dataset.read import Corpus
+from muse.evaluate.reports import render
 from muse.evaluate.selector import emotion_across_folds, emotion_of_clips, genre_of_windows, quality_of_windows
-from muse.files import read_json, write_bytes, write_json
+from muse.files import read_json, write_json, write_text
 from muse.selector import Selector
 from muse.selector.model import DEFAULT_SELECTOR
-from muse.training.selector.fit import Library
-from muse.training.selector.samples import read_samples
+from muse.training.selector.data import Library
+from muse.training.selector.samples import Sample, read_samples
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PUBLISHED = (
@@ -46,137 +47,27 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         folds = [Selector.from_pretrained(folder) for folder in arguments.folds]
         document["vgmidi"] = emotion_across_folds(folds, arguments.corpora)
     if arguments.ablation:
-        document["ablation"] = {}
-        for folder in arguments.ablation:
-            tasks = read_json(Path(folder) / "training.json")["tasks"]
-            one = Selector.from_pretrained(folder)
-            found = {"quality": quality_of_windows(one, library, samples)["accuracy"]}
-            if "emotion" in tasks:
-                found["emopia"] = emotion_of_clips(one, arguments.corpora)["accuracy"]["share"]
-            if "genre" in tasks:
-                found["genre"] = genre_of_windows(one, library)["macro_f1"]
-            document["ablation"][" + ".join(tasks)] = found
+        document["ablation"] = dict(
+            _with_tasks(folder, arguments.corpora, library, samples) for folder in arguments.ablation
+        )
     return document
 
 
-def page(d: dict[str, Any]) -> str:
+def _with_tasks(folder: str, corpora: str, library: Library, samples: Sequence[Sample]) -> tuple[str, dict[str, float]]:
+    """The tasks of a selector, and its figures in each."""
+    tasks = read_json(Path(folder) / "training.json")["tasks"]
+    selector = Selector.from_pretrained(folder)
+    found = {"quality": quality_of_windows(selector, library, samples)["accuracy"]}
+    if "emotion" in tasks:
+        found["emopia"] = emotion_of_clips(selector, corpora)["accuracy"]["share"]
+    if "genre" in tasks:
+        found["genre"] = genre_of_windows(selector, library)["macro_f1"]
+    return " + ".join(tasks), found
+
+
+def page(document: dict[str, Any]) -> str:
     """The figures as a page of Markdown."""
-    emopia, quality, genre = d["emopia"], d["quality"], d["genre"]
-
-    def share(found: dict[str, Any]) -> str:
-        low, high = found["interval"]
-        return f"{found['share']:.3f} [{low:.2f}, {high:.2f}]"
-
-    ours = [share(emopia[name]) for name in ("accuracy", "arousal", "valence")]
-    lines = [
-        "# The selector, measured",
-        "",
-        "[`muse.selector`](api/selector.md) rates music: quality, emotion, genre. Written by "
-        "`python benchmarks/selector_report.py`; all figures in [selector.json](selector.json). Brackets hold 95 % "
-        "bootstrap intervals, over recordings for clips.",
-        "",
-        "## Emotion",
-        "",
-        f"EMOPIA's {emopia['n']} official validation clips, of songs that were never trained on. Published figures are "
-        "of other splits and stand here for orientation.",
-        "",
-        *table(
-            ["", "4 quadrants", "arousal half", "valence half"],
-            [["**this selector** (validation split)", *ours], *[list(row) for row in PUBLISHED]],
-        ),
-        "",
-        f"Expected calibration error {emopia['expected_calibration_error']:.3f} (10 bins, after temperature scaling on "
-        "recordings of the training split that were kept for it).",
-        "",
-        *table(
-            ["labelled, and judged", "Q1", "Q2", "Q3", "Q4"],
-            [[f"Q{i + 1}", *map(str, row)] for i, row in enumerate(emopia["confusion"])],
-        ),
-        "",
-    ]
-    if "vgmidi" in d:
-        games = d["vgmidi"]
-        lines += [
-            f"VGMIDI's {games['n']} rated pieces, each heard by a selector that was trained without it (5-fold over "
-            "pieces, emotion task alone, from the same first stage):",
-            "",
-            *table(
-                ["", "Spearman with listeners", "mean within folds", "RMSE (scale -1 to 1)"],
-                [
-                    [
-                        axis,
-                        f"{games[axis]['spearman']:.3f} [{games[axis]['interval'][0]:.2f}, "
-                        f"{games[axis]['interval'][1]:.2f}]",
-                        f"{games[axis]['mean_within_folds']:.3f}",
-                        f"{games[axis]['rmse']:.3f}",
-                    ]
-                    for axis in ("valence", "arousal")
-                ],
-            ),
-            "",
-        ]
-    grades = next(iter(quality["damage"].values()))["grades"]
-    lines += [
-        "## Quality",
-        "",
-        f"{quality['n']} windows of test songs, each beside itself spoilt: share of pairs in which the real one is "
-        "rated higher, by the share of the window that is spoilt.",
-        "",
-        *table(
-            ["damage", *(f"{100 * grade['share']:.0f} %" for grade in grades), "all", "score falls with the grade"],
-            [
-                [
-                    kind.replace("_", " "),
-                    *(f"{grade['real_above']:.2f}" for grade in entry["grades"]),
-                    f"{entry['real_above']:.3f}",
-                    "yes" if entry["falls"] else "no",
-                ]
-                for kind, entry in quality["damage"].items()
-            ],
-        ),
-        "",
-        *table(
-            ["samples of the generator, temperature", "pieces", "real windows rated higher"],
-            [[t, str(entry["n"]), f"{entry['real_above']:.3f}"] for t, entry in quality["samples"].items()],
-        ),
-        "",
-        "## Genre",
-        "",
-        f"{genre['n']} windows of test songs; macro-F1 {genre['macro_f1']:.3f}, accuracy {genre['accuracy']:.3f}. "
-        "Genres are those of the corpora, most of them classical; where few songs stand behind a row, it says little.",
-        "",
-        *table(
-            ["genre", "windows", "songs", "precision", "recall", "F1"],
-            [
-                [name, str(e["windows"]), str(e["songs"]), *(f"{e[n]:.2f}" for n in ("precision", "recall", "f1"))]
-                for name, e in sorted(genre["genres"].items(), key=lambda item: -item[1]["windows"])
-            ],
-        ),
-        "",
-    ]
-    if "ablation" in d:
-        lines += [
-            "## What the tasks do for each other",
-            "",
-            "The same first stage, steps and seed, with one, two and three tasks. Quality is the share of pairs in "
-            "which the real window is rated above a spoilt one or a sample, mean over kinds. XMusic's selector: 0.832 "
-            "alone, 0.901 with emotion, 0.948 with genre too.",
-            "",
-            *table(
-                ["tasks", "quality", "EMOPIA, 4 quadrants", "genre, macro-F1"],
-                [
-                    [tasks, *(f"{row[name]:.3f}" if name in row else "" for name in ("quality", "emopia", "genre"))]
-                    for tasks, row in d["ablation"].items()
-                ],
-            ),
-            "",
-        ]
-    return "\n".join(lines)
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a Markdown table."""
-    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
+    return render("selector.md", {**document, "published": PUBLISHED}).rstrip() + "\n"
 
 
 def main() -> None:
@@ -192,7 +83,7 @@ def main() -> None:
     arguments = parser.parse_args()
     document = measure(arguments)
     write_json(document, arguments.output / "selector.json")
-    write_bytes(arguments.output / "selector.md", page(document).encode())
+    write_text(arguments.output / "selector.md", page(document))
 
 
 if __name__ == "__main__":

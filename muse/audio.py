@@ -7,16 +7,17 @@ samples
 sample_rate
     Samples a second, hertz.
 files
-    WAV, FLAC, Ogg, MP3, M4A and the sound of videos, through PyAV (FFmpeg's libraries inside its wheel; extra
-    ``audio``); nothing is run from outside.
+    WAV, FLAC, Ogg, MP3, M4A and the sound of videos (:data:`FORMATS`), through PyAV (FFmpeg's libraries inside its
+    wheel; extra ``audio``); nothing is run from outside. Playlists and other lists of files are refused.
 
-Contents: :func:`read_audio`, :func:`stream_audio`, :func:`as_audio`, :func:`record`, :func:`write_audio`, :func:`mux`.
+Contents: :func:`sound_files`, :func:`open_media`, :func:`read_audio`, :func:`stream_audio`, :func:`as_audio`,
+:func:`record`; :func:`write_audio`, :func:`mux`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
+import stat
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -26,25 +27,71 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muse.errors import InputError, require
+from muse.files import replacing
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
 
-__all__ = ["as_audio", "mux", "open_media", "read_audio", "record", "stream_audio", "write_audio"]
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "as_audio",
+    "mux",
+    "open_media",
+    "read_audio",
+    "record",
+    "sound_files",
+    "stream_audio",
+    "write_audio",
+]
 
 Samples = NDArray[np.float32]
 
 MAX_SECONDS: Final = 3600.0
 """What :func:`read_audio` takes into memory at once; :func:`stream_audio` has no limit."""
+AUDIO_SUFFIXES: Final = (".mp3", ".wav", ".flac", ".ogg", ".m4a")
+"""Endings by which sound files are found in folders."""
 CODECS: Final = {".wav": "pcm_s16le", ".flac": "flac", ".mp3": "libmp3lame", ".m4a": "aac"}
 """Endings that are written, and with which codec."""
+FORMATS: Final = (
+    "wav", "w64", "aiff", "au", "caf", "flac", "ogg", "mp3", "aac", "mov", "matroska", "avi", "mpegts", "mpeg", "asf",
+    "flv", "ape", "wv", "tta", "ac3", "eac3", "amr", "dsf", "gif",
+)  # fmt: skip
+"""Containers that are read, by FFmpeg's names. None of them refers to other files or addresses, as playlists do."""
+PLAYLISTS: Final = (b"#extm3u", b"ffconcat", b"[playlist]", b"<?xml", b"<asx", b"<smil", b"<mpd")
+"""How files begin that name other files; refused with a message of their own."""
+MAX_BYTES: Final = 4 << 30
+"""Of a file: the most that WAV can hold, six hours of it in CD quality."""
+MOST_WAIT_SEC: Final = 8.0
+"""For a file to be opened, and for its next packet: gigabytes without any sound are not searched to their end."""
+MAX_LEVEL: Final = 1e6
+"""Of a sample, where 1 is full scale; above it float32 spectra would overflow."""
 _BLOCK: Final = 1 << 15
 _LOWEST_RATE, _HIGHEST_RATE = 1_000, 768_000
+
+
+def sound_files(folder: str | Path) -> list[Path]:
+    """Sound files below a folder, by their endings, in order.
+
+    Raises
+    ------
+    InputError
+        There is none, or the folder cannot be read.
+    """
+    folder = Path(folder)
+    try:
+        found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read ({error.strerror}): give another folder") from None
+    if not found:
+        raise InputError(f"{folder} has no sound files ({', '.join(AUDIO_SUFFIXES)}) in it")
+    return found
 
 
 @contextlib.contextmanager
 def open_media(path: str | Path, kind: str) -> Iterator[InputContainer]:
     """A file opened by PyAV; faults of its content while it is read become :class:`~muse.errors.InputError`.
+
+    Text tags in another encoding than UTF-8 are read with replacement characters; nothing here depends on them.
 
     Parameters
     ----------
@@ -56,25 +103,56 @@ def open_media(path: str | Path, kind: str) -> Iterator[InputContainer]:
     Raises
     ------
     InputError
-        The file is missing, empty, no such media or broken.
+        It is no ordinary file, missing, empty, larger than :data:`MAX_BYTES`, none of :data:`FORMATS`, a playlist,
+        without such a stream, of an unknown codec, or broken.
     """
     av = require("av", "audio" if kind == "audio" else "vision", f"Reading {kind}")
     path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder: give an {kind} file" if kind == "audio" else f"{path} is a folder")
-    if not path.exists():
-        raise InputError(f"{path}: no such file: give a file with {kind}")
-    if not path.stat().st_size:
-        raise InputError(f"{path} is empty: give a file with {kind}")
+    _checked_file(path, kind)
     av.logging.set_level(None)  # faults are told by us, in one line
+    options = {"protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS)}
     try:
-        with av.open(str(path), options={"protocol_whitelist": "file"}) as container:
-            if not getattr(container.streams, kind):
+        with av.open(str(path), options=options, metadata_errors="replace", timeout=MOST_WAIT_SEC) as container:
+            streams = getattr(container.streams, kind)
+            if not streams:
                 raise InputError(f"{path} has no {kind} in it: give a file with {kind}")
+            if streams[0].codec_context is None:
+                raise InputError(f"{path} has {kind} in a format that is not known: convert it to another")
             yield container
+    except av.error.ExitError:
+        raise InputError(
+            f"{path} has no {kind} within {MOST_WAIT_SEC:g} s of reading: give a file with {kind}"
+        ) from None
     except av.error.FFmpegError as error:
         reason = str(error.strerror or error).lower()
-        raise InputError(f"{path} cannot be read as {kind} ({reason}): give a sound file") from None
+        raise InputError(f"{path} cannot be read as {kind} ({reason}): give a file with {kind}") from None
+
+
+def _checked_file(path: Path, kind: str) -> None:
+    """Refuse before a decoder sees it what is no file of bounded size, or names other files."""
+    wanted = f"give a file with {kind}"
+    try:
+        facts = path.stat()
+        if stat.S_ISDIR(facts.st_mode):
+            raise InputError(f"{path} is a folder: {wanted}")
+        if not stat.S_ISREG(facts.st_mode):  # opening a pipe or a device can wait for ever
+            raise InputError(f"{path} is a pipe or a device: {wanted}")
+        if not facts.st_size:
+            raise InputError(f"{path} is empty: {wanted}")
+        if facts.st_size > MAX_BYTES:
+            raise InputError(
+                f"{path} has {facts.st_size / 2**30:.1f} GB, {MAX_BYTES >> 30} are read: cut it into parts"
+            )
+        with path.open("rb") as stream:
+            start = stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file: {wanted}") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}): {wanted}") from None
+    if start.startswith(PLAYLISTS):
+        raise InputError(f"{path} is a playlist, which names other files: give those")
 
 
 def stream_audio(path: str | Path, sample_rate: int, block_sec: float = 30.0) -> Iterator[Samples]:
@@ -92,32 +170,25 @@ def stream_audio(path: str | Path, sample_rate: int, block_sec: float = 30.0) ->
     Raises
     ------
     InputError
-        The file cannot be read; or the decoder found nothing in it.
+        The file cannot be read; the decoder found nothing in it; samples are not finite or beyond :data:`MAX_LEVEL`.
     """
-    av = require("av", "audio", "Reading audio")
-    size, kept, count, total = max(int(block_sec * sample_rate), 1), [], 0, 0
+    size, parts, count, total = max(int(block_sec * sample_rate), 1), [], 0, 0
     with open_media(path, "audio") as container:
-        stream = container.streams.audio[0]
-        rate = stream.codec_context.sample_rate
-        if not _LOWEST_RATE <= (rate or 0) <= _HIGHEST_RATE:
-            raise InputError(f"{path} says it has {rate} samples a second; {_LOWEST_RATE}..{_HIGHEST_RATE} are legal")
-        resampler = av.AudioResampler(format="flt", layout="mono", rate=sample_rate)
-        frames = (out for frame in _decoded(container, path) for out in resampler.resample(frame))
-        for frame in _and_rest(frames, resampler):
+        for frame in _mono(_decoded(container), sample_rate, path):
             part = frame.to_ndarray().reshape(-1)
-            kept.append(part)
+            parts.append(part)
             count += len(part)
             while count >= size:
-                whole = np.concatenate(kept)
-                yield _checked(whole[:size], path)
-                kept, count, total = [whole[size:]], count - size, total + size
+                whole = np.concatenate(parts)
+                yield _checked(whole[:size], str(path))
+                parts, count, total = [whole[size:]], count - size, total + size
     if count:
-        yield _checked(np.concatenate(kept), path)
+        yield _checked(np.concatenate(parts), str(path))
     elif not total:
-        raise InputError(f"{path} has no sound in it: give a sound file")
+        raise InputError(f"{path} has no sound in it: give a file with audio")
 
 
-def _decoded(container: InputContainer, path: str | Path) -> Iterator[Any]:
+def _decoded(container: InputContainer) -> Iterator[Any]:
     """Frames of sound; a file that breaks off is read up to there, if there was a second or so."""
     av = require("av", "audio", "Reading audio")
     n = 0
@@ -126,22 +197,35 @@ def _decoded(container: InputContainer, path: str | Path) -> Iterator[Any]:
             n += frame.samples
             yield frame
     except av.error.FFmpegError:
-        if n < container.streams.audio[0].codec_context.sample_rate:
+        if n < (container.streams.audio[0].codec_context.sample_rate or _HIGHEST_RATE):
             raise
 
 
-def _and_rest(frames: Iterator[Any], resampler: Any) -> Iterator[Any]:
-    any_came = False
+def _mono(frames: Iterator[Any], sample_rate: int, path: str | Path) -> Iterator[Any]:
+    """Frames as float in one channel at a rate; broken and joined files change their own rate and channels midway."""
+    av = require("av", "audio", "Reading audio")
+    resampler, last = None, None
     for frame in frames:
-        any_came = True
-        yield frame
-    if any_came:
+        found = (frame.sample_rate, frame.layout.name, frame.format.name)
+        if found != last:
+            if not _LOWEST_RATE <= (frame.sample_rate or 0) <= _HIGHEST_RATE:
+                rates = f"{_LOWEST_RATE}..{_HIGHEST_RATE} are legal"
+                raise InputError(f"{path} says it has {frame.sample_rate} samples a second; {rates}")
+            if resampler is not None:
+                yield from resampler.resample(None)
+            resampler, last = av.AudioResampler(format="flt", layout="mono", rate=sample_rate), found
+        assert resampler is not None
+        yield from resampler.resample(frame)
+    if resampler is not None:
         yield from resampler.resample(None)
 
 
-def _checked(samples: Samples, path: str | Path) -> Samples:
+def _checked(samples: NDArray[Any], what: str) -> NDArray[Any]:
+    """The same, refused where a spectrum of it would not be finite."""
     if not np.isfinite(samples).all():
-        raise InputError(f"{path} has samples that are not finite: export it again")
+        raise InputError(f"{what} has samples that are not finite: export it again")
+    if (peak := float(np.abs(samples).max(initial=0.0))) > MAX_LEVEL:
+        raise InputError(f"{what} has samples of {peak:.3g}, where full scale is 1: export it again")
     return samples
 
 
@@ -193,8 +277,7 @@ def as_audio(samples: Any, sample_rate: int | None, target_rate: int) -> Samples
     if kind.kind in "iu":
         bits = 8 * kind.itemsize
         values = (values - (2.0 ** (bits - 1) if kind.kind == "u" else 0.0)) / 2.0 ** (bits - 1)
-    if not np.isfinite(values).all():
-        raise InputError("the samples are not finite: replace NaN and infinity")
+    _checked(values, "the array")
     if sample_rate != target_rate:
         from scipy.signal import resample_poly
 
@@ -230,17 +313,15 @@ def _written(path: str | Path) -> Iterator[OutputContainer]:
     av = require("av", "audio", "Writing audio")
     path = Path(path)
     av.logging.set_level(None)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
+    with replacing(path) as temporary:
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with av.open(str(temporary), "w") as container:
                 yield container
+        except InputError:
+            raise
         except (av.error.FFmpegError, ValueError) as error:
             raise InputError(f"{path} cannot be written ({error}): choose another ending, for example .mp4") from None
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_audio(samples: NDArray[np.floating], sample_rate: int, path: str | Path) -> None:
@@ -305,8 +386,8 @@ def mux(video: str | Path, samples: NDArray[np.floating], sample_rate: int, path
             packet.stream = copied
             container.mux(packet)
         n = min(int(end * sample_rate), np.shape(samples)[-1])
-        kept = np.array(np.atleast_2d(samples)[:, :n], np.float32)
+        cut = np.array(np.atleast_2d(samples)[:, :n], np.float32)
         if n < np.shape(samples)[-1]:
             fade = min(n, sample_rate // 2)
-            kept[:, n - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)
-        _encode(container, sound, kept if np.ndim(samples) == 2 else kept[0], sample_rate)
+            cut[:, n - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)
+        _encode(container, sound, cut if np.ndim(samples) == 2 else cut[0], sample_rate)

@@ -7,23 +7,24 @@ Nothing is ever unpickled. Shards stay under 16 MB, so that they can live in any
 Artefacts lie in the top-level folders ``attributes/`` and ``checkpoints/`` of a checkout, and in ``muse/_data/`` of an
 installed wheel; :func:`data_path` knows which. Every file is written whole or not at all.
 
-Contents: :func:`data_path`, :func:`find`; :func:`load_tensors`, :func:`under`, :func:`save_tensors`, :class:`Arrays`;
-:func:`sha256`. PyTorch is imported only where tensors of it
-are asked for.
+What a checkpoint says of itself is checked before it is used: numbers by :class:`Settings`, weights by
+:func:`check_tensors` and :func:`check_values`. PyTorch is imported only where tensors of it are asked for.
+
+Contents: :func:`data_path`, :func:`find`, :class:`Settings`; :func:`load_tensors`, :func:`check_tensors`,
+:func:`check_values`, :func:`under`, :func:`save_tensors`, :class:`Arrays`; :func:`sha256`.
 """
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, overload
 
 import numpy as np
 import safetensors
 
-from muse.errors import InputError, require
+from muse.errors import InputError, require, unknown
 from muse.files import read_json, write_bytes, write_json
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_CHECKPOINT",
     "Arrays",
+    "Settings",
+    "check_tensors",
+    "check_values",
     "data_path",
     "find",
     "load_tensors",
@@ -50,6 +54,8 @@ INDEX_NAME = "model.safetensors.index.json"
 SINGLE_NAME = "model.safetensors"
 MAX_SHARD_BYTES = 15_900_000
 """Room is left for the header, so that a shard file stays under 16 MB."""
+MAX_FILE_BYTES = 4 * 2**30
+"""Larger files of weights are not read."""
 
 _PICKLED = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")
 
@@ -85,44 +91,136 @@ def data_path(kind: str) -> Path:
     return packed if packed.is_dir() else package.parent / kind
 
 
-def find(name_or_path: str | Path) -> Path:
+def find(name_or_path: str | Path, model_type: str | None = None) -> Path:
     """Folder of a checkpoint.
 
     Parameters
     ----------
     name_or_path
-        A folder, or the name of one that comes with Muse (``"small"``). A folder in the current directory wins
-        only when it is given as a path (``"./small"``), so a name always means the same.
+        A folder, or the name of one that comes with Muse (``"mini"``). A folder in the current directory wins
+        only when it is given as a path (``"./mini"``), so a name always means the same.
+    model_type
+        What its ``config.json`` must say that it is: ``"llama"`` for generators, ``"muse-selector"``; by default
+        anything.
 
     Raises
     ------
     InputError
-        There is no such folder; the message lists those that there are.
+        There is no such folder, or it holds another kind of model; names those that there are.
     """
     shipped = data_path("checkpoints")
     text = str(name_or_path)
     is_name = isinstance(name_or_path, str) and text not in ("", ".", "..") and not set("/\\") & set(text)
-    if is_name and (shipped / text).is_dir():
-        return shipped / text
-    path = Path(name_or_path)
-    if text and path.is_dir():
-        return path.resolve()
+    path = shipped / text if is_name and (shipped / text).is_dir() else Path(name_or_path)
     if text and path.is_file():
         raise InputError(f"{path} is a file: give the checkpoint's folder, {path.parent}")
-    near = difflib.get_close_matches(text, _names(shipped), n=1)
-    remedy = f"did you mean {near[0]!r}?" if near else "give one of these or the path of a folder"
-    raise InputError(f"no checkpoint {text!r}: {_shipped()}; {remedy}")
+    names = _names(shipped, model_type)
+    if not text or not path.is_dir():
+        raise InputError(f"{unknown('checkpoint', text, names)}; or give the path of a folder")
+    path = path if path.is_relative_to(shipped) else path.resolve()
+    if model_type is not None and (found := _model_type(path)) != model_type:
+        raise InputError(
+            f"{path} holds no {model_type} model: config.json says {found!r}; those that come with Muse are "
+            f"{', '.join(names) or 'none'}"
+        )
+    return path
 
 
-def _names(folder: Path) -> list[str]:
-    """Names of the folders in a folder."""
-    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
+def _model_type(folder: Path) -> object:
+    """What a checkpoint says that it is; None where it says nothing."""
+    if not (folder / "config.json").exists():
+        return None
+    config = read_json(folder / "config.json")
+    return config.get("model_type") if isinstance(config, dict) else None
 
 
-def _shipped() -> str:
-    """What :func:`find` knows by name, for messages."""
-    folder = data_path("checkpoints")
-    return f"{folder} has {', '.join(_names(folder)) or 'none'}"
+def _names(folder: Path, model_type: str | None = None) -> list[str]:
+    """Names of the checkpoints in a folder that are of a type."""
+    if not folder.is_dir():
+        return []
+    entries = sorted(entry for entry in folder.iterdir() if entry.is_dir())
+    return [entry.name for entry in entries if model_type is None or _model_type(entry) == model_type]
+
+
+class Settings:
+    """The values of a checkpoint's JSON file, each checked when it is asked for.
+
+    Parameters
+    ----------
+    values
+        Name to value.
+    path
+        The file, for messages.
+    """
+
+    def __init__(self, values: Mapping[str, Any], path: Path) -> None:
+        self.values, self.path = values, path
+
+    @classmethod
+    def read(cls, path: str | Path) -> Settings:
+        """Read a file.
+
+        Raises
+        ------
+        InputError
+            It is missing or no JSON object.
+        """
+        values = read_json(path)
+        if not isinstance(values, dict):
+            raise InputError(f"{path}: a JSON object is expected, not {type(values).__name__}")
+        return cls(values, Path(path))
+
+    def part(self, *names: str) -> Settings:
+        """The first of some objects in it that is there; empty without."""
+        for name in names:
+            if (found := self.values.get(name)) is not None:
+                if not isinstance(found, dict):
+                    raise self._fault(name, found, "an object")
+                return Settings(found, self.path)
+        return Settings({}, self.path)
+
+    def expect(self, name: str, value: object, *, absent: bool = False) -> None:
+        """Refuse the file where a value is another one; with `absent` it may be missing."""
+        if name not in self.values and absent:
+            return
+        if self.values.get(name) != value:
+            raise InputError(f"{self.path}: {name} is {_short(self.values.get(name))}, not {value!r}")
+
+    def whole(self, name: str, low: int, high: int, default: int | None = None) -> int:
+        """A whole number in low..high; `default` where it is missing."""
+        value = self._value(name, default)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise self._fault(name, value, f"a whole number in {low}..{high}")
+        return value
+
+    def real(self, name: str, low: float, high: float, default: float | None = None) -> float:
+        """A number in low..high; `default` where it is missing."""
+        value = self._value(name, default)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+            raise self._fault(name, value, f"a number in {low:g}..{high:g}")
+        return float(value)
+
+    def flag(self, name: str) -> bool:
+        """True or false."""
+        value = self._value(name, None)
+        if not isinstance(value, bool):
+            raise self._fault(name, value, "true or false")
+        return value
+
+    def _value(self, name: str, default: Any) -> Any:
+        value = self.values.get(name)
+        value = default if value is None else value
+        if value is None:
+            raise InputError(f"{self.path}: {name!r} is missing")
+        return value
+
+    def _fault(self, name: str, value: object, legal: str) -> InputError:
+        return InputError(f"{self.path}: {name} is {_short(value)}, legal is {legal}")
+
+
+def _short(value: object) -> str:
+    text = repr(value) if not isinstance(value, int) or abs(value) < 10**18 else "beyond 1e18"
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 @overload
@@ -164,7 +262,7 @@ def load_tensors(folder: str | Path, framework: str = "pt") -> dict[str, Any]:
 def _weight_map(folder: Path) -> dict[str, str] | None:
     """Tensor name to shard file name; None where one file holds everything."""
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; {_shipped()}")
+        raise InputError(f"{folder}: no such folder")
     if not (folder / INDEX_NAME).is_file():
         if (folder / SINGLE_NAME).is_file():
             return None
@@ -189,6 +287,8 @@ def _weight_map(folder: Path) -> dict[str, str] | None:
 def _load_file(path: Path, framework: str) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{path}: this shard is missing: get the whole folder again")
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise InputError(f"{path} has {path.stat().st_size:,} bytes; files up to {MAX_FILE_BYTES:,} are read")
     try:
         if framework == "pt":
             require("torch", "all", "load_tensors")
@@ -209,6 +309,71 @@ def _to_numpy(tensor: Mapping[str, Any]) -> np.ndarray[Any, Any]:
     if kind not in _NUMPY_TYPES:
         raise InputError(f"numpy has no type for {kind}: load with framework='pt'")
     return np.frombuffer(data, np.dtype(_NUMPY_TYPES[kind]).newbyteorder("<")).reshape(shape).copy()
+
+
+def check_tensors(
+    folder: str | Path,
+    tensors: Mapping[str, Any],
+    shapes: Mapping[str, tuple[int, ...]],
+    *,
+    optional: Collection[str] = (),
+    besides: tuple[str, ...] = (),
+) -> None:
+    """Refuse weights that do not fit a model, or that nothing was trained into.
+
+    Parameters
+    ----------
+    folder
+        Where they come from, for messages.
+    tensors
+        Name to array or PyTorch tensor.
+    shapes
+        What the model has.
+    optional
+        Names that may be missing.
+    besides
+        Beginnings of names that are not looked at.
+
+    Raises
+    ------
+    InputError
+        A tensor is missing, unknown, of another shape or of no floating-point type, or :func:`check_values` refuses.
+    """
+    misfit = f"{folder}: weights and config.json do not fit"
+    unknown_names = [name for name in tensors if name not in shapes and not name.startswith(besides)]
+    if unknown_names:
+        raise InputError(f"{misfit}: {unknown_names[0]} is not part of such a model")
+    for name, shape in shapes.items():
+        tensor = tensors.get(name)
+        if tensor is None and name in optional:
+            continue
+        fault = None
+        if tensor is None:
+            fault = "is missing"
+        elif tuple(tensor.shape) != shape:
+            fault = f"has the shape {list(tensor.shape)}, not {list(shape)}"
+        elif "float" not in str(tensor.dtype):
+            fault = f"is of type {tensor.dtype}, not floating point"
+        if fault:
+            raise InputError(f"{misfit}: {name} {fault}")
+    check_values(folder, {name: tensors[name] for name in shapes if name in tensors})
+
+
+def check_values(folder: str | Path, tensors: Mapping[str, Any]) -> None:
+    """Refuse weights that are not finite, and those that nothing was trained into: all matrices are zero.
+
+    Raises
+    ------
+    InputError
+        They are so.
+    """
+    floating = {name: tensor for name, tensor in tensors.items() if "float" in str(tensor.dtype)}
+    for name, tensor in floating.items():
+        if not bool((abs(tensor) < np.inf).all()):
+            raise InputError(f"{folder}: {name} has values that are no finite numbers: get the checkpoint again")
+    matrices = [tensor for tensor in floating.values() if len(tensor.shape) > 1]
+    if matrices and not any(bool((matrix != 0).any()) for matrix in matrices):
+        raise InputError(f"{folder}: all weights are zero: nothing was trained into this checkpoint")
 
 
 def under(tensors: Mapping[str, Any], prefix: str) -> dict[str, Any]:

@@ -94,12 +94,20 @@ def write_json(value: Any, path: str | Path) -> Path:
 def to_json(value: Any, *, indent: int | None = 2) -> str:
     """JSON text of a value cleaned by :func:`plain`.
 
+    Where a text cannot be written as UTF-8 (a file name in another encoding), everything beyond ASCII is escaped.
+
     Raises
     ------
     TypeError
         Something has no form in JSON.
     """
-    return json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    value = plain(value)
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=indent, allow_nan=False)
+    return text
 
 
 def plain(value: Any) -> Any:

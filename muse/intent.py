@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 import json
 import math
 import re
@@ -31,7 +32,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final
 
-from muse.emotion import EmotionPath, EmotionPathLike
+from muse.emotion import Emotion, EmotionPath, EmotionPathLike, EmotionWord, emotion_words
 from muse.errors import InputError, unknown
 from muse.score import METERS, REWRITTEN_METERS, Score, note_array, read_score
 from muse.theory import instrument_name, normalize_name, parse_instrument, parse_key
@@ -139,6 +140,37 @@ class Intent:
         """Numerator and denominator of the time signature."""
         return parse_time_signature(self.time_signature)
 
+    def in_words(self) -> str:
+        """The request as a sentence of plain English: what is asked for, and that the rest is open.
+
+        Examples
+        --------
+        >>> print(Intent(emotion="sad", key="Am", instruments="violin, violin, cello", time_signature="3/4").in_words())
+        16 bars of 3/4 for violin (2), cello; sad (valence -0.60, arousal -0.60); in A minor; tempo and genre are open
+        """
+        players = [
+            name if (n := self.instruments.count(name)) == 1 else f"{name} ({n})"
+            for name in dict.fromkeys(self.instruments)
+        ]
+        said = [f"{self.bars} bar{'s' * (self.bars > 1)} of {self.time_signature} for {', '.join(players)}"]
+        is_open = [name for name in ("emotion", "key", "tempo_bpm", "genre") if getattr(self, name) is None]
+        if self.emotion is not None:
+            said.append(_emotion_in_words(self.emotion))
+        if self.key is not None:
+            said.append(f"in {self.key.removesuffix('m')} {'minor' if self.key.endswith('m') else 'major'}")
+        if self.tempo_bpm is not None:
+            said.append(f"at {self.tempo_bpm:g} BPM")
+        if self.genre is not None:
+            said.append(f"genre {self.genre}")
+        if self.attributes:
+            said.append("with " + ", ".join(f"{name} {value:g}" for name, value in self.attributes.items()))
+        if self.motif is not None:
+            said.append(f"opening with a tune of {len(note_array(self.motif))} notes")
+        if is_open:
+            *first, last = [name.removesuffix("_bpm") for name in is_open]
+            said.append(f"{', '.join(first)} and {last} are open" if first else f"{last} is open")
+        return "; ".join(said)
+
     def to_dict(self) -> dict[str, Any]:
         """The request in JSON's types; a motif as base64 of a MIDI file."""
         return {
@@ -182,6 +214,26 @@ class Intent:
         except (TypeError, ValueError) as error:
             raise InputError(f"intent is not JSON: {error}") from None
         return cls.from_dict(document)
+
+
+def _emotion_in_words(path: EmotionPath) -> str:
+    """Nearest words of music psychology, with the place of a single one."""
+    known = [word for word in emotion_words().values() if {"music", "russell"} & set(word.sets)]
+
+    def name(emotion: Emotion) -> str:
+        def distance(word: EmotionWord) -> tuple[float, int]:
+            return round(math.dist(_place(word.emotion), _place(emotion)), 6), len(word.word)
+
+        return min(known, key=distance).word
+
+    if not path.is_constant:
+        return "from " + " to ".join(name for name, _ in itertools.groupby(map(name, path.emotions)))
+    valence, arousal = _place(path.mean)
+    return f"{name(path.mean)} (valence {valence:+.2f}, arousal {arousal:+.2f})"
+
+
+def _place(emotion: Emotion) -> tuple[float, float]:
+    return emotion.valence, emotion.arousal
 
 
 def parse_time_signature(value: str | Sequence[int]) -> tuple[int, int]:

@@ -1,6 +1,6 @@
-"""Statistics that several rooms report with: intervals by bootstrap.
+"""Statistics that several rooms report with: intervals by bootstrap, means of what is defined, rank correlation.
 
-Contents: :func:`bootstrap`.
+Contents: :func:`bootstrap`, :func:`mean_of_defined`, :func:`mean_with_interval`, :func:`spearman`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from muse.errors import InputError
 
-__all__ = ["bootstrap"]
+__all__ = ["bootstrap", "mean_of_defined", "mean_with_interval", "spearman"]
 
 
 def bootstrap(
@@ -62,3 +62,34 @@ def bootstrap(
     if len(values) == 0:
         return float("nan"), float("nan")
     return float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))
+
+
+def mean_of_defined(values: NDArray[Any]) -> float:
+    """Mean of what is finite; NaN where nothing is."""
+    defined = values[np.isfinite(values)]
+    return float(defined.mean()) if len(defined) else float("nan")
+
+
+def mean_with_interval(values: NDArray[Any], *, n_draws: int = 1000) -> tuple[float, tuple[float, float]]:
+    """Mean of what is finite and its 95 % bootstrap interval; NaN without any."""
+    values = values[np.isfinite(values)]
+    return mean_of_defined(values), bootstrap(values, mean_of_defined, n_draws=n_draws)
+
+
+def spearman(x: ArrayLike, y: ArrayLike) -> float:
+    """Spearman's rank correlation of the pairs that are finite on both sides, ties sharing their mean rank.
+
+    NaN where fewer than three pairs are left or one side does not vary.
+    """
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    both = np.isfinite(x) & np.isfinite(y)
+    if both.sum() < 3 or np.ptp(x[both]) == 0 or np.ptp(y[both]) == 0:
+        return float("nan")
+    return float(np.corrcoef(_ranks(x[both]), _ranks(y[both]))[0, 1])
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks from 1, ties sharing their mean rank: SciPy's ``rankdata``, many times as fast for the small samples that
+    are drawn by the thousand for an interval."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[place]

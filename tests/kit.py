@@ -53,13 +53,13 @@ def corpus(folder: Path, split: str, rated: bool, rng: np.random.Generator) -> N
     (folder / "midi").mkdir(parents=True)
     with (folder / "metadata.csv").open("w", newline="", encoding="utf-8") as stream:
         table = csv.writer(stream)
-        table.writerow(["file", "split", "quadrant", "song_id", "series", "valence", "arousal"])
+        table.writerow(["id", "file", "split", "quadrant", "song_id", "series", "valence", "arousal"])
         for q in (1, 2, 3, 4):
             for i in range(5):
                 write_score(from_notes(clip(q, rng)), folder / "midi" / f"{q}_{i}.mid")
                 v, a = (1 if q in (1, 4) else -1), (1 if q <= 2 else -1)
                 rating = (v * (0.5 + 0.1 * i), a * 0.5) if rated else ("", "")
-                table.writerow([f"midi/{q}_{i}.mid", split, q, f"{q}{i}", "game", *rating])
+                table.writerow([f"{split}_{q}_{i}", f"midi/{q}_{i}.mid", split, q, f"{q}{i}", "game", *rating])
 
 
 def judged_corpora(folder: Path) -> Path:
@@ -69,9 +69,10 @@ def judged_corpora(folder: Path) -> Path:
     corpus(folder / "val", "val", False, rng)
     corpus(folder / "vgmidi-unclear", "labelled", True, rng)
     # Both splits of EMOPIA stand in one table.
+    (folder / "val" / "midi").rename(folder / "emopia-nc" / "val")
     table = folder / "emopia-nc" / "metadata.csv"
     rows = (folder / "val" / "metadata.csv").read_text(encoding="utf-8").splitlines()[1:]
-    rows = [row.replace("midi/", "../val/midi/", 1) for row in rows]
+    rows = [row.replace("midi/", "val/", 1) for row in rows]
     table.write_text(table.read_text(encoding="utf-8") + "\n".join(rows) + "\n", encoding="utf-8")
     return folder
 

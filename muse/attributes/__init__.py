@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 # Imported here and not on first use, so that ``muse.attributes.extract`` is the function: a submodule that is loaded
 # later would take its own name back.
-from muse.attributes.catalogue import ATTRIBUTES, SECTION_CONTROLS, SONG_CONTROLS, Attribute, attribute
+from muse.attributes.catalogue import (
+    ATTRIBUTES,
+    COLUMNS,
+    LEVERS,
+    N_BUCKETS,
+    RANK_MATCHED,
+    SECTION_BARS,
+    SECTION_CONTROLS,
+    SONG_CONTROLS,
+    Attribute,
+    Wording,
+    attribute,
+)
 from muse.attributes.extract import Attributes, extract
 
 if TYPE_CHECKING:
@@ -20,11 +32,17 @@ _MODULE_OF = {"AttributeExtractor": "transformer"}
 
 __all__ = [
     "ATTRIBUTES",
+    "COLUMNS",
+    "LEVERS",
+    "N_BUCKETS",
+    "RANK_MATCHED",
+    "SECTION_BARS",
     "SECTION_CONTROLS",
     "SONG_CONTROLS",
     "Attribute",
     "AttributeExtractor",
     "Attributes",
+    "Wording",
     "attribute",
     "extract",
 ]

@@ -1,9 +1,12 @@
-"""Scores to attribute values: :func:`extract` for one score, :class:`AttributeExtractor` for scikit-learn.
+"""Music to attribute values: :func:`extract`.
 
 Conventions
 -----------
 Values are float32 ``[n_windows, n_columns]``, NaN where an attribute is undefined (no notes, no chords ...); extraction
-never fails on a readable score. A window without any note has NaN everywhere but in counts and densities, which are 0.
+never fails on a readable score of up to :data:`MOST_WINDOWS` windows. A window without any note has NaN everywhere but
+in counts and densities, which are 0.
+
+Contents: :func:`extract`, :class:`Attributes`, :func:`column_names`.
 """
 
 from __future__ import annotations
@@ -11,20 +14,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from muse.attributes.catalogue import ATTRIBUTES, Attribute, attribute
-from muse.attributes.window import Piece
+from muse.attributes.window import Piece, Window
 from muse.errors import InputError
-from muse.score import Score
+from muse.score import Score, read_score
 
-if TYPE_CHECKING:
-    from muse.attributes.transformer import AttributeExtractor
+__all__ = ["Attributes", "column_names", "extract"]
 
-__all__ = ["AttributeExtractor", "Attributes", "column_names", "extract"]
+MOST_WINDOWS: Final = 20_000
+"""Bound on memory and time: 125 MB with all columns. Five hours of bars of a second each have as many."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,13 +89,14 @@ def column_names(names: Sequence[str] | None = None) -> tuple[str, ...]:
     return _plan(None if names is None else tuple(names))[0]
 
 
-def extract(score: Score, *, names: Sequence[str] | None = None, bars: int | None = None) -> Attributes:
+def extract(score: Any, *, names: Sequence[str] | None = None, bars: int | None = None) -> Attributes:
     """Measure attributes of a score.
 
     Parameters
     ----------
     score
-        The music, as :func:`muse.read_score` gives it.
+        A score, as :func:`muse.read_score` gives it, or what that function reads: a path, MIDI bytes, an object of
+        symusic, pretty_midi, miditoolkit or music21.
     names
         Attributes or columns of the catalogue, in the order wanted; all of them when None. Only what these need is
         computed.
@@ -108,7 +112,7 @@ def extract(score: Score, *, names: Sequence[str] | None = None, bars: int | Non
     Raises
     ------
     InputError
-        Unknown name, or ``bars`` below 1.
+        Unknown name, ``bars`` below 1, more than :data:`MOST_WINDOWS` windows, or music that cannot be read.
 
     Examples
     --------
@@ -119,26 +123,29 @@ def extract(score: Score, *, names: Sequence[str] | None = None, bars: int | Non
     if bars is not None and bars < 1:
         raise InputError(f"bars={bars}: windows have at least one bar")
     columns, steps = _plan(None if names is None else tuple(names))
-    windows = list(Piece.of(score).windows(bars))
-    values = np.full((len(windows), len(columns)), np.nan, dtype=np.float32)
+    piece = Piece.of(score if isinstance(score, Score) else read_score(score))
+    n_windows = piece.n_windows(bars)
+    if n_windows > MOST_WINDOWS:
+        raise InputError(
+            f"bars={bars} makes {n_windows:,} windows of this music, more than {MOST_WINDOWS:,}: ask for longer windows"
+        )
+    values = np.full((n_windows, len(columns)), np.nan, dtype=np.float32)
+    start_bar = np.zeros(n_windows, dtype=np.int64)
     with np.errstate(all="ignore"):
-        for row, window in zip(values, windows, strict=True):
-            results: dict[str, Any] = {}
-            for entry, place, part in steps:
-                if part is None:
-                    row[place] = entry.function(window)
-                else:
-                    if entry.name not in results:
-                        results[entry.name] = entry.function(window)
-                    row[place] = results[entry.name][part]
+        for i, window in enumerate(piece.windows(bars)):
+            start_bar[i] = window.first_bar
+            _measure(window, steps, values[i])
     values[~np.isfinite(values)] = np.nan
-    return Attributes(values, columns, np.array([window.first_bar for window in windows], dtype=np.int64))
+    return Attributes(values, columns, start_bar)
 
 
-def __getattr__(name: str) -> Any:
-    """Load the transformer on first use: it needs scikit-learn, which measuring alone does not."""
-    if name == "AttributeExtractor":
-        from muse.attributes.transformer import AttributeExtractor
-
-        return AttributeExtractor
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def _measure(window: Window, steps: tuple[tuple[Attribute, slice, int | None], ...], row: NDArray[np.float32]) -> None:
+    """Fill the row of a window, [n_columns]; each histogram is computed once, however many of its bins are wanted."""
+    results: dict[str, Any] = {}
+    for entry, place, part in steps:
+        if part is None:
+            row[place] = entry.function(window)
+        else:
+            if entry.name not in results:
+                results[entry.name] = entry.function(window)
+            row[place] = results[entry.name][part]

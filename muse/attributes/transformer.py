@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from muse.attributes.extract import column_names, extract
 from muse.errors import InputError
-from muse.score import Score, read_score
+from muse.score import Score
 
 __all__ = ["AttributeExtractor"]
 
@@ -80,8 +80,7 @@ class AttributeExtractor(TransformerMixin, BaseEstimator):
         return np.array(rows, dtype=np.float64).reshape(len(rows), len(columns))
 
     def _row(self, item: Any) -> NDArray[np.float64]:
-        score = item if isinstance(item, Score) else read_score(item)
-        values = extract(score, names=self.names, bars=self.bars).values.astype(np.float64)
+        values = extract(item, names=self.names, bars=self.bars).values.astype(np.float64)
         defined = ~np.isnan(values)
         count = defined.sum(axis=0)
         total = np.where(defined, values, 0.0).sum(axis=0)

@@ -1,15 +1,9 @@
-"""The composer: from an intent to ranked candidates of music."""
+"""The composer: from an intent to ranked candidates of music. The main path is :mod:`muse.composer.composer`."""
 
-from muse.composer.composer import (
-    DEFAULT_RANKING,
-    DEFAULT_SAMPLING,
-    Candidate,
-    Composer,
-    Composition,
-    Ranking,
-    Sampling,
-    compose,
-)
+from muse.composer.composer import DEFAULT_SAMPLING, Composer, compose, versions
+from muse.composer.composition import Candidate, Composition
+from muse.composer.rank import DEFAULT_RANKING, Ranking
+from muse.generator.sampler import Sampling
 
 __all__ = [
     "DEFAULT_RANKING",
@@ -20,4 +14,5 @@ __all__ = [
     "Ranking",
     "Sampling",
     "compose",
+    "versions",
 ]

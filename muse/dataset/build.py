@@ -48,11 +48,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.corpora.songs import LICENCE_CLASSES, SPLITS, Song, find_songs, read_key, work_name
+from muse.corpora import LICENCE_CLASSES, SPLITS, Song, find_songs, read_key, work_name
 from muse.dataset.read import SCHEMA_VERSION, corpus_info, read_rows, write_shard
 from muse.dataset.windows import Settings, SongResult, attribute_names, process_song
 from muse.dataset.workers import TOO_BIG, Died, Workers
-from muse.errors import InputError, MuseError
+from muse.errors import InputError, MuseError, unknown
+from muse.files import replacing, to_json, write_bytes, write_text
 from muse.tokens import SECTION_BARS, SECTION_CONTROLS, Codec
 
 __all__ = ["Settings", "build_corpus", "corpus_info"]
@@ -117,10 +118,10 @@ def build_corpus(
     MuseError
         Another build is at work in the folder, or worker processes cannot be started.
     """
-    unknown = set(overrides) - {entry.name for entry in dataclasses.fields(Settings)}
-    if unknown:
-        legal = ", ".join(entry.name for entry in dataclasses.fields(Settings))
-        raise InputError(f"no such setting: {', '.join(sorted(unknown))}; legal are {legal}")
+    legal = [entry.name for entry in dataclasses.fields(Settings)]
+    for name in overrides:
+        if name not in legal:
+            raise unknown("setting", name, legal)
     settings = dataclasses.replace(settings or Settings(), **overrides)
     songs = _select(find_songs([Path(source) for source in sources]), licence_classes, limit)
     if n_processes is not None and n_processes < 1:
@@ -138,9 +139,8 @@ def build_corpus(
 def _select(songs: list[Song], licence_classes: Iterable[str] | None, limit: int | None) -> list[Song]:
     if licence_classes is not None:
         wanted = set(licence_classes)
-        if not wanted <= set(LICENCE_CLASSES):
-            unknown = ", ".join(sorted(wanted - set(LICENCE_CLASSES)))
-            raise InputError(f"no such licence class: {unknown}; legal are {', '.join(LICENCE_CLASSES)}")
+        for name in sorted(wanted - set(LICENCE_CLASSES)):
+            raise unknown("licence class", name, LICENCE_CLASSES)
         songs = [song for song in songs if song.licence_class in wanted]
     if limit is not None:
         seen: Counter[str] = Counter()
@@ -279,19 +279,12 @@ class _Folder:
         for path in self.shards.iterdir():
             if path not in keep:
                 path.unlink()
-        for path in self.root.glob("*.tmp"):
+        for path in self.root.glob(".*.part.*"):  # of a build that was killed while it wrote
             path.unlink()
 
 
 def _dataset_digest(chunks: Sequence[_Chunk]) -> str:
     return hashlib.sha256("".join(chunk.digest for chunk in chunks).encode()).hexdigest()
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(data)
-    temporary.replace(path)
 
 
 def _make_parts(
@@ -339,14 +332,12 @@ def _write_part(chunk: _Chunk, results: Sequence[SongResult], folder: _Folder) -
     for song, result in zip(chunk.songs, results, strict=True):
         columns = _song_columns(song)
         rows += [columns | row for row in result.rows]
-    path = folder.parts / f"{chunk.name}.parquet"
-    temporary = path.with_name(path.name + ".tmp")
-    write_shard(rows, temporary)
-    temporary.replace(path)
+    with replacing(folder.parts / f"{chunk.name}.parquet") as temporary:
+        write_shard(rows, temporary)
     record = [
         {"hash": r.note_hash, "sketch": r.sketch, "rejects": r.rejects, "windows": len(r.rows)} for r in results
     ]  # fmt: skip
-    _write(folder.parts / f"{chunk.name}.json", json.dumps(record).encode())
+    write_bytes(folder.parts / f"{chunk.name}.json", json.dumps(record).encode())
 
 
 def _song_columns(song: Song) -> dict[str, Any]:
@@ -389,14 +380,13 @@ def _finish(chunks: Sequence[_Chunk], folder: _Folder, settings: Settings) -> di
             continue
         table["split"] = [by_name[corpus, song] for corpus, song in zip(table["corpus"], table["song"], strict=True)]
         name = f"shards/{chunk.index:05d}-{digest[:8]}.parquet"
-        temporary = folder.root / f"{name}.tmp"
-        table.write(temporary)
-        temporary.replace(folder.root / name)
+        with replacing(folder.root / name) as temporary:
+            table.write(temporary)
         shards.append(name)
         tally.add(table)
 
     rejects = _rejects(songs, records, original)
-    _write(folder.rejects, _csv(("corpus", "source", "stage", "reason", "windows"), rejects))
+    write_bytes(folder.rejects, _csv(("corpus", "source", "stage", "reason", "windows"), rejects))
     summary = {
         "format": "muse corpus",
         "schema": SCHEMA_VERSION,
@@ -412,7 +402,7 @@ def _finish(chunks: Sequence[_Chunk], folder: _Folder, settings: Settings) -> di
         "rejects": _reject_counts(rejects),
         "shards": shards,
     }
-    _write(folder.description, (json.dumps(summary, indent=1, ensure_ascii=False) + "\n").encode())
+    write_text(folder.description, to_json(summary, indent=1) + "\n")
     folder.tidy(shards)
     return summary
 
@@ -429,6 +419,7 @@ class _Tally:
     seconds: float = 0.0
 
     def add(self, table: Any) -> None:
+        """Count the rows of a shard."""
         lengths = table.lengths("tokens")
         for name in ("corpus", "licence_class", "split", "genre", "quadrant", "grid", "time_signature"):
             for value, length in zip(table[name], lengths, strict=True):
@@ -442,6 +433,7 @@ class _Tally:
         self.seconds += sum(table["duration_sec"])
 
     def summary(self) -> dict[str, Any]:
+        """The counts as `dataset.json` has them: in all, and by column and value."""
         counts: dict[str, dict[str, dict[str, int]]] = {}
         for name in sorted(self.windows):
             column, _, value = name.partition("=")

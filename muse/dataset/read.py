@@ -12,7 +12,6 @@ Contents: :class:`Corpus`, :class:`Ragged`, :class:`Rows`, :func:`corpus_info`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muse.errors import InputError
+from muse.files import read_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -219,14 +219,13 @@ def corpus_info(folder: Path | str) -> dict[str, Any]:
     if not path.is_file():
         state = "its build is not finished; start it again" if (folder / "parts").is_dir() else "no dataset.json in it"
         raise InputError(f"{folder} is no dataset: {state}")
-    try:
-        info: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is not readable as JSON ({error})") from error
+    info = read_json(path)
+    if not isinstance(info, dict) or "schema" not in info:
+        raise InputError(f"{path} describes no dataset of `muse corpus build`")
     if info.get("format") != "muse corpus" or info.get("schema") != SCHEMA_VERSION:
         found = info.get("schema")
         raise InputError(f"{path} has schema {found!r}, this version reads {SCHEMA_VERSION}; build it again")
-    return info
+    return dict(info)
 
 
 # ------------------------------------------------------------------------------------------------------ for the builder

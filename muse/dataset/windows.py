@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muse.attributes import ATTRIBUTES, extract
-from muse.corpora.songs import BeatTimes, Song, read_beats, read_chords, read_curve
+from muse.corpora import BeatTimes, Song, read_beats, read_chords, read_curve
 from muse.errors import InputError, MuseError
 from muse.score import (
     DRUMS,

@@ -4,6 +4,10 @@ A pool of the standard library ends, or hangs, when one of its processes is kill
 a time over its own pipe; one that crashes or takes too long is replaced, and its task tried once more before it is
 given up.
 
+Why not pebble (5.2 was tried on crashes, hangs and segmentation faults): it isolates them as well, but counts the start
+of a new process against its task, so on a busy machine the song after a crash was given up for the time that imports
+took; it draws all tasks at once, does not try again, and a process that hangs outlives a build that was killed.
+
 Conventions
 -----------
 task, result

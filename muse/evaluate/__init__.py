@@ -1,8 +1,10 @@
-"""Evaluation: judges of emotion, metrics, baselines, and the report on a composer or on a folder of music.
+"""Evaluation: judges of emotion, metrics, simpler systems, and the report on a composer or on a folder of music.
 
-``judge.py`` hears emotion in music, ``metrics.py`` and ``music.py`` turn scores into numbers, ``originality.py`` finds
-what was copied, ``baselines.py`` makes simpler systems, ``control.py`` asks a composer for pieces, ``ratings.py``
-measures the selector, ``evaluation.py`` sets all of it side by side, ``report.py`` writes it down.
+- ``judges/`` say which emotion a piece carries; ``metrics/`` turn scores into numbers, one question a file;
+  ``systems/`` answer the same requests: people, the composer in several settings, EmoGen's mapping, n-grams.
+- ``control`` asks a composer for emotions, ``generations`` whether pieces are what was asked for, ``typicality`` how
+  they differ within a quadrant, ``compare`` sets systems side by side, ``evaluation`` does all of it.
+- ``reports/`` writes it down from templates. ``selector`` measures the selector, ``speed`` how fast everything is.
 """
 
 from __future__ import annotations
@@ -11,28 +13,31 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from muse.evaluate.control import check_generations
-    from muse.evaluate.evaluation import evaluate_composer, evaluate_folder
+    from muse.evaluate.evaluation import EvaluationSettings, evaluate_composer, evaluate_folder
+    from muse.evaluate.generations import check_generations
     from muse.evaluate.judges import EmotionJudge, FeatureJudge, Judge, PhraseJudge, SelectorJudge
-    from muse.evaluate.metrics.pieces import check_piece, control_correlations
-    from muse.evaluate.reports.report import write_report
+    from muse.evaluate.metrics.check import check_piece
+    from muse.evaluate.metrics.control import control_correlations
+    from muse.evaluate.reports import write_report
 
 _MODULE_OF = {
     "EmotionJudge": "judges",
+    "EvaluationSettings": "evaluation",
     "FeatureJudge": "judges",
     "Judge": "judges",
     "PhraseJudge": "judges",
     "SelectorJudge": "judges",
-    "check_generations": "control",
-    "check_piece": "metrics.pieces",
-    "control_correlations": "metrics.pieces",
+    "check_generations": "generations",
+    "check_piece": "metrics.check",
+    "control_correlations": "metrics.control",
     "evaluate_composer": "evaluation",
     "evaluate_folder": "evaluation",
-    "write_report": "reports.report",
+    "write_report": "reports",
 }
 
 __all__ = [
     "EmotionJudge",
+    "EvaluationSettings",
     "FeatureJudge",
     "Judge",
     "PhraseJudge",

@@ -14,37 +14,30 @@ intervals
     95 %, bootstrap over recordings or windows.
 
 Contents: :func:`emotion_of_clips`, :func:`emotion_across_folds`, :func:`quality_of_windows`, :func:`genre_of_windows`,
-:func:`expected_calibration_error`, :func:`calibrate`. ``benchmarks/selector_report.py`` writes it all down.
+:func:`expected_calibration_error`. ``benchmarks/selector_report.py`` writes it all down.
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.checkpoint import load_tensors, save_tensors
-from muse.dataset.read import Corpus
+from muse.corpora import emopia_clips, vgmidi_pieces
 from muse.errors import InputError
-from muse.evaluate.metrics.pieces import spearman
-from muse.files import read_json, write_json
 from muse.score import read_score
-from muse.selector.events import Passage, passage
-from muse.selector.experts import AttributeExperts
-from muse.selector.model import EXPERTS, Config, Selector
-from muse.statistics import bootstrap
+from muse.selector.events import passage
+from muse.selector.model import Selector
+from muse.statistics import bootstrap, spearman
 from muse.tokens import GENRES
 from muse.training.selector.damage import GRADES, KINDS, corrupt
-from muse.training.selector.fit import N_FOLDS, Library, fold_of, is_kept
+from muse.training.selector.data import N_FOLDS, Library, fold_of
 from muse.training.selector.samples import TEMPERATURES, Sample
 
 __all__ = [
-    "calibrate",
     "emotion_across_folds",
     "emotion_of_clips",
     "expected_calibration_error",
@@ -74,18 +67,6 @@ def expected_calibration_error(probabilities: Floats, labels: NDArray[np.int64],
     return float(sum(gaps))
 
 
-def _rows(corpora: Path | str, corpus: str, **equals: str) -> list[tuple[Path, dict[str, str]]]:
-    """File and table row of the clips of a corpus."""
-    table = Path(corpora) / corpus / "metadata.csv"
-    if not table.is_file():
-        raise InputError(f"{table}: no such file; give the folder that holds {corpus}")
-    with table.open(newline="", encoding="utf-8") as stream:
-        rows = [row for row in csv.DictReader(stream) if all(row[name] == value for name, value in equals.items())]
-    if not rows:
-        raise InputError(f"{table}: no row has {equals}")
-    return [(table.parent / row["file"], row) for row in rows]
-
-
 def emotion_of_clips(selector: Selector, corpora: Path | str, split: str = "val") -> dict[str, Any]:
     """Accuracy on EMOPIA's clips: four quadrants, arousal half, valence half, confusion, calibration.
 
@@ -94,10 +75,10 @@ def emotion_of_clips(selector: Selector, corpora: Path | str, split: str = "val"
     InputError
         The corpus is not there.
     """
-    rows = _rows(corpora, "emopia-nc", split=split)
-    ratings = selector.rate([read_score(path) for path, _ in rows])
+    clips = emopia_clips(corpora, split)
+    ratings = selector.rate([read_score(clip.path) for clip in clips])
     p = np.array([rating.quadrants for rating in ratings])
-    y = np.array([int(row["quadrant"]) - 1 for _, row in rows])
+    y = np.array([int(clip.quadrant[1]) - 1 for clip in clips])
     glad, excited = np.isin(y, (0, 3)), y < 2
     right = np.stack(
         [
@@ -107,7 +88,7 @@ def emotion_of_clips(selector: Selector, corpora: Path | str, split: str = "val"
         ],
         axis=1,
     ).astype(float)
-    song = [row["song_id"] for _, row in rows]
+    song = [clip.group for clip in clips]
     found: dict[str, Any] = {"n": len(y)}
     for k, name in enumerate(("accuracy", "arousal", "valence")):
         interval = bootstrap(right[:, k], np.mean, groups=song)
@@ -129,16 +110,16 @@ def emotion_across_folds(selectors: Sequence[Selector], corpora: Path | str) -> 
     """
     if len(selectors) != N_FOLDS:
         raise InputError(f"{len(selectors)} selectors came, one for each of {N_FOLDS} folds is needed")
-    rows = _rows(corpora, "vgmidi-unclear", split="labelled")
-    fold = np.array([fold_of(path.stem, N_FOLDS) for path, _ in rows])
-    rated = np.array([[float(row["valence"]), float(row["arousal"])] for _, row in rows])
+    pieces = vgmidi_pieces(corpora)
+    fold = np.array([fold_of(piece.song_id, N_FOLDS) for piece in pieces])
+    rated = np.array([(piece.valence, piece.arousal) for piece in pieces])
     judged = np.zeros_like(rated)
     for k, selector in enumerate(selectors):
         at = np.flatnonzero(fold == k)
-        ratings = selector.rate([read_score(rows[i][0]) for i in at])
+        ratings = selector.rate([read_score(pieces[i].path) for i in at])
         judged[at] = [(r.emotion.valence, r.emotion.arousal) for r in ratings]
     both = np.concatenate([rated, judged], axis=1)
-    found: dict[str, Any] = {"n": len(rows)}
+    found: dict[str, Any] = {"n": len(pieces)}
     for k, name in enumerate(("valence", "arousal")):
         interval = bootstrap(both, lambda x, k=k: spearman(x[:, k], x[:, 2 + k]))  # type: ignore[misc]
         within = [spearman(rated[fold == f, k], judged[fold == f, k]) for f in range(N_FOLDS)]
@@ -172,7 +153,7 @@ def quality_of_windows(
     rows = rng.choice(pool, min(n_windows, len(pool)), replace=False, p=weight / weight.sum())
     donors = rng.choice(pool, len(rows))
     music = [library.passage(int(row)) for row in rows]
-    real = _quality(selector, music)
+    real = selector.outputs(music)["quality"]
     found: dict[str, Any] = {"n": len(rows), "real_mean": float(real.mean()), "damage": {}}
     for kind in KINDS:
         by_grade = []
@@ -181,7 +162,7 @@ def quality_of_windows(
                 corrupt(one, kind, share, library.passage(int(donor)), int(row))
                 for one, donor, row in zip(music, donors, rows, strict=True)
             ]
-            score = _quality(selector, spoilt)
+            score = selector.outputs(spoilt)["quality"]
             by_grade.append({"share": share, "real_above": float((real > score).mean()), "mean": float(score.mean())})
         means = [found["real_mean"], *(entry["mean"] for entry in by_grade)]
         found["damage"][kind] = {
@@ -191,9 +172,10 @@ def quality_of_windows(
         }
     found["samples"] = {}
     kin = pool[library.permissive[pool]] if library.permissive[pool].any() else pool
-    beside = _quality(selector, [library.passage(int(row)) for row in rng.choice(kin, min(200, len(kin)), False)])
+    human = [library.passage(int(row)) for row in rng.choice(kin, min(200, len(kin)), False)]
+    beside = selector.outputs(human)["quality"]
     for rank, temperature in enumerate(TEMPERATURES):
-        score = _quality(selector, [passage(sample.ids) for sample in samples if sample.rank == rank])
+        score = selector.outputs([passage(sample.ids) for sample in samples if sample.rank == rank])["quality"]
         if len(score):
             above = (beside[:, None] > score[None]).mean()
             found["samples"][str(temperature)] = {
@@ -202,10 +184,6 @@ def quality_of_windows(
     pairs = [entry["real_above"] for part in ("damage", "samples") for entry in found[part].values()]
     found["accuracy"] = float(np.mean(pairs))
     return found
-
-
-def _quality(selector: Selector, music: Sequence[Passage]) -> Floats:
-    return selector.outputs(music)["quality"]
 
 
 def genre_of_windows(
@@ -229,128 +207,3 @@ def genre_of_windows(
         }  # fmt: skip
     found["macro_f1"] = float(np.mean([entry["f1"] for entry in found["genres"].values()]))
     return found
-
-
-def calibrate(
-    folder: Path | str, corpus: Path | str, samples: Sequence[Sample], corpora: Path | str | None = None
-) -> Config:
-    """Find the temperatures that make a selector's probabilities true, and write them into its ``config.json``.
-
-    Guo et al., *On Calibration of Modern Neural Networks*, ICML 2017. Quadrants (with the weight of the experts
-    on attributes) on EMOPIA's clips whose recordings are kept for it, spread on rated windows, genre and quality on the
-    validation songs; quality is the probability of being real beside as many spoilt windows and samples.
-
-    Parameters
-    ----------
-    folder
-        Checkpoint.
-    corpus
-        The dataset that it learnt from.
-    samples
-        Of the generator, not learnt from.
-    corpora
-        Folder with ``emopia-nc`` and ``vgmidi-unclear``, on which the experts on attributes are fitted; None leaves
-        emotion to the network.
-    """
-    plain = Config.load(Path(folder))
-    if corpora is not None:
-        _fit_experts(Path(folder), corpora)
-    selector, dataset = Selector.from_pretrained(folder), Corpus(corpus)
-    held_out = Library(dataset, "val")
-    temperature, attribute_weight = plain.quadrant_temperature, plain.attribute_weight
-    if corpora is not None:
-        kept = [row for row in _rows(corpora, "emopia-nc", split="train") if is_kept(row[1]["id"])]
-        scores = [read_score(path) for path, _ in kept]
-        labels = np.array([int(row["quadrant"]) - 1 for _, row in kept])
-        temperature, attribute_weight = _experts(*selector.opinions(scores), labels)
-    named = held_out.pitched[held_out.genre[held_out.pitched] >= 0]
-    named = named if len(named) <= N_WINDOWS else np.random.default_rng(1).choice(named, N_WINDOWS, replace=False)
-    genre = selector.outputs([held_out.passage(int(row)) for row in named])["genre"]
-    # Every genre counts the same, or nearly: the corpus is mostly classical.
-    counts = np.bincount(held_out.genre[named], minlength=len(GENRES))
-    weight = counts[held_out.genre[named]].astype(float) ** -0.5
-    rated = np.intersect1d(np.flatnonzero(np.isfinite(held_out.rating).all(axis=1)), held_out.usable)
-    spread = plain.spread_scale
-    if len(rated):
-        out = selector.outputs([held_out.passage(int(row)) for row in rated])
-        z = (held_out.rating[rated] - out["mean"]) / np.exp(out["log_variance"] / 2)
-        spread = float(np.sqrt(np.mean(z**2)))
-
-    rng = np.random.default_rng(0)
-    pool = held_out.pitched[held_out.on_grid[held_out.pitched]]
-    music = [held_out.passage(int(row)) for row in rng.choice(pool, min(200, len(pool)), replace=False)]
-    kinds = list(KINDS)
-    spoilt = [
-        corrupt(one, kinds[i % len(kinds)], GRADES[i // len(kinds) % len(GRADES)], music[i - 1], i)
-        for i, one in enumerate(music)
-    ]
-    sampled = [passage(sample.ids) for sample in samples][: len(spoilt)]
-    scale, shift = _logistic(_quality(selector, music), _quality(selector, [*spoilt, *sampled]))
-    config = replace(
-        plain,
-        quadrant_temperature=temperature,
-        attribute_weight=attribute_weight,
-        genre_temperature=_temperature(genre, held_out.genre[named], weight),
-        quality_scale=scale,
-        quality_shift=shift,
-        spread_scale=spread,
-    )
-    write_json(config.to_json(), Path(folder) / "config.json")
-    return config
-
-
-def _fit_experts(folder: Path, corpora: Path | str) -> None:
-    """Fit the experts on attributes and put them to the weights: EMOPIA's training clips but for those kept for
-    calibration, VGMIDI's rated pieces but for the fold that the network left out."""
-    import torch
-
-    clips = [entry for entry in _rows(corpora, "emopia-nc", split="train") if not is_kept(entry[1]["id"])]
-    left_out = int(read_json(folder / "training.json")["exclude_fold"])
-    rated = _rows(corpora, "vgmidi-unclear", split="labelled")
-    rated = [entry for entry in rated if fold_of(entry[0].stem, N_FOLDS) != left_out]
-    experts = AttributeExperts.fit(
-        [read_score(path) for path, _ in clips],
-        np.array([int(row["quadrant"]) - 1 for _, row in clips]),
-        [read_score(path) for path, _ in rated],
-        np.array([[float(row["valence"]), float(row["arousal"])] for _, row in rated]),
-    )
-    weights = {name: tensor for name, tensor in load_tensors(folder).items() if not name.startswith(EXPERTS)}
-    fitted = {EXPERTS + name: torch.from_numpy(values) for name, values in experts.tensors().items()}
-    experts.save_columns(folder)
-    save_tensors(weights | fitted, folder)
-
-
-def _experts(network: Floats, attributes: Floats, labels: NDArray[np.int64]) -> tuple[float, float]:
-    """Temperature of the network's logits [n, 4] and weight of the experts' log probabilities [n, 4], likeliest."""
-    from scipy.optimize import minimize
-    from scipy.special import log_softmax
-
-    def loss(x: Floats) -> float:
-        log_p = log_softmax(network / np.exp(x[0]) + x[1] * attributes, axis=1)
-        return float(-log_p[np.arange(len(labels)), labels].mean())
-
-    if not len(labels):
-        return 1.0, 0.0
-    found = minimize(loss, np.array([0.0, 0.3]), bounds=[(-2, 2), (0, 2)]).x
-    return float(np.exp(found[0])), float(found[1])
-
-
-def _temperature(logits: Floats, labels: NDArray[np.int64], weight: Floats) -> float:
-    """The temperature of the greatest likelihood."""
-    from scipy.optimize import minimize_scalar
-    from scipy.special import log_softmax
-
-    def loss(log_temperature: float) -> float:
-        log_p = log_softmax(logits / np.exp(log_temperature), axis=1)[np.arange(len(labels)), labels]
-        return float(-(weight * log_p).sum() / weight.sum())
-
-    return float(np.exp(minimize_scalar(loss, bounds=(-2, 2), method="bounded").x)) if len(labels) else 1.0
-
-
-def _logistic(good: Floats, bad: Floats) -> tuple[float, float]:
-    """Scale and shift of the logistic curve between two sets of scores, the sets of equal weight (Platt 1999)."""
-    from sklearn.linear_model import LogisticRegression
-
-    x, y = np.concatenate([good, bad])[:, None], np.repeat([1, 0], [len(good), len(bad)])
-    model = LogisticRegression(class_weight="balanced", C=1e4).fit(x, y)
-    return float(model.coef_[0, 0]), float(model.intercept_[0])

@@ -23,12 +23,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.checkpoint import find
+from muse.checkpoint import DEFAULT_CHECKPOINT, find
 from muse.errors import InputError
 from muse.generator.model import SIZES, build
 from muse.generator.sampler import Sampler, Sampling
@@ -42,9 +42,11 @@ PACKAGES = ("torch", "transformers", "onnxruntime", "numpy", "muse-music")
 
 Progress = Callable[[float], None]
 
+_T = TypeVar("_T")
+
 
 def run_bench(
-    checkpoint: str | Path = "small",
+    checkpoint: str | Path = DEFAULT_CHECKPOINT,
     *,
     batches: Sequence[int] = (1, 4, 16),
     n_new: int = 256,
@@ -60,7 +62,7 @@ def run_bench(
     ----------
     checkpoint
         A name or folder. The name of a size without a checkpoint is measured with random weights, which changes
-        nothing about speed.
+        nothing about the speed of the sampler; what needs a trained one is left out.
     batches
         Rows decoded at once.
     n_new
@@ -81,9 +83,10 @@ def run_bench(
     -------
     dict
         ``generation``: per batch, tokens per second of both sides and their ``ratio``; ``fidelity``: divergence in
-        nats per token and share of equal likeliest tokens, of our weights and float32; ``load_s``; ``command``:
+        nats per token and share of equal likeliest tokens, of our weights and float32; ``load_s``; ``startup_s``:
+        seconds of the shortest commands from start to exit, median of three, by their arguments; ``command``:
         seconds of one ``muse compose --bars 16 --candidates 4`` from start to exit; ``extraction``: milliseconds per
-        window of 16 bars; ``recognition``: seconds of sound that the recogniser hears in a second; settings and
+        window of 16 bars; ``recognition``: seconds of sound that the recogniser reads in a second; settings and
         versions. ``None`` for what could not be measured here.
 
     Raises
@@ -93,21 +96,10 @@ def run_bench(
     """
     import torch
 
-    faults = [
-        f"{name} is {value}, legal is 1 or more"
-        for name, value in [
-            ("n_new", n_new),
-            ("repetitions", repetitions),
-            ("threads", 1 if threads is None else threads),
-            *(("a batch", size) for size in batches),
-        ]
-        if value < 1
-    ]
-    if faults:
-        raise InputError("; ".join(faults))
-    n_done, n_steps = itertools.count(1), len(batches) * repetitions + (3 if command else 1)
+    _check(n_new=n_new, repetitions=repetitions, threads=1 if threads is None else threads, batches=batches)
+    n_done, n_steps = itertools.count(1), len(batches) * repetitions + (4 if command else 1)
 
-    def tell() -> None:
+    def tick() -> None:
         if progress is not None:
             progress(next(n_done) / n_steps)
 
@@ -117,39 +109,65 @@ def run_bench(
         _weights(checkpoint) as (folder, trained),
         _torch_threads(threads or _faster_threads(folder, dtype)) as n_threads,
     ):
-        started = time.perf_counter()
-        sampler = Sampler.from_pretrained(folder, dtype=dtype, threads=n_threads)
-        our_load_s = time.perf_counter() - started
-        started = time.perf_counter()
-        theirs = _transformers(folder)
-        their_load_s = time.perf_counter() - started
-        generation = [
-            _compare(sampler, theirs, n_rows, n_new=n_new, repetitions=repetitions, tell=tell) for n_rows in batches
-        ]
-        fidelity = _fidelity(sampler, folder, n_new)
-        tell()
-        whole = _command(str(checkpoint), tell) if command and trained else None
-        shape = sampler.engine.shape
+        decoding = _decoding(folder, dtype, n_threads, batches, n_new, repetitions, tick)
+        whole = _command(str(checkpoint), tick) if command and trained else None
         return {
             "checkpoint": str(checkpoint),
             "weights": "trained" if trained else "random",
-            "n_parameters": sum(parameter.numel() for parameter in theirs.parameters()),
-            "dtype": sampler.engine.dtype,
-            "layers": shape.n_layers,
-            "width": shape.width,
-            "threads": n_threads,
-            "prefix_tokens": N_PREFIX,
-            "new_tokens": n_new,
-            "repetitions": repetitions,
-            "generation": generation,
-            "fidelity": fidelity,
-            "load_s": {"ours": round(our_load_s, 3), "transformers": round(their_load_s, 3)},
+            **decoding,
+            "startup_s": _startup(str(checkpoint), tick) if command and trained else None,
             "command": whole and whole["command"],
             "extraction": whole and whole["extraction"],
-            "recognition": _recognition(n_cores, repetitions, tell) if command else None,
+            "recognition": _recognition(n_cores, repetitions, tick) if command else None,
             "versions": {"python": platform.python_version(), **_versions()},
             "machine": platform.platform(),
         }
+
+
+def _check(*, batches: Sequence[int], **numbers: int) -> None:
+    """All numbers are 1 or more."""
+    named = [*numbers.items(), *(("a batch", size) for size in batches)]
+    if faults := [f"{name} is {value}, legal is 1 or more" for name, value in named if value < 1]:
+        raise InputError("; ".join(faults))
+
+
+def _timed(work: Callable[[], _T]) -> tuple[_T, float]:
+    """What a function gives, and the seconds that it takes."""
+    started = time.perf_counter()
+    return work(), time.perf_counter() - started
+
+
+def _decoding(
+    folder: Path,
+    dtype: str | None,
+    n_threads: int,
+    batches: Sequence[int],
+    n_new: int,
+    repetitions: int,
+    tick: Callable[[], None],
+) -> dict[str, Any]:
+    """Both sides' decoding of the same weights: what they are, how fast, how faithful, how long they load."""
+    sampler, our_load_s = _timed(lambda: Sampler.from_pretrained(folder, dtype=dtype, threads=n_threads))
+    theirs, their_load_s = _timed(lambda: _transformers(folder))
+    generation = [
+        _compare(sampler, theirs, n_rows, n_new=n_new, repetitions=repetitions, tick=tick) for n_rows in batches
+    ]
+    fidelity = _fidelity(sampler, folder, n_new)
+    tick()
+    shape = sampler.engine.shape
+    return {
+        "n_parameters": sum(parameter.numel() for parameter in theirs.parameters()),
+        "dtype": sampler.engine.dtype,
+        "layers": shape.n_layers,
+        "width": shape.width,
+        "threads": n_threads,
+        "prefix_tokens": N_PREFIX,
+        "new_tokens": n_new,
+        "repetitions": repetitions,
+        "generation": generation,
+        "fidelity": fidelity,
+        "load_s": {"ours": round(our_load_s, 3), "transformers": round(their_load_s, 3)},
+    }
 
 
 class _Free:
@@ -179,7 +197,7 @@ def _prefix(vocab_size: int) -> NDArray[np.int64]:
 
 
 def _compare(
-    sampler: Sampler, theirs: Any, n_rows: int, *, n_new: int, repetitions: int, tell: Callable[[], None]
+    sampler: Sampler, theirs: Any, n_rows: int, *, n_new: int, repetitions: int, tick: Callable[[], None]
 ) -> dict[str, Any]:
     """Tokens per second of both sides for one batch size."""
     import torch
@@ -219,7 +237,7 @@ def _compare(
             if seed >= 0:
                 seconds[name].append(time.perf_counter() - started)
         if seed >= 0:
-            tell()
+            tick()
     speed = {name: n_rows * n_new / statistics.median(times) for name, times in seconds.items()}
     ratios = [theirs_s / ours_s for ours_s, theirs_s in zip(*seconds.values(), strict=True)]
     return {
@@ -235,12 +253,15 @@ def _compare(
 
 def _fidelity(sampler: Sampler, folder: Path, n_new: int) -> dict[str, Any]:
     """Divergence of the sampler's next-token distribution from float32's, on a row that it wrote."""
+    from scipy.special import log_softmax
+
     prefix = _prefix(sampler.engine.shape.vocab_size)
     n_tokens = min(n_new, sampler.context - len(prefix))
     (row,) = sampler.generate(prefix, 1, _Free(n_tokens), Sampling(), np.random.default_rng(0))
     ids = np.concatenate([prefix, row.ids])
     ours, exact = (
-        _log_softmax(model.logits(ids)) for model in (sampler, Sampler.from_pretrained(folder, dtype="float32"))
+        log_softmax(model.logits(ids).astype(np.float64), axis=-1)
+        for model in (sampler, Sampler.from_pretrained(folder, dtype="float32"))
     )
     divergence = (np.exp(exact) * (exact - ours)).sum(-1)  # Kullback-Leibler, from float32 to ours
     return {
@@ -251,12 +272,29 @@ def _fidelity(sampler: Sampler, folder: Path, n_new: int) -> dict[str, Any]:
     }
 
 
-def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    shifted = logits.astype(np.float64) - logits.max(-1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(-1, keepdims=True)))
+def _muse(*arguments: str) -> tuple[str, float]:
+    """What a command of Muse prints as a process of its own, and its seconds from start to exit."""
+    started = time.perf_counter()
+    done = subprocess.run([sys.executable, "-m", "muse", *arguments], capture_output=True, text=True, check=False)
+    total_s = time.perf_counter() - started
+    if done.returncode:
+        raise InputError(f"muse {arguments[0]} failed: {done.stderr.strip()}")
+    return done.stdout, total_s
 
 
-def _command(checkpoint: str, tell: Callable[[], None]) -> dict[str, Any]:
+def _startup(checkpoint: str, tick: Callable[[], None]) -> dict[str, float]:
+    """Seconds of commands in which starting is most of the work."""
+    found = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        output = ["--checkpoint", checkpoint, "--output", str(Path(scratch) / "piece.mid")]
+        for arguments, rest in (("info", []), ("compose --emotion sad --bars 8", output)):
+            times = [_muse(*arguments.split(), *rest)[1] for _ in range(3)]
+            found[arguments] = round(statistics.median(times), 2)
+    tick()
+    return found
+
+
+def _command(checkpoint: str, tick: Callable[[], None]) -> dict[str, Any]:
     """The whole ``muse compose`` as a process of its own, and attribute extraction on its piece."""
     from muse.attributes import extract
     from muse.score import read_score
@@ -264,31 +302,22 @@ def _command(checkpoint: str, tell: Callable[[], None]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         piece = Path(scratch) / "piece.mid"
         arguments = ["compose", "--emotion", "happy", "--bars", "16", "--candidates", "4", "--seed", "0", "--json"]
-        started = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-m", "muse", *arguments, "--checkpoint", checkpoint, "--output", str(piece)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        total_s = time.perf_counter() - started
-        if done.returncode:
-            raise InputError(f"muse compose failed: {done.stderr.strip()}")
-        timing = json.loads(done.stdout)["timing"]
+        printed, total_s = _muse(*arguments, "--checkpoint", checkpoint, "--output", str(piece))
+        timing = json.loads(printed)["timing"]
         score = read_score(piece)
         times = []
         for _ in range(11):
             started = time.perf_counter()
             extract(score)
             times.append(time.perf_counter() - started)
-    tell()
+    tick()
     return {
         "command": {"arguments": " ".join(arguments), "total_s": round(total_s, 2), **timing},
         "extraction": {"ms_per_window": round(1000 * statistics.median(times), 2), "n_notes": score.note_num()},
     }
 
 
-def _recognition(n_threads: int, repetitions: int, tell: Callable[[], None]) -> dict[str, Any]:
+def _recognition(n_threads: int, repetitions: int, tick: Callable[[], None]) -> dict[str, Any]:
     """A minute of sound, all of whose features are looked at, whatever it is like."""
     from muse.recognizer import Recognizer
 
@@ -301,7 +330,7 @@ def _recognition(n_threads: int, repetitions: int, tell: Callable[[], None]) -> 
             started = time.perf_counter()
             recognizer.recognize(sound, rate)
             times.append(time.perf_counter() - started)
-    tell()
+    tick()
     return {
         "sound_s": SOUND_SEC,
         "threads": n_threads,

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from muse.checkpoint import find
 from muse.errors import InputError
-from muse.generator.engines import Engine, OnnxEngine, TorchEngine, has_onnx_runtime
+from muse.generator.engines import Cache, Engine, OnnxEngine, TorchEngine, has_onnx_runtime
 
 __all__ = ["Generated", "Grammar", "Sampler", "Sampling", "draw"]
 
@@ -108,7 +108,7 @@ class Generated:
 
 
 class Sampler:
-    """Draws rows of ids from a model.
+    """Draws rows of ids from a model. May be shared by threads: what a call needs lives in the call.
 
     Use :meth:`from_pretrained`; the constructor takes an engine.
 
@@ -159,7 +159,7 @@ class Sampler:
         InputError
             Nothing there, or something that cannot be decoded this way.
         """
-        folder = find(name_or_path)
+        folder = find(name_or_path, "llama")
         on_cpu = device.partition(":")[0] == "cpu"
         with_onnx = on_cpu and has_onnx_runtime()
         if dtype is None:
@@ -226,43 +226,60 @@ class Sampler:
         rows = _Rows(self, prefix, unconditional_prefix, n_rows, sampling, cut_ids)
         grammar.begin(n_rows)
         uniform = _Uniform(rng, n_rows)
-        log_likelihood = np.zeros(n_rows)
-        n_sampled = np.zeros(n_rows, np.int64)
+        tally = _Tally(n_rows)
         open_rows = np.arange(n_rows)
         while True:
             is_done = grammar.finished()
             if is_done[open_rows].any():
                 open_rows = np.flatnonzero(~is_done)
             if len(open_rows) == 0 or (max_tokens is not None and rows.n_written >= max_tokens):
-                break
-            mask = grammar.mask()
-            if mask is not None:
-                mask = mask[open_rows]
-            is_free = np.ones(len(open_rows), bool) if mask is None else np.count_nonzero(mask, axis=1) != 1
-            if mask is not None and not is_free.any():
-                ids = mask.argmax(1)
-            else:
-                logits, guided = rows.logits(open_rows)
-                ids = draw(guided, mask, sampling, uniform.at(rows.n_written)[open_rows])
-                log_likelihood[open_rows] += is_free * _log_probability(logits, ids)
-                n_sampled[open_rows] += is_free
+                return [rows.result(row, tally) for row in range(n_rows)]
             taken = np.full(n_rows, PAD_ID, np.int64)
-            taken[open_rows] = ids
+            taken[open_rows] = _next(rows, open_rows, grammar.mask(), sampling, uniform, tally)
             grammar.advance(taken)
             rows.write(taken, open_rows, grammar)
             if progress is not None:
                 progress(rows.n_written)
-        lengths = rows.lengths
-        return [
-            Generated(rows.text[: lengths[row], row].astype(np.uint16), float(log_likelihood[row]), int(n_sampled[row]))
-            for row in range(n_rows)
-        ]
 
     def logits(self, ids: Sequence[int] | NDArray[Any]) -> NDArray[np.float32]:
         """What the model says after each id of one sequence, float32 [n, V]; at most ``context`` ids."""
         checked = _checked("sequence", ids, self.engine.shape.vocab_size, self.context)
-        self.engine.start(1)
-        return self.engine.load(0, checked).copy()
+        return self.engine.start(1).load(0, checked).copy()
+
+
+class _Tally:
+    """Log-likelihood of what each row was free to choose, and how much that was, [B] each."""
+
+    def __init__(self, n_rows: int) -> None:
+        self.log_likelihood = np.zeros(n_rows)
+        self.n_sampled = np.zeros(n_rows, np.int64)
+
+    def add(self, rows: NDArray[np.int64], logits: NDArray[np.float32], ids: NDArray[np.int64], is_free: Any) -> None:
+        """Count the ids that rows took, where `is_free`; `logits` are the model's own."""
+        self.log_likelihood[rows] += is_free * _log_probability(logits, ids)
+        self.n_sampled[rows] += is_free
+
+
+def _next(
+    rows: _Rows,
+    open_rows: NDArray[np.int64],
+    mask: NDArray[np.bool_] | None,
+    sampling: Sampling,
+    uniform: _Uniform,
+    tally: _Tally,
+) -> NDArray[np.int64]:
+    """The next id of each open row: computed where any of them has a choice."""
+    if mask is None:
+        is_free = np.ones(len(open_rows), bool)
+    else:
+        mask = mask[open_rows]
+        is_free = np.count_nonzero(mask, axis=1) != 1
+        if not is_free.any():
+            return np.asarray(mask.argmax(1))
+    logits, guided = rows.logits(open_rows)
+    ids = draw(guided, mask, sampling, uniform.at(rows.n_written)[open_rows])
+    tally.add(open_rows, logits, ids, is_free)
+    return ids
 
 
 class _Uniform:
@@ -282,9 +299,9 @@ class _Uniform:
 
 
 class _Rows:
-    """The rows' ids, and how far the engine has been fed with them.
+    """The rows' ids, and how far the model's cache has been fed with them.
 
-    With guidance the engine holds every open row twice: as written, then with its controls taken out.
+    With guidance the cache holds every open row twice: as written, then with its controls taken out.
     """
 
     def __init__(
@@ -319,12 +336,18 @@ class _Rows:
         self.n_written = 0
         """Ids in the longest row; rows that are still open have as many."""
         self._n_fed = 0
-        self._held: NDArray[np.int64] | None = None  # rows in the engine, None before the first
+        self._held = np.arange(n_rows)  # rows in the cache
+        self._cache: Cache | None = None  # None before the first logits
 
     @property
     def text(self) -> NDArray[np.int64]:
         """Ids as drawn, int64 [at least n_written, B]."""
         return self._texts[0]
+
+    def result(self, row: int, tally: _Tally) -> Generated:
+        """What a row has written."""
+        ids = self.text[: self.lengths[row], row].astype(np.uint16)
+        return Generated(ids, float(tally.log_likelihood[row]), int(tally.n_sampled[row]))
 
     def write(self, ids: NDArray[np.int64], open_rows: NDArray[np.int64], grammar: Grammar) -> None:
         """Append one id a row [B]; it counts for the open ones."""
@@ -338,21 +361,7 @@ class _Rows:
 
     def logits(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The model's own and the guided logits after everything written, float32 [len(rows), V] each."""
-        if self._held is None:
-            logits = self._first(rows)
-        else:
-            if len(rows) < len(self._held):
-                self._engine.keep(np.flatnonzero(np.isin(np.tile(self._held, len(self._texts)), rows)))
-                self._held = rows
-            new = self.n_written - self._n_fed
-            too_long = np.flatnonzero(self._engine.lengths + new > self._context)
-            if len(too_long) and new > self._kept:  # so much was forced that the cut history has no room for it
-                logits = np.stack([self._load(place, self.n_written) for place in range(len(self._engine.lengths))])
-            else:
-                for place in too_long:
-                    self._load(int(place), self._n_fed)
-                fresh = [text[self._n_fed : self.n_written, rows].T for text in self._texts]
-                logits = self._engine.extend(np.concatenate(fresh))
+        logits = self._first(rows) if self._cache is None else self._further(self._cache, rows)
         self._n_fed = self.n_written
         if len(self._texts) == 1:
             return logits, logits
@@ -362,22 +371,33 @@ class _Rows:
     def _first(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Compute the shared beginning once and share it out."""
         self._held = rows
-        self._engine.start(len(rows) * len(self._texts))
+        cache = self._cache = self._engine.start(len(rows) * len(self._texts))
         logits = []
         for half, text in enumerate(self._texts):
             first = half * len(rows)
             written = text[: self.n_written, rows]
             if (written == written[:, :1]).all():
-                logits += [self._load(first, self.n_written)] * len(rows)
-                self._engine.share(first, range(first + 1, first + len(rows)))
+                logits += [self._load(cache, first, self.n_written)] * len(rows)
+                cache.share(first, range(first + 1, first + len(rows)))
             else:
-                logits += [self._load(first + index, self.n_written) for index in range(len(rows))]
+                logits += [self._load(cache, first + index, self.n_written) for index in range(len(rows))]
         return np.stack(logits)
 
-    def _load(self, place: int, stop: int) -> NDArray[np.float32]:
-        """Fill a place of the engine with its row's prefix and first `stop` ids, cut if need be; logits [V]."""
-        if self._held is None:  # for the type checker; rows are held before any is loaded
-            raise RuntimeError("no rows are held")
+    def _further(self, cache: Cache, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Feed what was written since, of these rows alone."""
+        if len(rows) < len(self._held):
+            cache.keep(np.flatnonzero(np.isin(np.tile(self._held, len(self._texts)), rows)))
+            self._held = rows
+        new = self.n_written - self._n_fed
+        too_long = np.flatnonzero(cache.lengths + new > self._context)
+        if len(too_long) and new > self._kept:  # so much was forced that the cut history has no room for it
+            return np.stack([self._load(cache, place, self.n_written) for place in range(len(cache.lengths))])
+        for place in too_long:
+            self._load(cache, int(place), self._n_fed)
+        return cache.extend(np.concatenate([text[self._n_fed : self.n_written, rows].T for text in self._texts]))
+
+    def _load(self, cache: Cache, place: int, stop: int) -> NDArray[np.float32]:
+        """Fill a place of the cache with its row's prefix and first `stop` ids, cut if need be; logits [V]."""
         half, index = divmod(place, len(self._held))
         row, prefix = self._held[index], self._prefixes[half]
         first = 0
@@ -385,7 +405,7 @@ class _Rows:
             first = max(stop - self._kept, 0)
             cuts = np.flatnonzero(np.isin(self.text[first:stop, row], self._cut_ids))
             first += int(cuts[0]) if len(cuts) else 0
-        return self._engine.load(place, np.concatenate([prefix, self._texts[half][first:stop, row]]))[-1].copy()
+        return cache.load(place, np.concatenate([prefix, self._texts[half][first:stop, row]]))[-1].copy()
 
 
 def _checked(name: str, ids: Sequence[int] | NDArray[Any], vocab_size: int, longest: int) -> NDArray[np.int64]:

@@ -1,5 +1,6 @@
 """The grammar of tokens: what may follow what."""
 
-from muse.grammar.syntax import Grammar, TuneNote
+from muse.grammar.state import Constraints, TuneNote
+from muse.grammar.syntax import Grammar
 
-__all__ = ["Grammar", "TuneNote"]
+__all__ = ["Constraints", "Grammar", "TuneNote"]

@@ -34,7 +34,7 @@ These are the correlation-adjusted t-scores of linear discriminant analysis (Zub
 biomarker discovery under correlation"; Ahdesmäki & Strimmer 2010, "Feature selection in omics prediction problems using
 cat scores"); the sum, and with it the recognition, is the same.
 
-Contents: :class:`Explanation`, :class:`Contribution`, :func:`shares`; :data:`WORDS`.
+Contents: :class:`Explanation`, :class:`Contribution`, :func:`contributions`, :func:`shares`.
 """
 
 from __future__ import annotations
@@ -42,76 +42,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
+from muse.attributes import COLUMNS, Wording
+from muse.attributes import attribute as catalogue_row
 from muse.emotion import Emotion
+from muse.files import plain
+from muse.mapping.levels import LEVEL_GRID, Floats, mean_level
 
-__all__ = ["WORDS", "Contribution", "Explanation", "Wording", "shares"]
-
-Floats = NDArray[np.float64]
+__all__ = ["Contribution", "Explanation", "contributions", "shares"]
 
 QUADRANT_WORDS: Final[Mapping[str, str]] = {"Q1": "happy", "Q2": "angry", "Q3": "sad", "Q4": "calm"}
 
-
-class Wording(NamedTuple):
-    """How one attribute is spoken of; `low` and `high` continue a sentence that begins with "it"."""
-
-    theme: str
-    """Attributes of one theme say much the same: a sentence names one of them."""
-    low: str
-    high: str
-    value: str = ""
-    """Format of a value that means something to a musician; none otherwise."""
-    middle: float | None = None
-    """Value from which on it is high; None: the corpus' median."""
-
-
-# fmt: off
-WORDS: Final[Mapping[str, Wording]] = {
-    "Note Density": Wording("density", "is sparse", "is busy", "{:.1f} notes a second"),
-    "Note Density per Quarter Note": Wording(
-        "density", "has few notes a beat", "has many notes a beat", "{:.1f} notes a beat"),
-    "Mean Tempo": Wording("tempo", "is slow", "is fast", "{:.0f} bpm"),
-    "Mode Clarity": Wording("mode", "is in minor", "is in major", middle=0.0),
-    "Key Strength": Wording("key", "is vague in its key", "is clear in its key"),
-    "Mean Pitch": Wording("register", "lies low", "lies high", "MIDI pitch {:.0f}"),
-    "Pitch Variability": Wording(
-        "compass", "keeps its pitches close together", "spreads its pitches widely", "{:.0f} semitones"),
-    "Range": Wording("compass", "has a narrow range", "has a wide range", "{:.0f} semitones"),
-    "Importance of Bass Register": Wording(
-        "register", "has few low notes", "has many low notes", "{:.0%} of the notes"),
-    "Importance of High Register": Wording(
-        "register", "has few high notes", "has many high notes", "{:.0%} of the notes"),
-    "Mean Dynamics": Wording("loudness", "is quiet", "is loud", "velocity {:.0f}"),
-    "Variation of Dynamics": Wording("dynamics", "is even in loudness", "varies in loudness"),
-    "Articulation": Wording("articulation", "is detached", "is legato"),
-    "Average Note Duration": Wording("length", "has short notes", "has long notes", "{:.2g} seconds"),
-    "Average Number of Simultaneous Pitches": Wording(
-        "texture", "is thin in texture", "is full in texture", "{:.1f} pitches at once"),
-    "Amount of Arpeggiation": Wording("arpeggios", "arpeggiates little", "arpeggiates much"),
-    "Repeated Notes": Wording(
-        "repetition", "repeats few notes", "repeats many notes", "{:.0%} of the melodic intervals"),
-    "Stepwise Motion": Wording(
-        "melody", "seldom moves by step", "often moves by step", "{:.0%} of the melodic intervals"),
-    "Mean Melodic Interval": Wording(
-        "melody", "moves in small intervals", "moves in wide leaps", "{:.1f} semitones"),
-    "Syncopation": Wording("syncopation", "is hardly syncopated", "is syncopated"),
-    "Rhythmic Value Variability": Wording("rhythm", "is even in its note values", "mixes its note values"),
-    "Prevalence of Long Rhythmic Values": Wording(
-        "length", "has few long notes", "has many long notes", "{:.0%} of the notes"),
-    "Variability of Time Between Attacks": Wording("rhythm", "is regular in rhythm", "is irregular in rhythm"),
-    "Vertical Dissonance Ratio": Wording("dissonance", "is consonant", "is dissonant"),
-    "Minor Major Triad Ratio": Wording("mode", "has few minor chords", "has many minor chords"),
-    "Chord Change Rate": Wording(
-        "chord changes", "changes chords seldom", "changes chords often", "{:.2f} changes a beat"),
-    "Tonal Tension": Wording("tension", "keeps its harmonies close together", "strays far in its harmonies"),
-    "Tonal Centroid Motion": Wording("chord changes", "moves little in its harmony", "moves much in its harmony"),
-}
-"""One row per attribute of the mapping."""
-# fmt: on
 
 MENTIONED_SHARE: Final = 0.25
 """A theme is worth a word from this share of the strongest theme's contribution."""
@@ -173,10 +119,10 @@ class Contribution:
         """``{attribute, value, unit, corpus_median, percentile, compared_with, contribution: {valence, arousal}}``."""
         return {
             "attribute": self.attribute,
-            "value": _finite(self.value),
+            "value": plain(self.value),
             "unit": self.unit,
-            "corpus_median": _finite(self.corpus_median),
-            "percentile": _finite(self.percentile),
+            "corpus_median": plain(self.corpus_median),
+            "percentile": plain(self.percentile),
             "compared_with": self.compared_with,
             "contribution": {"valence": self.valence, "arousal": self.arousal},
         }
@@ -309,6 +255,51 @@ class Explanation:
         }
 
 
+def contributions(
+    names: Sequence[str],
+    X: Floats,
+    levels: Floats,
+    own_scale: NDArray[np.bool_],
+    quantiles: Floats,
+    parts: Floats,
+    alone: Floats,
+) -> tuple[Contribution, ...]:
+    """One row per attribute, the weightiest first.
+
+    Parameters
+    ----------
+    names
+        Of the attributes.
+    X, levels
+        float [n_windows, n_attributes], NaN where undefined.
+    own_scale
+        bool [n_attributes], whether compared with performances.
+    quantiles
+        float [n_attributes, 33], values at the levels of the grid of the music that each is compared with.
+    parts, alone
+        float [2, n_attributes], contribution to valence and arousal, and what it were without the other attributes.
+    """
+    defined, compared = np.isfinite(X).any(axis=0), np.isfinite(levels).any(axis=0)
+    value = np.where(defined, mean_level(X, np.ones(len(X))), np.nan)
+    level = mean_level(levels, np.ones(len(levels)))
+    median = np.where(compared, quantiles[:, len(LEVEL_GRID) // 2], np.nan)
+    percentile = np.where(compared, ndtr(level), np.nan)
+    return tuple(
+        Contribution(
+            attribute=names[i],
+            value=float(value[i]),
+            unit=catalogue_row(names[i]).unit if names[i] in COLUMNS else "",
+            corpus_median=float(median[i]),
+            percentile=float(percentile[i]),
+            compared_with="performances" if own_scale[i] else "corpus",
+            valence=float(parts[0, i]),
+            arousal=float(parts[1, i]),
+            alone=(float(alone[0, i]), float(alone[1, i])),
+        )
+        for i in np.argsort(-np.abs(parts).sum(axis=0), kind="stable")
+    )
+
+
 def shares(levels: Floats, contrast: Floats, within: Floats) -> Floats:
     """Summands of a discriminant, decorrelated: float [n_windows, n_attributes], 0 where a level is undefined.
 
@@ -332,19 +323,19 @@ def shares(levels: Floats, contrast: Floats, within: Floats) -> Floats:
     weight = np.linalg.solve(within, contrast) * scale
     result = np.zeros_like(levels)
     for row, place in zip(levels, result, strict=True):
-        told = np.isfinite(row)
-        size, axes = np.linalg.eigh(correlation[np.ix_(told, told)])
+        known = np.isfinite(row)
+        size, axes = np.linalg.eigh(correlation[np.ix_(known, known)])
         root = np.sqrt(np.maximum(size, 1e-12))
-        adjusted_weight = (axes * root) @ axes.T @ weight[told]
-        adjusted_level = (axes / root) @ axes.T @ (row[told] / scale[told])
-        place[told] = adjusted_weight * adjusted_level
+        adjusted_weight = (axes * root) @ axes.T @ weight[known]
+        adjusted_level = (axes / root) @ axes.T @ (row[known] / scale[known])
+        place[known] = adjusted_weight * adjusted_level
     return result
 
 
 def _wording(attribute: str) -> Wording:
-    """Words of the table; plain ones for attributes of another mapping."""
-    plain = Wording(attribute, f"is low in {attribute}", f"is high in {attribute}", "{:.3g}")
-    return WORDS.get(attribute, plain)
+    """Words of the catalogue; plain ones for attributes of another mapping."""
+    known = catalogue_row(attribute).wording if attribute in COLUMNS else None
+    return known or Wording(attribute, f"is low in {attribute}", f"is high in {attribute}", "{:.3g}")
 
 
 def _formatted(row: Contribution) -> str:
@@ -368,7 +359,3 @@ def _listed(words: Sequence[str]) -> str:
         for i, (verb, word) in enumerate(zip(verbs, words, strict=True))
     ]
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

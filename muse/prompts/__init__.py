@@ -1,10 +1,11 @@
 """Prompts: what people give to ask for music, each kind read into an intent with evidence.
 
-One module per kind, one signature, ``-> Parsed(intent, evidence)``: :func:`~muse.prompts.text.parse.parse_text`,
-:func:`~muse.prompts.tags.parse_tags`, :func:`~muse.prompts.image.parse_image`,
-:func:`~muse.prompts.video.parse_video`, :func:`~muse.prompts.humming.parse_humming`,
-:func:`~muse.prompts.example.parse_example`; :func:`~muse.prompts.parsed.fuse` joins several, and
-:func:`parse_prompts` does it all. Names are loaded when first used.
+One folder per kind, one signature, ``parse_x(given) -> Parsed(intent, evidence)``:
+:func:`~muse.prompts.text.parse.parse_text`, :func:`~muse.prompts.tags.parse.parse_tags`,
+:func:`~muse.prompts.image.parse.parse_image`, :func:`~muse.prompts.video.parse.parse_video`,
+:func:`~muse.prompts.humming.parse.parse_humming`, :func:`~muse.prompts.example.parse.parse_example`;
+:func:`~muse.prompts.fusion.fuse` joins several, and :func:`parse_prompts` does it all. Names are loaded when first
+used. A new kind of prompt is a folder, and a row in :data:`KINDS`.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from muse.prompts.example import parse_example
+    from muse.prompts.fusion import fuse, lasting
     from muse.prompts.humming import parse_humming
     from muse.prompts.image import parse_image
-    from muse.prompts.parsed import Evidence, Parsed, fuse, lasting
+    from muse.prompts.parsed import Evidence, Parsed
     from muse.prompts.tags import parse_tags
-    from muse.prompts.text.parse import parse_text
+    from muse.prompts.text import parse_text
     from muse.prompts.video import parse_video
 
 __all__ = [
@@ -49,8 +51,8 @@ KINDS: Final[Mapping[str, str]] = {
 """Kind of prompt -> what reads it; the last four are files."""
 
 _NAMES = {
-    "Evidence": "parsed", "Parsed": "parsed", "fuse": "parsed", "lasting": "parsed", "parse_example": "example",
-    "parse_humming": "humming", "parse_image": "image", "parse_tags": "tags", "parse_text": "text.parse",
+    "Evidence": "parsed", "Parsed": "parsed", "fuse": "fusion", "lasting": "fusion", "parse_example": "example",
+    "parse_humming": "humming", "parse_image": "image", "parse_tags": "tags", "parse_text": "text",
     "parse_video": "video",
 }  # fmt: skip
 
@@ -66,14 +68,14 @@ def parse_prompts(**prompts: str | Path | None) -> Parsed | None:
     Returns
     -------
     Parsed or None
-        All of them joined, see :func:`~muse.prompts.parsed.fuse`; with a video, as long as that. None without one.
+        All of them joined, see :func:`~muse.prompts.fusion.fuse`; with a video, as long as that. None without one.
 
     Raises
     ------
     InputError
         One of them cannot be read.
     """
-    from muse.prompts.parsed import fuse, lasting
+    from muse.prompts.fusion import fuse, lasting
 
     readers = importlib.import_module(__name__)
     found = [getattr(readers, KINDS[kind])(given) for kind, given in prompts.items() if given is not None]

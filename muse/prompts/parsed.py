@@ -16,30 +16,35 @@ precision weighting
     its variance is ``1 / sum(1 / s_i**2)`` (Cochran 1937, *Problems arising in the analysis of a series of similar
     experiments*).
 
-Contents: :class:`Evidence`, :class:`Parsed`, :func:`fuse`, :func:`lasting`; :func:`weighted_mean`.
+a stated direction
+    Words say where the emotion shall go (*happier*), an example says where it is. Where the two belong to different
+    modes, the words rule: the measured key gives way to the one on the same tonic in the other mode, and the measured
+    attributes that tell modes apart (:data:`MODE_ATTRIBUTES`) are left to the emotion. See :meth:`Parsed.towards`.
+
+Contents: :class:`Evidence`, :class:`Parsed`; :func:`weighted_mean`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from muse.emotion import Emotion, EmotionPath
-from muse.errors import InputError
-from muse.intent import MAX_BARS, MAX_TEMPO_BPM, MIN_TEMPO_BPM, Intent
-from muse.theory import PITCH_CLASS_NAMES, parse_instrument
+from muse.errors import unknown
+from muse.intent import Intent
+from muse.theory import PITCH_CLASS_NAMES, parse_key
 
-__all__ = ["Evidence", "Parsed", "fuse", "lasting", "weighted_mean"]
+__all__ = ["INTENT_FIELDS", "Evidence", "Parsed", "weighted_mean"]
 
 INTENT_FIELDS: Final = tuple(f.name for f in fields(Intent))
+"""Names of the intent's fields: a row of evidence about one of them decides it."""
 UNSURE: Final = (0.4, 0.4)
 """Spread of an emotion whose evidence has none: about half of the plane's spread of emotion words (0.55)."""
-DEFAULT_TEMPO_BPM: Final = 100.0
-"""Where a length is given and no tempo."""
-CONFLICT_SIGMA: Final = 2.0
-"""Readings further apart than so many joint standard deviations are said to disagree (5 % of agreeing pairs are)."""
+MODE_ATTRIBUTES: Final = ("Mode Clarity", "Minor Major Triad Ratio")
+"""Measured attributes that a change of mode makes untrue."""
+MODE_VALENCE: Final = 0.2
+"""Words whose valence lies so far off neutral ask for a mode: major above, minor below."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,24 @@ class Parsed:
     intent: Intent
     evidence: tuple[Evidence, ...] = ()
 
+    @classmethod
+    def of(cls, evidence: Iterable[Evidence]) -> Parsed:
+        """The intent that evidence decides: the first row about a field gives its value.
+
+        Parameters
+        ----------
+        evidence
+            Rows in any order; those that decide fields are put first.
+
+        Raises
+        ------
+        InputError
+            A row's value is not legal for its field.
+        """
+        rows = sorted(evidence, key=lambda row: row.field not in INTENT_FIELDS)
+        deciding = {row.field: row.value for row in reversed(rows) if row.field in INTENT_FIELDS}
+        return cls(Intent(**deciding), tuple(rows))
+
     @property
     def stated(self) -> dict[str, Evidence]:
         """Intent's field -> the row that decides it; fields that keep their default are absent."""
@@ -130,8 +153,41 @@ class Parsed:
         """Values of all rows about a field, in order."""
         return tuple(row.value for row in self.evidence if row.field == field)
 
+    def towards(self, emotion: EmotionPath, words: str) -> Parsed:
+        """A copy in which a stated emotion rules over the mode that was measured on music.
+
+        Parameters
+        ----------
+        emotion
+            Where the music shall go.
+        words
+            How that was said, for the evidence.
+
+        Returns
+        -------
+        Parsed
+            With the key in the other mode and without :data:`MODE_ATTRIBUTES`, and a note that says so. The prompt
+            itself where its key was stated, belongs to a tune that is kept, or has the mode that the emotion asks for.
+        """
+        row = self.stated.get("key")
+        if row is None or row.source not in ("notes", "sound") or self.intent.motif is not None:
+            return self
+        _, mode, name = parse_key(row.value)
+        if emotion.mean.valence * (1 if mode == "minor" else -1) < MODE_VALENCE:
+            return self
+        key = parse_key(f"{name.removesuffix('m')} {'major' if mode == 'minor' else 'minor'}")[2]
+        changed, attributes = {"key": replace(row, value=key)}, dict(self.intent.attributes)
+        measured = self.stated.get("attributes")
+        if measured is not None and measured.source != "user":
+            attributes = {name: value for name, value in attributes.items() if name not in MODE_ATTRIBUTES}
+            changed["attributes"] = replace(measured, value=attributes)
+        text = f"the music is in {name}, {words!r} asks for the other mode: {key} was taken"
+        rows = [changed.get(one.field, one) for one in self.evidence]
+        intent = replace(self.intent, key=key, attributes=attributes)
+        return Parsed(intent, (*rows, Evidence("note", "key", text, 1.0, "note")))
+
     def corrected(self, **changes: Any) -> Parsed:
-        """A copy in which the user's values rule.
+        """A copy in which the user's values rule; an emotion also over a measured mode, see :meth:`towards`.
 
         Parameters
         ----------
@@ -143,13 +199,16 @@ class Parsed:
         InputError
             No such field, or an illegal value.
         """
-        kept = {name: getattr(self.intent, name) for name in INTENT_FIELDS}
-        if unknown := [name for name in changes if name not in kept]:
-            raise InputError(f"an intent has no field {unknown[0]!r}: choose from {', '.join(INTENT_FIELDS)}")
-        intent = Intent(**(kept | changes))
+        for name in changes:
+            if name not in INTENT_FIELDS:
+                raise unknown("field of an intent", name, INTENT_FIELDS)
+        intent = replace(self.intent, **changes)
         rows = [Evidence(name, getattr(intent, name), "your correction", 1.0, "user") for name in changes]
         rest = [row for row in self.evidence if row.field not in changes]
-        return Parsed(intent, (*rows, *rest))
+        found = Parsed(intent, (*rows, *rest))
+        if intent.emotion is not None and "emotion" in changes:
+            return found.towards(intent.emotion, str(changes["emotion"]))
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """``{"intent": ..., "evidence": [...]}`` in JSON's types."""
@@ -192,119 +251,3 @@ def weighted_mean(
         values.append(max(-1.0, min(1.0, mean)))
         sigmas.append(total**-0.5)
     return Emotion(*values), (sigmas[0], sigmas[1])
-
-
-def lasting(parsed: Parsed) -> Parsed:
-    """The same prompt with whole bars and a tempo that together last exactly as long as the video that it came from.
-
-    Parameters
-    ----------
-    parsed
-        With a ``duration_sec`` row whose source is ``"file"``; any other prompt is returned as it is, for the length
-        that a text asks for is a wish.
-
-    Raises
-    ------
-    InputError
-        No legal tempo and number of bars last so long.
-    """
-    row = next((row for row in parsed.evidence if row.field == "duration_sec" and row.source == "file"), None)
-    if row is None:
-        return parsed
-    numerator, denominator = parsed.intent.meter
-    bar_minutes = numerator * 4 / denominator / (parsed.intent.tempo_bpm or DEFAULT_TEMPO_BPM)
-    bars = min(max(1, round(float(row.value) / 60 / bar_minutes)), MAX_BARS)
-    tempo = bars * numerator * 4 / denominator * 60 / float(row.value)
-    if not MIN_TEMPO_BPM <= tempo <= MAX_TEMPO_BPM:
-        raise InputError(f"{row.words} lasts {row.value:g} s, which {bars} bars cannot fill: cut it to 1 s .. 1 hour")
-    how = f"{bars} bars at {tempo:.2f} BPM last {row.value:g} s"
-    decided = [Evidence("bars", bars, how, 1.0, "file"), Evidence("tempo_bpm", tempo, how, 1.0, "file")]
-    rest = [entry for entry in parsed.evidence if entry.field not in ("bars", "tempo_bpm")]
-    first = [entry for entry in rest if entry.field in INTENT_FIELDS]
-    others = [entry for entry in rest if entry.field not in INTENT_FIELDS]
-    kept = {name: getattr(parsed.intent, name) for name in INTENT_FIELDS}
-    return Parsed(Intent(**(kept | {"bars": bars, "tempo_bpm": tempo})), (*first, *decided, *others))
-
-
-def fuse(parts: Sequence[Parsed]) -> Parsed:
-    """Join what several prompts say into one intent.
-
-    Emotions are joined by precision (see the module), at every position where one of them has a knot; lists of
-    instruments are joined; attributes too, later ones ruling; of any other field the surest row rules, the first
-    among equals. Readings that disagree are still joined, but a ``conflict`` row says so.
-
-    Parameters
-    ----------
-    parts
-        At least one; their order breaks ties.
-
-    Raises
-    ------
-    InputError
-        There is nothing to join, or something that is no :class:`Parsed`.
-    """
-    parts = list(parts)
-    if not parts or not all(isinstance(part, Parsed) for part in parts):
-        raise InputError("fuse needs a list of parsed prompts, at least one, for example fuse([parse_text('sad')])")
-    if len(parts) == 1:
-        return parts[0]
-    chosen: dict[str, Evidence] = {}
-    conflicts: list[Evidence] = []
-    for name in INTENT_FIELDS:
-        rows = [(part, part.stated[name]) for part in parts if name in part.stated]
-        if not rows:
-            continue
-        if len(rows) == 1:
-            chosen[name] = rows[0][1]
-        elif name == "emotion":
-            chosen[name] = _fuse_emotions([part for part, _ in rows], conflicts)
-        elif name == "instruments":
-            programs: dict[int, str] = {}
-            for part, _ in rows:
-                for instrument in part.intent.instruments:
-                    programs.setdefault(parse_instrument(instrument), instrument)
-            words = " + ".join(row.words for _, row in rows)
-            chosen[name] = Evidence(name, tuple(programs.values()), words, min(r.confidence for _, r in rows), "fused")
-        elif name == "attributes":
-            joined: dict[str, float] = {}
-            for part, _ in rows:
-                joined |= part.intent.attributes
-            chosen[name] = Evidence(name, joined, " + ".join(row.words for _, row in rows), 1.0, "fused")
-        else:
-            best = max((row for _, row in rows), key=lambda row: row.confidence)
-            chosen[name] = best
-            values = [getattr(part.intent, name) for part, _ in rows]
-            if any(value != values[0] for value in values) and name != "bars":
-                said = " against ".join(f"{row.value} ({row.words!r})" for _, row in rows)
-                conflicts.append(Evidence("conflict", name, f"{name}: {said}; {best.value} was taken", 1.0, "note"))
-    intent = Intent(**{name: row.value for name, row in chosen.items()})
-    rest = [row for part in parts for row in part.evidence if row.field not in INTENT_FIELDS]
-    return Parsed(intent, (*chosen.values(), *conflicts, *rest))
-
-
-def _fuse_emotions(parts: Sequence[Parsed], conflicts: list[Evidence]) -> Evidence:
-    paths = [part.intent.emotion for part in parts]
-    spreads = [part.spread for part in parts]
-    known = [path for path in paths if path is not None]
-    moving = [path for path in known if not path.is_constant]
-    positions = sorted({p for path in moving for p in path.positions}) or [0.5]
-    joined = [weighted_mean([path.at(p) for path in known], spreads) for p in positions]
-    for i, a in enumerate(parts):
-        for j, b in enumerate(parts[:i]):
-            distance = _sigmas(known[j].mean, known[i].mean, spreads[j], spreads[i])
-            if distance > CONFLICT_SIGMA:
-                first, second = b.stated["emotion"].words, a.stated["emotion"].words
-                text = f"emotion: {known[j].mean} ({first!r}) against {known[i].mean} ({second!r})"
-                text += "; their precision-weighted mean was taken"
-                conflicts.append(Evidence("conflict", "emotion", text, 1.0, "note"))
-    path = EmotionPath(tuple(positions), tuple(emotion for emotion, _ in joined))
-    words = " + ".join(part.stated["emotion"].words for part in parts)
-    return Evidence("emotion", path, words, max(p.stated["emotion"].confidence for p in parts), "fused", joined[0][1])
-
-
-def _sigmas(a: Emotion, b: Emotion, of_a: tuple[float, float], of_b: tuple[float, float]) -> float:
-    """The larger of the two axes' distances, in joint standard deviations."""
-    return max(
-        abs(a.valence - b.valence) / math.hypot(of_a[0], of_b[0]),
-        abs(a.arousal - b.arousal) / math.hypot(of_a[1], of_b[1]),
-    )

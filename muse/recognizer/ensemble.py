@@ -7,7 +7,7 @@ share
 variance
     What the networks expect of their error, and how far they differ from each other.
 
-Contents: :class:`Ensemble`, :class:`Answer`.
+Contents: :class:`Ensemble`, :class:`Prediction`.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from muse.checkpoint import under
+from muse.checkpoint import Settings, under
 from muse.recognizer.heads.course import Course
 from muse.recognizer.heads.gate import MusicGate
-from muse.recognizer.heads.network import Network, NetworkConfig, Told, Windows
-from muse.recognizer.heads.teachers import Teacher, possible, statistics
+from muse.recognizer.heads.network import Network, NetworkConfig, NetworkOutput, Windows
+from muse.recognizer.heads.teachers import Teacher, clip_to_range, statistics
 
-__all__ = ["Answer", "Ensemble"]
+__all__ = ["Ensemble", "Prediction"]
 
 Floats = NDArray[np.float32]
 BATCH = 256
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What is told of ``W`` windows of ``T`` steps."""
+class Prediction:
+    """Of ``W`` windows of ``T`` steps."""
 
     tags: dict[str, Floats]
     """Probabilities by set of tags, [W, tags]."""
@@ -56,11 +56,11 @@ class Ensemble:
 
     networks: Sequence[Network]
     teachers: Mapping[str, Sequence[Teacher]] = field(default_factory=dict)
-    """By set of tags or ``plane``; the mean of several is told."""
+    """By set of tags or ``plane``; of several the mean counts."""
     share: float = 0.5
     gate: MusicGate | None = None
     course: Course | None = None
-    """For whole pieces; what :meth:`tell` says of windows is without it."""
+    """For whole pieces; what :meth:`predict` says of windows is without it."""
 
     def __post_init__(self) -> None:
         for network in self.networks:
@@ -68,47 +68,46 @@ class Ensemble:
 
     @property
     def tag_sets(self) -> tuple[str, ...]:
-        """Sets of tags that are told."""
+        """Sets of tags that are predicted."""
         return tuple(self.networks[0].config.tags)
 
     @torch.inference_mode()
-    def tell(self, windows: Windows) -> Answer:
-        """Of windows."""
+    def predict(self, windows: Windows) -> Prediction:
+        """Emotion of windows."""
         parts = [
-            self._tell(Windows(*(x[first : first + BATCH] for x in windows)))
-            for first in range(0, len(windows.there), BATCH)
+            self._predict(Windows(*(x[first : first + BATCH] for x in windows)))
+            for first in range(0, len(windows.mask), BATCH)
         ]
         tags = {name: np.concatenate([part.tags[name] for part in parts]) for name in self.tag_sets}
         rest = ("plane", "variance", "curve", "curve_variance", "music")
-        return Answer(tags, *(np.concatenate([getattr(part, name) for part in parts]) for name in rest))
+        return Prediction(tags, *(np.concatenate([getattr(part, name) for part in parts]) for name in rest))
 
-    def _tell(self, windows: Windows) -> Answer:
-        heard = [network(windows) for network in self.networks]
+    def _predict(self, windows: Windows) -> Prediction:
+        outputs = [network(windows) for network in self.networks]
 
-        def each(take: Callable[[Told], torch.Tensor]) -> Floats:
-            return np.stack([take(told).numpy() for told in heard])
+        def each(take: Callable[[NetworkOutput], torch.Tensor]) -> Floats:
+            return np.stack([take(output).numpy() for output in outputs])
 
-        planes, curves = each(lambda told: told.plane), each(lambda told: told.curve)
-        tags: dict[str, Floats] = {}
+        planes, curves = each(lambda output: output.plane), each(lambda output: output.curve)
+        means: dict[str, Floats] = {}
         for name in self.tag_sets:
-            logits = [told.tags[name] for told in heard]
-            tags[name] = (
+            logits = [output.tags[name] for output in outputs]
+            means[name] = (
                 torch.stack([x.softmax(1) if name == "quadrants" else x.sigmoid() for x in logits]).mean(0).numpy()
             )
-        told = {**tags, "plane": planes.mean(axis=0)}
-        plain = told["plane"]
+        of_networks = means["plane"] = planes.mean(axis=0)
         rows = statistics(windows)
         for name, teachers in self.teachers.items():
-            taught = np.mean([possible(name, teacher(rows)) for teacher in teachers], axis=0)
-            told[name] = (1 - self.share) * told[name] + self.share * taught
-        plane = told.pop("plane")
-        return Answer(
-            told,
+            of_teachers = np.mean([clip_to_range(name, teacher(rows)) for teacher in teachers], axis=0)
+            means[name] = (1 - self.share) * means[name] + self.share * of_teachers
+        plane = means.pop("plane")
+        return Prediction(
+            means,
             plane,
-            each(lambda one: one.log_variance.exp()).mean(axis=0) + planes.var(axis=0),
-            curves.mean(axis=0) + (plane - plain)[:, None],
-            each(lambda one: one.curve_log_variance.exp()).mean(axis=0) + curves.var(axis=0),
-            np.ones(len(plain), np.float32) if self.gate is None else self.gate(rows["embedding"]),
+            each(lambda output: output.log_variance.exp()).mean(axis=0) + planes.var(axis=0),
+            curves.mean(axis=0) + (plane - of_networks)[:, None],
+            each(lambda output: output.curve_log_variance.exp()).mean(axis=0) + curves.var(axis=0),
+            np.ones(len(plane), np.float32) if self.gate is None else self.gate(rows["embedding"]),
         )
 
     def tensors(self) -> dict[str, torch.Tensor]:
@@ -136,23 +135,23 @@ class Ensemble:
         }
 
     @classmethod
-    def load(cls, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Ensemble:
+    def load(cls, settings: Settings, tensors: Mapping[str, torch.Tensor]) -> Ensemble:
         """What :meth:`config` and :meth:`tensors` gave.
 
         Raises
         ------
-        KeyError, TypeError, RuntimeError
+        InputError, KeyError, TypeError, ValueError
             They do not fit.
         """
-        networks = []
-        for i in range(config["n_networks"]):
-            network = Network(NetworkConfig(**config["network"]))
-            network.load_state_dict(under(tensors, f"network{i}."))
-            networks.append(network)
+        config = NetworkConfig.read(settings.part("network"))
+        networks = [
+            Network.load(config, under(tensors, f"network{i}."), settings.path.parent)
+            for i in range(settings.whole("n_networks", 1, 64))
+        ]
         teachers = {
             name: [Teacher.load(shape, under(tensors, f"teacher.{name}.{i}.")) for i, shape in enumerate(shapes)]
-            for name, shapes in config["teachers"].items()
+            for name, shapes in settings.part("teachers").values.items()
         }
-        gate = MusicGate.load(under(tensors, "gate.")) if config["gate"] else None
-        course = Course.load(under(tensors, "course.")) if config["course"] else None
-        return cls(networks, teachers, config["share"], gate, course)
+        gate = MusicGate.load(under(tensors, "gate.")) if settings.flag("gate") else None
+        course = Course.load(under(tensors, "course.")) if settings.flag("course") else None
+        return cls(networks, teachers, settings.real("share", 0, 1), gate, course)

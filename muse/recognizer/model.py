@@ -1,15 +1,18 @@
-"""The recogniser: the emotion of audio, of the whole and over time.
+"""The recogniser: the emotion of audio, of the whole and over time. One object may be used by several threads.
 
 Conventions
 -----------
 valence, arousal
     -1..1, as rated by VGMIDI's listeners; ``spread`` is the standard deviation that the networks expect of their error.
 tags
-    The nine of GEMS: the share of listeners, 0..1, that would say they felt it (Emotify); of a checkpoint that learnt
+    The nine of GEMS: the share of listeners, 0..1, that would say they felt it (Emotify); of a checkpoint trained on
     MTG-Jamendo, also the probabilities of its moods and themes. ``named`` are those above their thresholds, which were
-    chosen on clips that were not learnt from.
+    chosen on held-out clips.
 quadrants
     Probabilities of Q1..Q4 (EMOPIA; of a checkpoint without it, what valence, arousal and their spreads say).
+disagreement
+    Quadrants and plane are learnt from different people's judgements of different music. Where the most probable
+    quadrant is not that of valence and arousal, a sentence says so.
 music
     Probability that it is music: of speech and noise little, 0 where nothing sounds.
 confidence
@@ -31,18 +34,18 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from muse.audio import as_audio, stream_audio
-from muse.checkpoint import find, load_tensors, under
+from muse.checkpoint import Settings, find, load_tensors, under
 from muse.emotion import QUADRANTS, Emotion
 from muse.errors import InputError
-from muse.files import read_json
-from muse.recognizer.encoders.encoder import Encoder, open_encoder
-from muse.recognizer.ensemble import Answer, Ensemble
+from muse.recognizer.encoders.encoder import Encoder
+from muse.recognizer.encoders.load import open_encoder
+from muse.recognizer.ensemble import Ensemble, Prediction
 from muse.recognizer.features.chords import HarmonyModel
 from muse.recognizer.features.signal import STEP_SEC
-from muse.recognizer.features.windows import HOP_STEPS, Features, batch, joined, stream_features
+from muse.recognizer.features.windows import HOP_STEPS, Features, batch, overlap_add, stream_features
 from muse.recognizer.heads.calibration import Calibration
 from muse.recognizer.heads.network import TAGS, WINDOW_STEPS
-from muse.recognizer.heads.personal import Heard, Listener, PersonalModel, curve_on_steps
+from muse.recognizer.heads.personal import Listener, PersonalModel, RecognizedPiece, curve_on_steps
 from muse.theory import Key, Mode
 
 __all__ = ["DEFAULT_RECOGNIZER", "Recognition", "Recognizer"]
@@ -58,7 +61,7 @@ BLOCK_SEC: Final = 30.0
 
 @dataclass(frozen=True)
 class Recognition:
-    """What was heard."""
+    """The emotion of a piece of sound."""
 
     emotion: Emotion
     spread: tuple[float, float]
@@ -76,13 +79,37 @@ class Recognition:
     curve_spread: Floats
     """Standard deviations, [T, 2]."""
 
+    @property
+    def quadrant(self) -> str:
+        """The most probable quadrant."""
+        return max(self.quadrants, key=lambda name: self.quadrants[name])
+
+    @property
+    def disagreement(self) -> str | None:
+        """Why the most probable quadrant is not that of valence and arousal, in a sentence; None where it is."""
+        if self.quadrant == self.emotion.quadrant:
+            return None
+        values = (self.emotion.valence, self.emotion.arousal)
+        highs = [
+            (quadrant in ("Q1", "Q4"), quadrant in ("Q1", "Q2")) for quadrant in (self.quadrant, self.emotion.quadrant)
+        ]
+        apart = [i for i in range(2) if highs[0][i] != highs[1][i]]
+        axes = " and ".join(f"{('valence', 'arousal')[i]} {values[i]:+.2f} ± {self.spread[i]:.2f}" for i in apart)
+        near = all(abs(values[i]) <= self.spread[i] for i in apart)
+        return (
+            f"{self.quadrant} is the most probable quadrant ({self.quadrants[self.quadrant]:.0%}), {axes} lies in "
+            f"{self.emotion.quadrant}: the one is learnt from labelled clips, the other from ratings of other music"
+            + (", and 0 is within its spread" if near else "")
+        )
+
     def to_dict(self) -> dict[str, Any]:
-        """In JSON's types: ``emotion, tags, named, music, confidence, key, duration_s, curve``."""
-        emotion = {**self.emotion.to_dict(), "quadrant": max(self.quadrants, key=lambda name: self.quadrants[name])}
+        """In JSON's types: ``emotion, disagreement, tags, named, music, confidence, key, duration_s, curve``."""
+        emotion = {**self.emotion.to_dict(), "quadrant": self.quadrant}
         rows = np.round(np.column_stack([self.time_sec, self.curve, self.curve_spread]).astype(float), 4)
         names = ("time_s", "valence", "arousal", "valence_spread", "arousal_spread")
         return {
             "emotion": {**emotion, "probabilities": self.quadrants, "spread": list(self.spread)},
+            "disagreement": self.disagreement,
             "tags": self.tags,
             "named": list(self.named),
             "music": self.music,
@@ -116,19 +143,26 @@ class Recognizer:
         InputError
             There is no such checkpoint, or it is damaged.
         """
-        folder = find(name_or_path)
-        config = read_json(folder / "config.json")
-        if config.get("model_type") != MODEL_TYPE:
-            raise InputError(f"{folder} holds {config.get('model_type')!r}, no {MODEL_TYPE!r}: give a recogniser")
+        folder = find(name_or_path, MODEL_TYPE)
+        settings = Settings.read(folder / "config.json")
+        settings.expect("model_type", MODEL_TYPE)
         tensors = load_tensors(folder)
+        encoder = open_encoder(str(settings.values.get("encoder")))
         try:
-            ensemble = Ensemble.load(config, tensors)
-            calibration = Calibration(**config["calibration"])
-            personal = PersonalModel.load(under(tensors, "personal.")) if config.get("personal") else None
-        except (KeyError, TypeError, RuntimeError) as error:
-            raise InputError(f"{folder}: the weights do not fit ({str(error).splitlines()[-1].strip()})") from None
-        harmony = HarmonyModel.load(under(tensors, "harmony."))
-        return cls(open_encoder(config["encoder"]), harmony, ensemble, calibration, personal)
+            harmony = HarmonyModel.load(under(tensors, "harmony."))
+            personal = PersonalModel.load(under(tensors, "personal.")) if settings.flag("personal") else None
+            calibration = Calibration(**settings.part("calibration").values)
+            loaded = cls(encoder, harmony, Ensemble.load(settings, tensors), calibration, personal)
+            # Parts that do not fit each other fail on any sound: a second of silence is recognized.
+            tried = loaded.recognize(np.zeros(encoder.sample_rate, np.float32), encoder.sample_rate)
+            if not np.isfinite(tried.curve).all():
+                raise ValueError("values are not finite")
+        except InputError:
+            raise
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(f"{folder}: the weights do not fit ({type(error).__name__}: {reason})") from None
+        return loaded
 
     def recognize(
         self,
@@ -138,7 +172,7 @@ class Recognizer:
         listener: Listener | None = None,
         ratings: NDArray[Any] | None = None,
     ) -> Recognition:
-        """Tell the emotion of a sound file or of samples.
+        """The emotion of a sound file or of samples.
 
         A file is worked through in blocks: memory does not grow with its length, but for the curve.
 
@@ -160,17 +194,18 @@ class Recognizer:
             It cannot be read, is empty or has samples that are not finite; ratings are out of range, or the checkpoint
             has not learnt from single listeners.
         """
-        told, steps = self._listen(source, sample_rate, keep=listener is not None or ratings is not None)
+        found, steps = self._recognize(source, sample_rate, with_steps=listener is not None or ratings is not None)
         if steps is None:
-            return told
+            return found
         if self.personal is None:
             raise InputError("this checkpoint has not learnt from single listeners: give the one that comes with Muse")
         known = None if ratings is None else _on_steps(ratings, len(steps))
-        curve, variance = self.personal.adapted(Heard(steps, told.curve), listener or Listener(()), known)
-        moved = np.array([told.emotion.valence, told.emotion.arousal]) + (curve - told.curve).mean(axis=0)
+        piece = RecognizedPiece(steps, found.curve)
+        curve, variance = self.personal.adapt(piece, listener or Listener(()), known)
+        moved = np.array([found.emotion.valence, found.emotion.arousal]) + (curve - found.curve).mean(axis=0)
         valence, arousal = np.clip(moved, -1, 1).tolist()
         spread = np.sqrt(variance).astype(np.float32)
-        return replace(told, emotion=Emotion(valence, arousal), curve=np.clip(curve, -1, 1), curve_spread=spread)
+        return replace(found, emotion=Emotion(valence, arousal), curve=np.clip(curve, -1, 1), curve_spread=spread)
 
     def listener(self, rated: Sequence[tuple[str | Path, NDArray[Any]]]) -> Listener:
         """A listener by what they rated: files, each with rows of time in seconds, valence and arousal, [n, 3].
@@ -182,15 +217,15 @@ class Recognizer:
         """
         pieces = []
         for source, ratings in rated:
-            told, steps = self._listen(source, None, keep=True)
+            found, steps = self._recognize(source, None, with_steps=True)
             assert steps is not None
-            pieces.append((Heard(steps, told.curve), _on_steps(ratings, len(steps))))
+            pieces.append((RecognizedPiece(steps, found.curve), _on_steps(ratings, len(steps))))
         return Listener(tuple(pieces))
 
-    def _listen(
-        self, source: str | Path | NDArray[Any], sample_rate: int | None, *, keep: bool = False
+    def _recognize(
+        self, source: str | Path | NDArray[Any], sample_rate: int | None, *, with_steps: bool = False
     ) -> tuple[Recognition, Floats | None]:
-        """What is told, and the features of all steps if they are to be kept."""
+        """The recognition, and the features of all steps [T, F] if asked for. All state of a call lives in it."""
         rate = self.encoder.sample_rate
         if isinstance(source, (str, Path)):
             blocks: Iterable[Floats] = stream_audio(source, rate, BLOCK_SEC)
@@ -207,33 +242,33 @@ class Recognizer:
                 n_samples += len(block)
                 yield block
 
-        told = _Sum()
+        totals = _Totals()
         waiting: Features | None = None
         first = 0  # step that `waiting` begins with
-        kept: list[Floats] = []
-        seen: list[Floats] = []
+        steps: list[Floats] = []
+        projected: list[Floats] = []
         course = self.ensemble.course
         for part in stream_features(counted(), self.encoder):
-            if keep:
-                kept.append(part.steps)
+            if with_steps:
+                steps.append(part.steps)
             if course is not None:
-                seen.append(course.seen(part.steps))
+                projected.append(course.project(part.steps))
             waiting = part if waiting is None else waiting.join(part)
             while len(waiting.steps) >= WINDOW_STEPS:
-                self._tell(waiting.cut(0, WINDOW_STEPS), first, told)
+                self._add_window(totals, waiting.cut(0, WINDOW_STEPS), first)
                 waiting, first = waiting.cut(HOP_STEPS), first + HOP_STEPS
         assert waiting is not None  # a file without sound is refused when it is read
-        if told.n_steps < first + len(waiting.steps):
-            self._tell(waiting, first, told)
+        if totals.n_steps < first + len(waiting.steps):
+            self._add_window(totals, waiting, first)
         loud = (power / max(n_samples, 1)) ** 0.5 > SILENCE
-        follow = None if course is None else functools.partial(course, seen=np.concatenate(seen))
-        result = told.result(n_samples / rate, loud, self.calibration, follow)
-        return result, np.concatenate(kept) if keep else None
+        follow = None if course is None else functools.partial(course, projected=np.concatenate(projected))
+        result = totals.result(n_samples / rate, loud, self.calibration, follow)
+        return result, np.concatenate(steps) if with_steps else None
 
-    def _tell(self, features: Features, first: int, told: _Sum) -> None:
-        """Add what is told of a window that begins with step `first`."""
+    def _add_window(self, totals: _Totals, features: Features, first: int) -> None:
+        """Add what is predicted for a window that begins with step `first`."""
         window = features.window(self.harmony)
-        told.add(first, len(window.steps), self.ensemble.tell(batch([window])), window.harmony.key)
+        totals.add(first, len(window.steps), self.ensemble.predict(batch([window])), window.harmony.key)
 
 
 def _on_steps(ratings: NDArray[Any], n_steps: int) -> Floats:
@@ -253,7 +288,7 @@ def _quadrants(plane: Floats, variance: Floats) -> Floats:
     return np.array([valence * arousal, no_valence * arousal, no_valence * no_arousal, valence * no_arousal])
 
 
-class _Sum:
+class _Totals:
     """Means over windows, by length, and over steps."""
 
     def __init__(self) -> None:
@@ -264,16 +299,16 @@ class _Sum:
         self.n_steps = 0
         self.music = 0.0
 
-    def add(self, first: int, n: int, answer: Answer, key: Key | None) -> None:
+    def add(self, first: int, n: int, prediction: Prediction, key: Key | None) -> None:
         """A window of `n` steps."""
-        values = {**answer.tags, "plane": answer.plane, "variance": answer.variance}
+        values = {**prediction.tags, "plane": prediction.plane, "variance": prediction.variance}
         for name, value in values.items():
             self.totals[name] = n * value[0] + self.totals.get(name, np.zeros(1, np.float32))
         self.weight += n
-        self.music += n * float(answer.music[0])
+        self.music += n * float(prediction.music[0])
         if key is not None:
             self.keys[key.tonic, key.mode] = self.keys.get((key.tonic, key.mode), 0.0) + n * key.clarity
-        self.curves.append((first, np.hstack([answer.curve[0, :n], answer.curve_variance[0, :n]])))
+        self.curves.append((first, np.hstack([prediction.curve[0, :n], prediction.curve_variance[0, :n]])))
         self.n_steps = max(self.n_steps, first + n)
 
     def result(
@@ -283,6 +318,7 @@ class _Sum:
         calibration: Calibration,
         follow: Callable[[Floats], Floats] | None,
     ) -> Recognition:
+        """The recognition of all windows so far; `follow` refines the networks' curve."""
         means = {name: total / self.weight for name, total in self.totals.items()}
         plane, variance = means.pop("plane"), means.pop("variance")
         if "quadrants" in means:
@@ -292,7 +328,7 @@ class _Sum:
         tags = {
             tag: float(value) for name, values in means.items() for tag, value in zip(TAGS[name], values, strict=True)
         }
-        over_time = joined(self.curves, self.n_steps)
+        over_time = overlap_add(self.curves, self.n_steps)
         curve, spread = over_time[:, :2].astype(np.float32), np.sqrt(over_time[:, 2:]).astype(np.float32)
         if follow is not None:
             curve = follow(curve)

@@ -125,13 +125,10 @@ class Passage:
 def _tables() -> tuple[NDArray[np.int16], NDArray[np.int16]]:
     """MIDI pitch (drums too) and program by id, int16 [V]; -1 elsewhere."""
     v = Codec.default().vocabulary
-    pitch = v.pitch_values.copy()
-    first, stop = v.drum_pitch
-    pitch[first:stop] = [int(token.partition("_")[2]) for token in v.tokens[first:stop]]
     program = np.full(len(v), -1, np.int16)
     first, stop = v.program
     program[first:stop] = [v.program_of(i) for i in range(first, stop)]
-    return pitch, program
+    return v.sounding_pitch, program
 
 
 def passage(ids: NDArray[np.integer], *, on_grid: bool = True) -> Passage:

@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muse.attributes import SONG_CONTROLS, extract
+from muse.attributes.extract import column_names
+from muse.checkpoint import check_tensors
 from muse.errors import InputError
 from muse.files import read_json, write_json
 from muse.mapping import EmotionMapper
@@ -67,6 +69,26 @@ class Forest:
             np.concatenate([tree.threshold for tree in trees]).astype(np.float32),
             np.concatenate(child).astype(np.int32),
             np.concatenate(value).astype(np.float32),
+        )
+
+    def is_sound(self, n_columns: int, n_outputs: int) -> bool:
+        """Whether :meth:`mean` works and ends: shapes fit, and every way leads on to later nodes."""
+        n = len(self.feature)
+        shapes = {"feature": (n,), "threshold": (n,), "child": (n, 2), "value": (n, n_outputs)}
+        arrays = {name: getattr(self, name) for name in shapes}
+        if n == 0 or self.root.ndim != 1 or len(self.root) == 0:
+            return False
+        if any(arrays[name].shape != shape for name, shape in shapes.items()):
+            return False
+        if any(one.dtype.kind != "i" for one in (self.root, self.feature, self.child)):
+            return False
+        inner = np.flatnonzero(self.feature >= 0)
+        ways = self.child[inner]
+        return bool(
+            np.isfinite(self.value).all()
+            and (self.feature < n_columns).all()
+            and ((self.root >= 0) & (self.root < n)).all()
+            and ((ways > inner[:, None]) & (ways < n)).all()
         )
 
     def mean(self, x: Floats) -> Floats:
@@ -128,7 +150,7 @@ class AttributeExperts:
         missing = [f"Q{k + 1}" for k in range(4) if k not in labels]
         if missing:
             raise InputError(f"no clip is of {', '.join(missing)}: give labelled clips of all four quadrants")
-        mapper = EmotionMapper.load()
+        mapper = EmotionMapper.from_pretrained()
         measured = [extract(score) for score in (*clips, *rated)]
         names, values = measured[0].names, np.stack([one.values[0] for one in measured])
         defined = np.flatnonzero(np.isfinite(values[: len(clips)]).mean(axis=0) >= MIN_DEFINED)
@@ -189,7 +211,12 @@ class AttributeExperts:
         InputError
             Something is missing or does not fit.
         """
-        columns = tuple(str(name) for name in read_json(folder / COLUMNS_FILE).get("columns", ()))
+        document = read_json(folder / COLUMNS_FILE)
+        names = document.get("columns") if isinstance(document, dict) else None
+        known = set(column_names())
+        if not isinstance(names, list) or not all(isinstance(name, str) and name in known for name in names):
+            raise InputError(f"{folder / COLUMNS_FILE}: 'columns' is no list of attributes of the catalogue")
+        columns = tuple(names)
         try:
             quadrants, plane = (
                 Forest(*(tensors[f"{name}.{part}"] for part in Forest.__dataclass_fields__))
@@ -198,12 +225,12 @@ class AttributeExperts:
             median, weight, bias, spread = (tensors[name] for name in ("median", "weight", "bias", "spread"))
         except KeyError as error:
             raise InputError(f"{folder}: the experts on attributes lack {error}: get the checkpoint again") from None
-        for forest in (quadrants, plane):
-            n = len(forest.feature)
-            fits = {len(forest.threshold), len(forest.child), len(forest.value)} == {n} and len(median) == len(columns)
-            if not fits or forest.child.max(initial=0) >= n or forest.feature.max(initial=-1) >= len(columns):
-                raise InputError(f"{folder}: the experts on attributes are damaged: get the checkpoint again")
-        return cls(columns, median, quadrants, plane, weight, bias, spread, EmotionMapper.load())
+        mapper = EmotionMapper.from_pretrained()
+        flat = {"median": (len(columns),), "weight": (len(mapper.neutral_), 2), "bias": (2,), "spread": (2,)}
+        check_tensors(folder, {name: tensors[name] for name in flat}, flat)
+        if not (quadrants.is_sound(len(columns), 4) and plane.is_sound(len(columns), 2)):
+            raise InputError(f"{folder}: the experts on attributes are damaged: get the checkpoint again")
+        return cls(columns, median, quadrants, plane, weight, bias, spread, mapper)
 
 
 def _fit_plane(x: Floats, levels: Floats, ratings: Floats, seed: int) -> tuple[Forest, NDArray[Any], NDArray[Any]]:

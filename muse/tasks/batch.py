@@ -4,12 +4,13 @@ Conventions
 -----------
 requests
     A file of JSON objects, one a line (JSON Lines); empty lines are passed over. Fields are those of
-    :data:`FIELDS`; files are looked for beside the request file. ``id`` names the piece, ``line-12`` without one.
+    :class:`~muse.tasks.request.ComposeRequest` and ``id``, which names the piece (``line-12`` without one); files are
+    looked for beside the request file.
 finished
-    ``<id>.mid`` and ``<id>.json`` are there, and the JSON holds the fingerprint of this line, of the files it names
+    ``<id>.mid`` and ``<id>.json`` are there, and the JSON holds the fingerprint of this request, of the files it names
     and of the checkpoints. Both are written whole or not at all, the JSON last.
 
-Contents: :func:`read_requests`, :func:`compose_batch`, :class:`Request`, :class:`Outcome`.
+Contents: :func:`read_requests`, :func:`compose_batch`, :class:`BatchLine`, :class:`Outcome`.
 """
 
 from __future__ import annotations
@@ -18,54 +19,53 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from muse.errors import InputError, MuseError
 from muse.files import write_json
-from muse.intent import Intent
-from muse.prompts import KINDS, lasting, parse_prompts
+from muse.tasks.compose import compose
+from muse.tasks.request import FILES, ComposeRequest
 
 if TYPE_CHECKING:
     from muse.composer import Composer
 
-__all__ = ["FIELDS", "Outcome", "Request", "compose_batch", "read_requests"]
+__all__ = ["BatchLine", "Outcome", "compose_batch", "read_requests"]
 
-_FILES: Final = ("image", "video", "hum", "like")
-_INTENT: Final = {
-    "genre": "genre", "instruments": "instruments", "key": "key", "tempo": "tempo_bpm",
-    "time_signature": "time_signature", "bars": "bars", "attributes": "attributes",
-}  # fmt: skip
-FIELDS: Final = ("id", *KINDS, "emotion", "arc", "valence", "arousal", *_INTENT, "seed", "candidates")
-"""What a line may hold."""
 MAX_LINES: Final = 100_000
 
 
 @dataclass(frozen=True)
-class Request:
+class BatchLine:
     """A line of the file."""
 
     line: int
     id: str
-    fields: Mapping[str, Any] = field(default_factory=dict)
+    request: ComposeRequest | None = None
+    """None where it cannot be done."""
     fault: str = ""
     """Why it cannot be done; empty where it can."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a request."""
+    """What became of a line."""
 
-    request: Request
+    line: BatchLine
     document: Mapping[str, Any] | None = None
     """The report, None where it failed."""
     fault: str = ""
     was_finished: bool = False
 
 
-def read_requests(path: str | Path) -> list[Request]:
+def read_requests(path: str | Path, defaults: ComposeRequest | None = None) -> list[BatchLine]:
     """The requests of a file; faults of single lines are kept with them.
+
+    Parameters
+    ----------
+    defaults
+        ``candidates``, ``seed``, sampling and ranking for lines without them.
 
     Raises
     ------
@@ -73,23 +73,26 @@ def read_requests(path: str | Path) -> list[Request]:
         The file cannot be read, or holds no request.
     """
     path = Path(path)
+    defaults = defaults or ComposeRequest(seed=0)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(f"{path} is no text in UTF-8: give a file with one JSON object a line") from None
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}: give a file with one JSON object a line") from None
-    requests: list[Request] = []
+    requests: list[BatchLine] = []
     seen: dict[str, int] = {}
-    for number, line in enumerate(lines, 1):
+    # Lines end with LF alone: JSON strings may hold every other separator of Unicode.
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         if len(requests) == MAX_LINES:
             raise InputError(f"{path} has more than {MAX_LINES} requests: split it")
-        request = _request(number, line, path.parent)
+        request = _line(number, line, path.parent, defaults)
         if not request.fault and request.id in seen:
-            fault = f"the id {request.id!r} stands in line {seen[request.id]} too"
-            request = Request(number, request.id, fault=fault)
+            request = BatchLine(
+                number, request.id, fault=f"the id {request.id!r} stands in line {seen[request.id]} too"
+            )
         seen.setdefault(request.id, number)
         requests.append(request)
     if not requests:
@@ -97,45 +100,41 @@ def read_requests(path: str | Path) -> list[Request]:
     return requests
 
 
-def _request(number: int, line: str, folder: Path) -> Request:
+def _line(number: int, line: str, folder: Path, defaults: ComposeRequest) -> BatchLine:
     name = f"line-{number}"
     try:
         fields = json.loads(line)
     except json.JSONDecodeError as error:
-        return Request(number, name, fault=f"no JSON ({error.msg} at column {error.colno})")
+        return BatchLine(number, name, fault=f"no JSON ({error.msg} at column {error.colno})")
+    except RecursionError:
+        return BatchLine(number, name, fault="no request: it is nested too deeply")
+    except ValueError as error:  # a number of thousands of digits
+        return BatchLine(number, name, fault=f"no request ({error})")
     if not isinstance(fields, dict):
-        return Request(number, name, fault="not an object: write {...}")
-    unknown = [key for key in fields if key not in FIELDS]
-    if unknown:
-        return Request(number, name, fault=f"unknown field {', '.join(unknown)}; known are {', '.join(FIELDS)}")
-    name = str(fields.pop("id", name))
-    if not re.fullmatch(r"[\w][\w.+ -]{0,99}", name):
-        return Request(number, f"line-{number}", fault=f"the id {name!r} is no file name: use letters, digits, - and _")
-    fields = {key: value for key, value in fields.items() if value is not None}
-    for kind in KINDS:
-        if kind in fields and not isinstance(fields[kind], str):
-            return Request(number, name, fault=f"{kind} is {fields[kind]!r}: give a string")
-    for kind in _FILES:
-        if kind in fields:
-            fields[kind] = str(folder / fields[kind])
-    for key in ("seed", "candidates"):
-        if key in fields and (not isinstance(fields[key], int) or isinstance(fields[key], bool) or fields[key] < 0):
-            return Request(number, name, fault=f"{key} is {fields[key]!r}: give a whole number")
-    ways = [way for way in ("emotion", "arc") if way in fields] + ["valence"] * ("valence" in fields)
-    if len(ways) > 1 or ("valence" in fields) != ("arousal" in fields):
-        fault = "give the emotion in one way: emotion, arc, or valence and arousal together"
-        return Request(number, name, fault=fault)
-    return Request(number, name, fields)
+        return BatchLine(number, name, fault="not an object: write {...}")
+    identity = str(fields.pop("id", name))
+    if not re.fullmatch(r"[\w][\w.+ -]{0,99}", identity):
+        shown = identity if len(identity) < 100 else f"{identity[:100]}..."
+        return BatchLine(number, name, fault=f"the id {shown!r} is no file name: use letters, digits, - and _")
+    try:
+        request = ComposeRequest.from_fields(fields, folder=folder)
+    except InputError as error:
+        return BatchLine(number, identity, fault=str(error))
+    absent = {
+        field: getattr(defaults, field)
+        for field in ("seed", "candidates", "temperature", "top_p", "guidance", "rank")
+        if fields.get(field) is None
+    }
+    return BatchLine(number, identity, replace(request, **absent))
 
 
 def compose_batch(
-    requests: list[Request],
+    requests: list[BatchLine],
     folder: str | Path,
-    composer: Composer,
+    composer: Callable[[], Composer],
+    versions: Mapping[str, str],
     *,
-    defaults: Mapping[str, Any] | None = None,
     progress: Callable[[float], None] | None = None,
-    **options: Any,
 ) -> Iterator[Outcome]:
     """Compose a piece for every request that is not finished, in order.
 
@@ -146,13 +145,11 @@ def compose_batch(
     folder
         Where pieces and reports go; made if need be.
     composer
-        Writes the pieces.
-    defaults
-        ``seed`` and ``candidates`` for lines without them.
+        Gives what writes the pieces; called when the first piece has to be written.
+    versions
+        What composes, see :func:`muse.composer.versions`.
     progress
         Called with the share done, 0..1.
-    **options
-        Of :meth:`muse.composer.Composer.compose`: ``sampling``, ``ranking``.
 
     Yields
     ------
@@ -161,62 +158,52 @@ def compose_batch(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for i, request in enumerate(requests):
-        if request.fault:
-            yield Outcome(request, fault=request.fault)
+    for i, line in enumerate(requests):
+        if line.request is None:
+            yield Outcome(line, fault=line.fault)
         else:
-            fields = {**(defaults or {}), **request.fields}
             try:
-                yield _one(request, fields, folder, composer, options)
+                yield _one(line, line.request, folder, composer, versions)
             except (MuseError, OSError) as error:
-                yield Outcome(request, fault=str(error))
+                yield Outcome(line, fault=" ".join(str(error).split()))
         if progress is not None:
             progress((i + 1) / len(requests))
 
 
 def _one(
-    request: Request, fields: Mapping[str, Any], folder: Path, composer: Composer, options: Mapping[str, Any]
+    line: BatchLine,
+    request: ComposeRequest,
+    folder: Path,
+    composer: Callable[[], Composer],
+    versions: Mapping[str, str],
 ) -> Outcome:
-    midi, report = folder / f"{request.id}.mid", folder / f"{request.id}.json"
-    mark = _fingerprint(fields, composer, options)
+    midi, report = folder / f"{line.id}.mid", folder / f"{line.id}.json"
+    mark = _fingerprint(request, versions)
     if midi.is_file() and report.is_file():
         try:
             document = json.loads(report.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             document = None
         if isinstance(document, dict) and document.get("fingerprint") == mark:
-            return Outcome(request, document, was_finished=True)
-    parsed, intent = _intent(fields)
-    piece = composer.compose(intent, n_candidates=fields.get("candidates", 4), seed=fields.get("seed", 0), **options)
+            return Outcome(line, document, was_finished=True)
+    parsed, intent = request.understood()
+    piece = compose(request, composer(), intent=intent)
     piece.save(midi)
     document = {
-        "id": request.id, "line": request.line, "fingerprint": mark, "output": midi.name,
+        "id": line.id, "line": line.line, "fingerprint": mark, "output": midi.name,
         "evidence": parsed.to_dict()["evidence"] if parsed else [], **piece.to_json(),
     }  # fmt: skip
     write_json(document, report)
-    return Outcome(request, document)
+    return Outcome(line, document)
 
 
-def _intent(fields: Mapping[str, Any]) -> tuple[Any, Intent]:
-    """The prompts as they were understood (None without one), and the request; what is said outright rules."""
-    parsed = parse_prompts(**{kind: fields.get(kind) for kind in KINDS})
-    given = {own: fields[name] for name, own in _INTENT.items() if name in fields}
-    if "valence" in fields:
-        given["emotion"] = (fields["valence"], fields["arousal"])
-    elif "arc" in fields or "emotion" in fields:
-        given["emotion"] = fields.get("arc", fields.get("emotion"))
-    if parsed is None:
-        return None, Intent(**given)
-    parsed = parsed.corrected(**given)
-    return parsed, (parsed if {"bars"} & set(given) else lasting(parsed)).intent
-
-
-def _fingerprint(fields: Mapping[str, Any], composer: Composer, options: Mapping[str, Any]) -> str:
+def _fingerprint(request: ComposeRequest, versions: Mapping[str, str]) -> str:
     """SHA-256 of all that decides a piece."""
-    digest = hashlib.sha256(json.dumps([fields, dict(composer.versions)], sort_keys=True, default=str).encode())
-    digest.update(repr(sorted(options.items(), key=lambda entry: entry[0])).encode())
-    for kind in _FILES:
-        if kind in fields and Path(fields[kind]).is_file():
-            with Path(fields[kind]).open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+    decided = [request.to_fields(), vars(request.sampling()), vars(request.ranking()), dict(versions)]
+    digest = hashlib.sha256(json.dumps(decided, sort_keys=True, default=str).encode())
+    for kind in FILES:
+        file = getattr(request, kind)
+        if file is not None and Path(file).is_file():
+            with Path(file).open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()

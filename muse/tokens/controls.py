@@ -7,14 +7,16 @@ than five eighths of the corpus"), and every bucket has music behind it.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from muse.checkpoint import data_path
-from muse.files import read_json, write_json
+from muse.checkpoint import Settings, data_path
+from muse.errors import InputError
+from muse.files import write_json
 from muse.tokens.vocabulary import N_BUCKETS, SECTION_CONTROLS, SONG_CONTROLS
 
 __all__ = ["Controls"]
@@ -46,11 +48,17 @@ class Controls:
 
     @classmethod
     def load(cls, path: Path | None = None) -> Controls:
-        """Read ``controls.json`` (default: the one that comes with Muse)."""
-        table = read_json(path or data_path("attributes") / "controls.json")
+        """Read ``controls.json`` (default: the one that comes with Muse).
+
+        Raises
+        ------
+        InputError
+            Edges are missing, or are not seven ascending numbers for every control.
+        """
+        path = path or data_path("attributes") / "controls.json"
+        table = Settings.read(path)
         return cls(
-            np.array([table["song"][name] for name in SONG_CONTROLS], dtype=np.float64),
-            np.array([table["section"][name] for name in SECTION_CONTROLS], dtype=np.float64),
+            _edges(table.part("song"), SONG_CONTROLS, path), _edges(table.part("section"), SECTION_CONTROLS, path)
         )
 
     def save(self, path: Path) -> None:
@@ -79,3 +87,16 @@ class Controls:
         """Buckets of named values, int64 [n_controls]; -1 for what is not named."""
         names: Sequence[str] = SONG_CONTROLS if scope == "song" else SECTION_CONTROLS
         return self.buckets(np.array([values.get(name, np.nan) for name in names], dtype=np.float64), scope)
+
+
+def _edges(table: Settings, names: Sequence[str], path: Path) -> np.ndarray:
+    """float64 [names, 7]."""
+    rows = []
+    for name in names:
+        row = table.values.get(name)
+        numbers = row if isinstance(row, list) and all(type(x) in (int, float) for x in row) else []
+        ascending = all(low <= high for low, high in itertools.pairwise([-1e300, *numbers, 1e300]))
+        if len(numbers) != N_BUCKETS - 1 or not ascending:
+            raise InputError(f"{path}: {name!r} needs {N_BUCKETS - 1} ascending numbers")
+        rows.append(numbers)
+    return np.array(rows, dtype=np.float64)

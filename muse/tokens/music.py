@@ -44,6 +44,11 @@ if TYPE_CHECKING:
 __all__ = ["Codec", "Header", "fold_shift"]
 
 
+
+_TICKS_PER_QUARTER = 2 * STEPS_PER_BEAT  # an eighth is divided by twelve as well
+_TEMPO_BPM = 122.58  # where no tempo is written: the token nearest to 120
+
+
 @dataclass(frozen=True)
 class Header:
     """What opens a sequence besides attributes. ``None`` leaves a field open."""
@@ -67,17 +72,18 @@ class Codec:
 
     Parameters
     ----------
-    tokenizer
-        MidiTok's REMI as :func:`~muse.tokens.vocabulary.build_tokenizer` makes it.
+    vocabulary
+        Tokens by id; default: those of this version.
     controls
-        Bucket edges; ``None`` for encoding and decoding alone.
+        Bucket edges; default: those that come with Muse.
     key_relative
         Whether sequences are moved to the tonic C.
     """
 
-    def __init__(self, tokenizer: REMI, controls: Controls | None = None, *, key_relative: bool = True) -> None:
-        self.tokenizer = tokenizer
-        self.vocabulary = Vocabulary.of(tokenizer)
+    def __init__(
+        self, vocabulary: Vocabulary | None = None, controls: Controls | None = None, *, key_relative: bool = True
+    ) -> None:
+        self.vocabulary = vocabulary or Vocabulary.default()
         self.key_relative = key_relative
         self._controls = controls
 
@@ -85,23 +91,29 @@ class Codec:
     @lru_cache(maxsize=1)
     def default(cls) -> Codec:
         """The codec of this version of Muse, without a checkpoint."""
-        return cls(build_tokenizer())
+        return cls()
 
     @classmethod
     def load(cls, folder: Path, controls: Controls | None = None, *, key_relative: bool = True) -> Codec:
-        """The codec saved beside the weights in `folder` (``tokenizer.json``, ``controls.json``)."""
-        from miditok import REMI
+        """The codec saved beside the weights in `folder` (``tokenizer.json``, ``controls.json``).
 
-        return cls(
-            REMI(params=folder / "tokenizer.json"),
-            controls or Controls.load(folder / "controls.json"),
-            key_relative=key_relative,
-        )
+        Raises
+        ------
+        InputError
+            A file is missing or damaged, or its tokens are not those of this version.
+        """
+        vocabulary = Vocabulary.read(folder / "tokenizer.json")
+        return cls(vocabulary, controls or Controls.load(folder / "controls.json"), key_relative=key_relative)
 
     def save(self, folder: Path) -> None:
         """Write tokenizer and control edges beside the weights."""
         self.tokenizer.save(folder, filename="tokenizer.json")
         self.controls.save(folder / "controls.json")
+
+    @cached_property
+    def tokenizer(self) -> REMI:
+        """MidiTok's tokenizer, which encodes scores. Importing it imports PyTorch, so nothing else uses it."""
+        return build_tokenizer()
 
     @cached_property
     def controls(self) -> Controls:
@@ -146,7 +158,7 @@ class Codec:
         Parameters
         ----------
         ids
-            Any ids; what MidiTok cannot read as a note is dropped.
+            Any ids; a pitch without velocity and duration after it is dropped.
         shift
             Semitones added to every pitched note (the asked tonic where pitch is relative).
         """
@@ -154,7 +166,7 @@ class Codec:
         music = music[music >= self.vocabulary.n_control]
         if shift:
             music = self.transpose(music, shift)
-        return self.tokenizer.decode(music.tolist())
+        return _read(music.tolist(), self.vocabulary)
 
     def transpose(self, ids: np.ndarray, semitones: int) -> np.ndarray:
         """Move pitched notes; those that would leave the keyboard stay in it by an octave."""
@@ -227,9 +239,7 @@ class Codec:
             # Longest first among doubled notes, then one note per onset and pitch.
             rows = rows[np.lexsort((-rows[:, 2], rows[:, 1], rows[:, 0]))]
             rows = rows[np.concatenate([[True], (np.diff(rows[:, :2], axis=0) != 0).any(axis=1)])]
-            track = symusic.Track(
-                name="Drums" if program == DRUMS else "", program=program % DRUMS, is_drum=program == DRUMS
-            )
+            track = _track(program)
             time, pitch, length, velocity = (np.ascontiguousarray(rows[:, i]) for i in range(4))
             track.notes = symusic.Note.from_numpy(
                 time.astype(np.int32), length.astype(np.int32), pitch.astype(np.int8), velocity.astype(np.int8)
@@ -254,6 +264,56 @@ class Codec:
             known = ", ".join(token.partition("_")[2] for token in self.vocabulary.tokens[first:stop])
             raise InputError(f"time signature {meter[0]}/{meter[1]} is not in the vocabulary ({known})")
         return meter
+
+
+def _read(ids: list[int], v: Vocabulary) -> symusic.Score:
+    """Music of REMI ids, as MidiTok reads them (a test compares); no other ids."""
+    score = symusic.Score(_TICKS_PER_QUARTER)
+    numerator, denominator = 4, 4
+    for token in ids:
+        if v.time_signature[0] <= token < v.time_signature[1]:
+            numerator, denominator = v.meter_of(token)
+            break
+        if v.pitch[0] <= token < v.duration[1] or v.drum_pitch[0] <= token < v.drum_pitch[1]:
+            break
+    score.time_signatures.append(symusic.TimeSignature(0, numerator, denominator))
+    tracks: dict[int, symusic.core.TrackTick] = {}
+    now = bar_tick = program = 0
+    bar = -1
+    for i, token in enumerate(ids):
+        step = _TICKS_PER_QUARTER * 4 // denominator // STEPS_PER_BEAT  # ticks
+        if token == v.bar:
+            bar += 1
+            bar_tick += STEPS_PER_BEAT * numerator * step if bar > 0 else 0
+            now = bar_tick
+        elif v.position[0] <= token < v.position[1]:
+            bar = max(bar, 0)
+            now = bar_tick + (token - v.position[0]) * step
+        elif v.program[0] <= token < v.program[1]:
+            program = v.program_of(token)
+        elif v.tempo[0] <= token < v.tempo[1]:
+            score.tempos.append(symusic.Tempo(now, qpm=float(v.tempo_values[token - v.tempo[0]])))
+        elif v.time_signature[0] <= token < v.time_signature[1]:
+            if v.meter_of(token) != (numerator, denominator):
+                numerator, denominator = v.meter_of(token)
+                score.time_signatures.append(symusic.TimeSignature(now, numerator, denominator))
+        elif (pitch := int(v.sounding_pitch[token])) >= 0 and i + 2 < len(ids):
+            velocity, length = int(v.velocity_values[ids[i + 1]]), ids[i + 2] - v.duration[0]
+            if velocity >= 0 and 0 <= length < len(v.duration_steps):
+                note = symusic.Note(now, int(v.duration_steps[length]) * step, pitch, velocity)
+                if program not in tracks:
+                    tracks[program] = _track(program)
+                tracks[program].notes.append(note)
+    if not len(score.tempos) or score.tempos[0].time:
+        score.tempos.insert(0, symusic.Tempo(0, qpm=_TEMPO_BPM))
+    for track in tracks.values():
+        score.tracks.append(track)
+    return score
+
+
+def _track(program: int) -> symusic.core.TrackTick:
+    drums = program == DRUMS
+    return symusic.Track(name="Drums" if drums else "", program=program % DRUMS, is_drum=drums)
 
 
 def control_values(names: Sequence[str], values: np.ndarray, wanted: Sequence[str]) -> np.ndarray:

@@ -26,12 +26,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from muse.attributes.catalogue import SECTION_CONTROLS, SONG_CONTROLS
+from muse.attributes import N_BUCKETS, SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS
+from muse.errors import InputError
+from muse.files import plain, read_json
 from muse.score import DRUMS, METERS
 
 if TYPE_CHECKING:
@@ -48,8 +51,6 @@ __all__ = [
     "build_tokenizer",
 ]
 
-SECTION_BARS = 4
-N_BUCKETS = 8
 STEPS_PER_BEAT = 12  # the least number that holds sixteenths (4) and triplets (3)
 
 GENRES = (
@@ -59,9 +60,26 @@ GENRES = (
 SECTIONS = ("start", "middle", "end", "whole")
 MODES = ("major", "minor")
 
-_TIME_SIGNATURES = {unit: [beats for beats, other in METERS if other == unit] for unit in (4, 8)}
-# Fine steps for short notes, coarser ones for long notes, where nobody hears a twelfth of a beat.
-_DURATIONS = {(0, 2): STEPS_PER_BEAT, (2, 4): 6, (4, 8): 4, (8, 16): 2}
+# MidiTok's settings of the REMI block, as tokenizer.json of a checkpoint has them.
+_REMI: dict[str, Any] = {
+    "pitch_range": (21, 109),  # the piano's keys
+    "drums_pitch_range": (27, 88),
+    # Fine steps for short notes, coarser ones for long notes, where nobody hears a twelfth of a beat.
+    "beat_res": {(0, 2): STEPS_PER_BEAT, (2, 4): 6, (4, 8): 4, (8, 16): 2},
+    "num_velocities": 24,
+    "num_tempos": 33,  # 5.8 % apart: below what listeners tell apart in a new piece
+    "tempo_range": (40, 240),
+    "log_tempos": True,
+    "time_signature_range": {unit: [beats for beats, other in METERS if other == unit] for unit in (4, 8)},
+    "encode_ids_split": "no",
+    "use_note_duration_programs": [*range(128), -1],
+    "use_tempos": True,
+    "use_time_signatures": True,
+    "use_programs": True,
+    "one_token_stream_for_programs": True,
+    "program_changes": True,
+    "use_pitchdrum_tokens": True,
+}
 
 
 def control_type(name: str) -> str:
@@ -69,37 +87,49 @@ def control_type(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9]", "", name)
 
 
+def _control_tokens() -> list[str]:
+    """Special and control tokens, which precede the REMI block."""
+    tokens = ["PAD_None", "BOS_None", "EOS_None", "NULL_None"]
+    tokens += [f"Section_{name}" for name in SECTIONS]
+    tokens += [f"Genre_{name}" for name in GENRES]
+    tokens += [f"Mode_{name}" for name in MODES]
+    tokens += [f"Tonic_{tonic}" for tonic in range(12)]
+    tokens += [f"{control_type(name)}_{bucket}" for name in SONG_CONTROLS for bucket in range(N_BUCKETS)]
+    return tokens
+
+
+def _remi_tokens() -> list[str]:
+    """The REMI block in MidiTok's order. Spelled here because importing MidiTok imports PyTorch, a matter of seconds;
+    a test compares the two."""
+    (low, high), (low_drum, high_drum) = _REMI["pitch_range"], _REMI["drums_pitch_range"]
+    numerators: dict[int, list[int]] = _REMI["time_signature_range"]
+    lengths = [
+        f"{beat}.{part}.{steps}"
+        for (first, stop), steps in _REMI["beat_res"].items()
+        for beat in range(first, stop)
+        for part in range(steps)
+    ][1:]  # no note is empty
+    (_, longest), coarsest = list(_REMI["beat_res"].items())[-1]
+    velocities = np.linspace(0, 127, _REMI["num_velocities"] + 1)[1:].astype(int)
+    slowest, fastest = map(float, _REMI["tempo_range"])
+    return [
+        "Bar_None",
+        *(f"Pitch_{pitch}" for pitch in range(low, high + 1)),
+        *(f"Velocity_{velocity}" for velocity in velocities),
+        *(f"Duration_{length}" for length in [*lengths, f"{longest}.0.{coarsest}"]),
+        *(f"Position_{step}" for step in range(STEPS_PER_BEAT * max(map(max, numerators.values())))),
+        *(f"PitchDrum_{pitch}" for pitch in range(low_drum, high_drum + 1)),
+        *(f"Tempo_{tempo}" for tempo in np.geomspace(slowest, fastest, int(_REMI["num_tempos"])).round(2)),
+        *(f"Program_{program}" for program in (*range(128), -1)),
+        *(f"TimeSig_{upper}/{lower}" for lower, uppers in numerators.items() for upper in uppers),
+    ]
+
+
 def build_tokenizer() -> REMI:
-    """MidiTok's REMI with our special and control tokens in front, the one source of the vocabulary."""
+    """MidiTok's REMI with our special and control tokens in front: what encodes scores."""
     from miditok import REMI, TokenizerConfig
 
-    special = ["PAD", "BOS", "EOS", "NULL"]
-    special += [f"Section_{name}" for name in SECTIONS]
-    special += [f"Genre_{name}" for name in GENRES]
-    special += [f"Mode_{name}" for name in MODES]
-    special += [f"Tonic_{tonic}" for tonic in range(12)]
-    special += [f"{control_type(name)}_{bucket}" for name in SONG_CONTROLS for bucket in range(N_BUCKETS)]
-    return REMI(
-        TokenizerConfig(
-            pitch_range=(21, 109),  # the piano's keys
-            beat_res=_DURATIONS,
-            num_velocities=24,
-            special_tokens=special,
-            encode_ids_split="no",
-            use_note_duration_programs=list(range(-1, 128)),
-            use_tempos=True,
-            num_tempos=33,  # 5.8 % apart: below what listeners tell apart in a new piece
-            tempo_range=(40, 240),
-            log_tempos=True,
-            use_time_signatures=True,
-            time_signature_range=_TIME_SIGNATURES,
-            use_programs=True,
-            one_token_stream_for_programs=True,
-            program_changes=True,
-            use_pitchdrum_tokens=True,
-            drums_pitch_range=(27, 88),
-        )
-    )
+    return REMI(TokenizerConfig(special_tokens=_control_tokens(), **_REMI))
 
 
 @dataclass(frozen=True)
@@ -119,16 +149,44 @@ class Vocabulary:
         object.__setattr__(self, "ids", {token: i for i, token in enumerate(self.tokens)})
 
     @classmethod
-    def of(cls, tokenizer: REMI) -> Vocabulary:
-        """The vocabulary of a MidiTok tokenizer."""
-        by_id = sorted(tokenizer.vocab.items(), key=lambda item: item[1])
-        return cls(tuple(token for token, _ in by_id))
+    @lru_cache(maxsize=1)
+    def default(cls) -> Vocabulary:
+        """The vocabulary of this version of Muse."""
+        return cls((*_control_tokens(), *_remi_tokens()))
+
+    @classmethod
+    def read(cls, path: Path) -> Vocabulary:
+        """The vocabulary of a checkpoint, from the ``tokenizer.json`` beside its weights.
+
+        Raises
+        ------
+        InputError
+            It is no such file, or its tokens are others than those of this version.
+        """
+        document = read_json(path)
+        config = document.get("config") if isinstance(document, dict) else None
+        if not isinstance(config, dict):
+            raise InputError(f"{path} is no tokenizer of MidiTok: it has no 'config'")
+        wanted = plain({**_REMI, "beat_res": {f"{low}_{high}": n for (low, high), n in _REMI["beat_res"].items()}})
+        if different := [name for name, value in wanted.items() if config.get(name) != value]:
+            raise InputError(f"{path}: {different[0]!r} is not as Muse writes music, {wanted[different[0]]}")
+        control = config.get("special_tokens")
+        if not isinstance(control, list) or not all(isinstance(token, str) for token in control):
+            raise InputError(f"{path}: 'special_tokens' is no list of names")
+        if missing := [token for token in _control_tokens() if token not in control]:
+            raise InputError(f"{path}: this version of Muse needs the token {missing[0]!r}, which it lacks")
+        return cls((*control, *_remi_tokens()))
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     def __getitem__(self, token: str) -> int:
         return self.ids[token]
+
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """Token type of each id."""
+        return tuple(token.rpartition("_")[0] for token in self.tokens)
 
     def block(self, type_: str) -> tuple[int, int]:
         """First id and one past the last id of a token type; every type is contiguous."""
@@ -140,58 +198,72 @@ class Vocabulary:
 
     @cached_property
     def pad(self) -> int:
+        """Id that fills up rows."""
         return self["PAD_None"]
 
     @cached_property
     def bos(self) -> int:
+        """Id that opens a sequence."""
         return self["BOS_None"]
 
     @cached_property
     def eos(self) -> int:
+        """Id that ends a sequence."""
         return self["EOS_None"]
 
     @cached_property
     def null(self) -> int:
+        """Id that stands where a control is left open."""
         return self["NULL_None"]
 
     @cached_property
     def bar(self) -> int:
+        """Id of a bar line; the first of the REMI block."""
         return self["Bar_None"]
 
     @cached_property
     def pitch(self) -> tuple[int, int]:
+        """First id of the block and one past the last."""
         return self.block("Pitch")
 
     @cached_property
     def drum_pitch(self) -> tuple[int, int]:
+        """First id of the block and one past the last."""
         return self.block("PitchDrum")
 
     @cached_property
     def velocity(self) -> tuple[int, int]:
+        """First id of the block and one past the last."""
         return self.block("Velocity")
 
     @cached_property
     def duration(self) -> tuple[int, int]:
+        """First id of the block and one past the last."""
         return self.block("Duration")
 
     @cached_property
     def position(self) -> tuple[int, int]:
+        """First id of the block and one past the last."""
         return self.block("Position")
 
     @cached_property
     def program(self) -> tuple[int, int]:
+        """First id of the block and one past the last."""
         return self.block("Program")
 
     @cached_property
     def tempo(self) -> tuple[int, int]:
+        """First id of the block and one past the last."""
         return self.block("Tempo")
 
     @cached_property
     def time_signature(self) -> tuple[int, int]:
+        """First id of the block and one past the last."""
         return self.block("TimeSig")
 
     @cached_property
     def section(self) -> tuple[int, int]:
+        """First id of the block and one past the last."""
         return self.block("Section")
 
     @cached_property
@@ -203,6 +275,11 @@ class Vocabulary:
     def pitch_values(self) -> np.ndarray:
         """MIDI pitch per id, int16 [V], -1 where the id is no (pitched) Pitch token."""
         return self._numbers("Pitch")
+
+    @cached_property
+    def sounding_pitch(self) -> np.ndarray:
+        """MIDI pitch of notes and drums per id, int16 [V], -1 where the id is neither."""
+        return np.maximum(self.pitch_values, self._numbers("PitchDrum"))
 
     @cached_property
     def velocity_values(self) -> np.ndarray:
@@ -229,6 +306,11 @@ class Vocabulary:
         """The reverse of :meth:`program_id`."""
         value = int(self.tokens[token_id].partition("_")[2])
         return DRUMS if value < 0 else value
+
+    def meter_of(self, token_id: int) -> tuple[int, int]:
+        """Numerator and denominator of a TimeSig token."""
+        numerator, _, denominator = self.tokens[token_id].partition("_")[2].partition("/")
+        return int(numerator), int(denominator)
 
     def bucket_id(self, name: str, bucket: int) -> int:
         """Id of the control token ``name`` in a bucket 0..7."""

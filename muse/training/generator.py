@@ -5,15 +5,17 @@ changes (key, tempo, loudness) is measured again before it is bucketed. Controls
 subset may be given later and classifier-free guidance (Ho & Salimans 2022, arXiv 2207.12598) has its unconditional
 model. Loss is taken on music alone; control tokens are given, never predicted.
 
-A run can be killed at any step and resumed exactly: batches are a pure function of seed and step.
+The run itself is :func:`muse.training.loop.train`; batches are a pure function of seed and step.
+
+Contents: :class:`Settings`, :class:`Windows`, :class:`Batches`, :func:`train`.
 """
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import logging
-import math
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,28 +23,25 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.loggers import CSVLogger
 
+from muse.attributes import attribute
 from muse.dataset.read import Corpus, Ragged
 from muse.errors import InputError
-from muse.files import write_json
 from muse.generator.model import build
 from muse.tokens import SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS, Codec, Controls, Header
 from muse.tokens.music import control_values, fold_shift
-from muse.tokens.vocabulary import STEPS_PER_BEAT, build_tokenizer
+from muse.tokens.vocabulary import STEPS_PER_BEAT
+from muse.training import loop
+from muse.training.loop import Learner, Run, card, cosine, scheduled, settings_from
 
-__all__ = ["Settings", "Windows", "train"]
+__all__ = ["Batches", "Settings", "Windows", "train"]
 
 _log = logging.getLogger(__name__)
 
+HELD_OUT_SHARE = 0.1
+"""Share of the songs to validate on where a dataset has no validation split."""
+
 _IGNORED = -100  # label that torch's cross-entropy passes over
-# How each control changes when the music is played f times as fast: value * f ** power.
-_TEMPO_POWER = {
-    "Note Density": 1,
-    "Mean Tempo": 1,
-    "Average Note Duration": -1,
-    "Variability of Time Between Attacks": -1,
-}
 
 
 @dataclass(frozen=True)
@@ -94,23 +93,18 @@ class Windows:
     """
 
     def __init__(self, corpus: Corpus, split: str, settings: Settings, codec: Codec | None = None) -> None:
-        where: dict[str, Any] = {
-            "split": split,
-            "on_grid": True,
-            "licence_class": list(settings.licence_classes),
-        }
-
         def column(name: str) -> Any:
-            return corpus.column(name, **where)
+            return corpus.column(name, split=split, **_usable(settings))
 
         self.tokens: Ragged = column("tokens")
         if len(self.tokens) == 0:
             raise InputError(
                 f"{corpus.folder} has no {split} windows on a grid with licence class "
-                f"{' or '.join(settings.licence_classes)}"
+                f"{' or '.join(settings.licence_classes)}; its songs are {', '.join(corpus.info['by_licence_class'])}"
             )
         self.programs: Ragged = column("programs")
         self.corpus_name = column("corpus")
+        self.song_name = self.corpus_name + "/" + column("song")
         self.genre = column("genre")
         self.mode = column("mode")
         self.tonic = column("tonic").astype(np.int64)
@@ -126,16 +120,27 @@ class Windows:
         ).astype(np.float64)
         self.section = Ragged(sections, raw.offsets // width)
         self.settings = settings
-        self.codec = codec or Codec(build_tokenizer(), self._controls(), key_relative=settings.key_relative)
+        self.codec = codec or Codec(None, self._controls(), key_relative=settings.key_relative)
         v = self.codec.vocabulary
-        self._song_tempo_power = np.array([_TEMPO_POWER.get(name, 0) for name in SONG_CONTROLS])
-        self._section_tempo_power = np.array([_TEMPO_POWER.get(name, 0) for name in SECTION_CONTROLS])
+        self._song_tempo_power = np.array([attribute(name).tempo_power or 0 for name in SONG_CONTROLS])
+        self._section_tempo_power = np.array([attribute(name).tempo_power or 0 for name in SECTION_CONTROLS])
         self._pitched = v.pitch_values >= 0
         fits = (self.tokens.lengths <= settings.max_tokens) & (self._grid_share() >= settings.min_grid)
-        self._keep = np.flatnonzero(fits)
+        self.rows = np.flatnonzero(fits)
+        """Those that are used, int64 [n]."""
 
     def __len__(self) -> int:
-        return len(self._keep)
+        return len(self.rows)
+
+    def parted(self, share: float) -> tuple[Windows, Windows]:
+        """The same windows in two: most songs, and some others, drawn by a hash of their names."""
+        songs = sorted({str(name) for name in self.song_name[self.rows]}, key=_hash)
+        others = set(songs[: max(1, round(share * len(songs)))])
+        apart = np.array([name in others for name in self.song_name[self.rows]], bool)
+        both = copy.copy(self), copy.copy(self)
+        for part, rows in zip(both, (self.rows[~apart], self.rows[apart]), strict=True):
+            part.rows = rows
+        return both
 
     def _grid_share(self) -> np.ndarray:
         """Share of each row's Position tokens on sixteenths or triplets, float64 [n_rows]."""
@@ -154,9 +159,9 @@ class Windows:
         """Batches of row numbers for one pass: shuffled, of similar length within a batch."""
         s = self.settings
         rng = np.random.default_rng([s.seed, 1, epoch])
-        weight = np.array([s.corpus_weights.get(str(name), 1.0) for name in self.corpus_name[self._keep]])
+        weight = np.array([s.corpus_weights.get(str(name), 1.0) for name in self.corpus_name[self.rows]])
         copies = np.floor(weight + rng.random(len(weight))).astype(np.int64)
-        rows = rng.permutation(np.repeat(self._keep, copies))
+        rows = rng.permutation(np.repeat(self.rows, copies))
         lengths = self.tokens.lengths
         pool = s.batch_sequences * 32
         batches: list[np.ndarray] = []
@@ -299,17 +304,8 @@ class Batches:
             epoch += 1
 
 
-@dataclass(frozen=True)
-class _Fixed:
-    """The same batches every time. (Lightning would take a plain list for several loaders.)"""
-
-    batches: list[dict[str, torch.Tensor]]
-
-    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
-        return iter(self.batches)
-
-    def __len__(self) -> int:
-        return len(self.batches)
+def _hash(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()
 
 
 def collate(sequences: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, torch.Tensor]:
@@ -323,53 +319,43 @@ def collate(sequences: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, torch.T
     return {"ids": torch.from_numpy(ids), "labels": torch.from_numpy(labels)}
 
 
-class _Module(L.LightningModule):
-    """The Hugging Face model with its optimiser; Lightning does the rest."""
+class _Learner(Learner):
+    """The Hugging Face model with its windows."""
 
-    def __init__(self, settings: Settings, train_windows: Windows, val_windows: Windows) -> None:
-        super().__init__()
-        self.settings = settings
-        self.windows = train_windows
-        self.val_windows = val_windows
+    best_by = "val_loss"
+
+    def __init__(self, settings: Settings, corpus: Corpus, train_windows: Windows, val_windows: Windows) -> None:
+        super().__init__(settings.seed)
+        self.settings, self.corpus = settings, corpus
+        self.windows, self.val_windows = train_windows, val_windows
         self.model = build(settings.size, len(train_windows.codec.vocabulary))
         self.tokens_seen = 0
-        self.history: list[dict[str, float]] = []
-        self._started = time.monotonic()
+        self.validation = _validation(settings, val_windows)
 
-    def _loss(self, batch: dict[str, torch.Tensor], reduction: str = "mean") -> torch.Tensor:
+    def batches(self, first: int) -> Batches:
+        return Batches(self.windows, first)
+
+    def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        self.tokens_seen += int((batch["ids"] != 0).sum())
+        return self._loss(batch, "mean")
+
+    def _loss(self, batch: dict[str, torch.Tensor], reduction: str) -> torch.Tensor:
         logits = self.model(input_ids=batch["ids"], use_cache=False).logits[:, :-1]
         return torch.nn.functional.cross_entropy(
             logits.flatten(0, 1).float(), batch["labels"][:, 1:].flatten(), ignore_index=_IGNORED, reduction=reduction
         )
 
-    def training_step(self, batch: dict[str, torch.Tensor], _index: int) -> torch.Tensor:
-        loss = self._loss(batch)
-        self.tokens_seen += int((batch["ids"] != 0).sum())
-        self.log("train_loss", loss, prog_bar=True)
-        return loss
-
-    def on_validation_epoch_start(self) -> None:
-        self._val = np.zeros(3)
-
-    def validation_step(self, batch: dict[str, torch.Tensor], _index: int) -> None:
-        n_tokens = int((batch["labels"] != _IGNORED).sum())
-        self._val += [float(self._loss(batch, "sum")), n_tokens, float(batch["notes"].sum())]
-
-    def on_validation_epoch_end(self) -> None:
-        nll, n_tokens, n_notes = self._val
-        self.log("val_loss", nll / n_tokens, prog_bar=True)
-        self.log("val_loss_per_note", nll / n_notes)
-        if not self.trainer.sanity_checking:
-            self.history.append(
-                {
-                    "step": self.global_step,
-                    "tokens": self.tokens_seen,
-                    "val_loss": nll / n_tokens,
-                    "val_loss_per_note": nll / n_notes,
-                    "minutes": (time.monotonic() - self._started) / 60,
-                }
-            )
-            _log.info("%s", self.history[-1])
+    def measure(self) -> dict[str, float]:
+        """Loss on windows that are not learnt from, per token and per note."""
+        self.eval()
+        nll = n_tokens = n_notes = 0.0
+        with torch.autocast(self.device.type, torch.bfloat16):
+            for batch in self.validation:
+                nll += float(self._loss({name: value.to(self.device) for name, value in batch.items()}, "sum"))
+                n_tokens += int((batch["labels"] != _IGNORED).sum())
+                n_notes += int(batch["notes"].sum())
+        self.train()
+        return {"tokens": float(self.tokens_seen), "val_loss": nll / n_tokens, "val_loss_per_note": nll / n_notes}
 
     def configure_optimizers(self) -> Any:
         s = self.settings
@@ -381,107 +367,90 @@ class _Module(L.LightningModule):
             betas=(0.9, 0.95),
             foreach=True,
         )
+        return scheduled(optimizer, lambda step: cosine(step, s.warmup_steps, s.max_steps))
 
-        def rate(step: int) -> float:
-            if step < s.warmup_steps:
-                return (step + 1) / s.warmup_steps
-            progress = min((step - s.warmup_steps) / max(s.max_steps - s.warmup_steps, 1), 1.0)
-            return 0.1 + 0.45 * (1 + math.cos(math.pi * progress))
+    def state(self) -> dict[str, Any]:
+        return {"tokens_seen": self.tokens_seen}
 
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+    def take_state(self, state: Mapping[str, Any]) -> None:
+        self.tokens_seen = state["tokens_seen"]
 
-    def train_dataloader(self) -> Batches:
-        return Batches(self.windows, self.global_step * self.settings.accumulate)
+    def write(self, folder: Path) -> None:
+        """bf16 weights in shards under 16 MB, tokenizer and controls."""
+        copy.deepcopy(self.model).to(torch.bfloat16).save_pretrained(folder, max_shard_size="15MB")
+        self.windows.codec.save(folder)
 
-    def val_dataloader(self) -> Iterable[dict[str, torch.Tensor]]:
-        s, windows = self.settings, self.val_windows
-        rng = np.random.default_rng([s.seed, 3])
-        rows = np.sort(rng.permutation(windows._keep)[: s.n_validation])
-        rows = rows[np.argsort(windows.tokens.lengths[rows], kind="stable")]
-        batches = []
-        for first in range(0, len(rows), 8):
-            chunk = rows[first : first + 8]
-            batch = collate([windows.sequence(int(row), rng, augment=False) for row in chunk])
-            batch["notes"] = torch.from_numpy(windows.note_count[chunk])
-            batches.append(batch)
-        return _Fixed(batches)
+    def settings_json(self) -> dict[str, Any]:
+        return asdict(self.settings)
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["muse"] = {"tokens_seen": self.tokens_seen, "history": self.history}
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.tokens_seen = checkpoint["muse"]["tokens_seen"]
-        self.history = list(checkpoint["muse"]["history"])
-        self._started = time.monotonic() - 60 * self.history[-1]["minutes"]
-
-
-class _Export(L.Callback):
-    """After every validation: the state to resume from and, where it improved, the weights in Hugging Face format."""
-
-    def __init__(self, folder: Path, last: Path, corpus: Corpus) -> None:
-        self.folder = folder
-        self.last = last
-        self.corpus = corpus
-        self.best = math.inf
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.best = state["best"]
-
-    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        assert isinstance(module, _Module)
-        if module.history[-1]["val_loss"] < self.best:
-            self.best = module.history[-1]["val_loss"]
-            export(module.model, module.windows.codec, module.settings, module.history, self.corpus, self.folder)
-        trainer.save_checkpoint(self.last)
+    def card(self, name: str) -> str:
+        """The model card."""
+        s, best = self.settings, self.best
+        licence = "apache-2.0" if set(s.licence_classes) == {"permissive"} else "other"
+        data = ", ".join(
+            f"{corpus} ({row['songs']} songs, {row['windows']} windows)"
+            for corpus, row in sorted(self.corpus.info["by_corpus"].items())
+        )
+        return card(
+            f"Muse generator, `{name}`",
+            ("music", "symbolic-music", "emotion"),
+            f"A Llama-style causal language model of {self.n_weights:,} weights over REMI tokens with attribute "
+            "controls.\n`AutoModelForCausalLM.from_pretrained` loads it; `muse.Composer.from_pretrained` composes with "
+            "it.",
+            {
+                "data": data,
+                "licence classes": ", ".join(s.licence_classes),
+                "steps": f"{best['step']:,.0f}",
+                "tokens": f"{best['tokens']:,.0f}",
+                "validation loss per token": f"{best['val_loss']:.4f} nats",
+                "validation loss per note": f"{best['val_loss_per_note']:.4f} nats",
+                "pitch": "relative to the tonic" if s.key_relative else "absolute",
+            },
+            "Splits are by song. `training.json` has every setting, `metrics.json` the curve, `controls.json` the "
+            "bucket\nedges of the controls, `tokenizer.json` MidiTok's configuration.",
+            head={"license": licence, "library_name": "transformers"},
+        )
 
 
-def export(
-    model: Any, codec: Codec, settings: Settings, history: list[dict[str, float]], corpus: Corpus, folder: Path
-) -> None:
-    """Write a checkpoint folder: bf16 weights in shards under 16 MB, tokenizer, controls, metrics and card."""
-    import copy
-
-    folder.mkdir(parents=True, exist_ok=True)
-    copy.deepcopy(model).to(torch.bfloat16).save_pretrained(folder, max_shard_size="15MB")
-    codec.save(folder)
-    metrics = _write_metrics(model, history, folder)
-    best, n_parameters = metrics["best"], metrics["n_parameters"]
-    write_json(asdict(settings), folder / "training.json")
-    licences = ", ".join(settings.licence_classes)
-    corpora = ", ".join(
-        f"{name} ({row['songs']} songs, {row['windows']} windows)"
-        for name, row in sorted(corpus.info["by_corpus"].items())
-    )
-    (folder / "README.md").write_text(
-        "---\nlicense: apache-2.0\nlibrary_name: transformers\ntags: [music, symbolic-music, emotion]\n---\n\n"
-        f"# Muse generator, `{folder.name}`\n\n"
-        f"A Llama-style causal language model of {n_parameters:,} weights over REMI tokens with attribute controls.\n"
-        "`AutoModelForCausalLM.from_pretrained` loads it; `muse.Composer.from_pretrained` composes with it.\n\n"
-        "| | |\n|---|---|\n"
-        f"| data | {corpora} |\n| licence classes | {licences} |\n"
-        f"| steps | {best['step']:,} |\n| tokens | {best['tokens']:,} |\n"
-        f"| validation loss per token | {best['val_loss']:.4f} nats |\n"
-        f"| validation loss per note | {best['val_loss_per_note']:.4f} nats |\n"
-        f"| pitch | {'relative to the tonic' if settings.key_relative else 'absolute'} |\n\n"
-        "Splits are by song. `training.json` has every setting, `metrics.json` the curve, `controls.json` the bucket\n"
-        "edges of the controls, `tokenizer.json` MidiTok's configuration.\n",
-        encoding="utf-8",
-    )
+def _validation(settings: Settings, windows: Windows) -> list[dict[str, torch.Tensor]]:
+    """The same windows at every report, of similar length within a batch."""
+    rng = np.random.default_rng([settings.seed, 3])
+    rows = np.sort(rng.permutation(windows.rows)[: settings.n_validation])
+    rows = rows[np.argsort(windows.tokens.lengths[rows], kind="stable")]
+    batches = []
+    for first in range(0, len(rows), 8):
+        chunk = rows[first : first + 8]
+        batch = collate([windows.sequence(int(row), rng, augment=False) for row in chunk])
+        batch["notes"] = torch.from_numpy(windows.note_count[chunk])
+        batches.append(batch)
+    return batches
 
 
-def _write_metrics(model: Any, history: list[dict[str, float]], folder: Path) -> dict[str, Any]:
-    metrics = {
-        "best": min(history, key=lambda row: row["val_loss"]),
-        "history": history,
-        "n_parameters": sum(p.numel() for p in model.parameters()),
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(metrics, folder / "metrics.json")
-    return metrics
+def _both_splits(corpus: Corpus, settings: Settings) -> tuple[Windows, Windows]:
+    """Windows to learn from and to validate on.
+
+    A small folder may have no song in the validation split, which a hash draws; then some of the training songs are
+    kept out of training instead.
+    """
+    known = Windows(corpus, "train", settings)
+    held_out = Windows(corpus, "val", settings, known.codec) if _has(corpus, "val", settings) else None
+    if held_out is None or not len(held_out):
+        known, held_out = known.parted(HELD_OUT_SHARE)
+    if not len(known) or not len(held_out):
+        raise InputError(
+            f"{corpus.folder} has {len(known)} windows to learn from and {len(held_out)} to validate on, of "
+            f"{settings.max_tokens} tokens at most and {settings.min_grid:.0%} of their notes on the grid: give more "
+            "music (two songs or more), or allow more by max_tokens and min_grid"
+        )
+    return known, held_out
+
+
+def _has(corpus: Corpus, split: str, settings: Settings) -> bool:
+    return len(corpus.column("n_bars", split=split, **_usable(settings))) > 0
+
+
+def _usable(settings: Settings) -> dict[str, Any]:
+    return {"on_grid": True, "licence_class": list(settings.licence_classes)}
 
 
 def train(
@@ -502,7 +471,7 @@ def train(
     out
         Checkpoint folder. The state that a resumed run needs lies beside it in ``<out>.run/``.
     resume
-        Go on from ``<out>.run/last.ckpt`` if it is there.
+        Go on with a run that was stopped.
     progress
         Show Lightning's progress bar.
     callbacks
@@ -520,44 +489,18 @@ def train(
     InputError
         An unknown setting, or no window to learn from.
     """
-    unknown = sorted(set(settings) - set(Settings.__dataclass_fields__))
-    if unknown:
-        legal = ", ".join(Settings.__dataclass_fields__)
-        raise InputError(f"unknown training setting {', '.join(unknown)}; legal are {legal}")
-    chosen = Settings(**settings)
-    out = Path(out)
-    run = out.with_name(out.name + ".run")
-    if chosen.threads:
-        torch.set_num_threads(chosen.threads)
-    L.seed_everything(chosen.seed, verbose=False)
+    if "licence_classes" in settings:
+        settings["licence_classes"] = tuple(settings["licence_classes"])
+    chosen = settings_from(Settings, settings)
     dataset = Corpus(corpus)
-    train_windows = Windows(dataset, "train", chosen)
-    val_windows = Windows(dataset, "val", chosen, train_windows.codec)
-    _log.info("%d training windows, %d validation windows", len(train_windows), len(val_windows))
-    module = _Module(chosen, train_windows, val_windows)
-    last = run / "last.ckpt"
-    trainer = L.Trainer(
-        default_root_dir=run,
-        accelerator="auto",
-        devices="auto" if torch.cuda.is_available() else 1,
-        precision="bf16-mixed",
-        max_steps=chosen.max_steps,
-        max_time={"minutes": chosen.max_minutes} if chosen.max_minutes else None,
-        accumulate_grad_batches=chosen.accumulate,
-        gradient_clip_val=chosen.gradient_clip,
-        val_check_interval=chosen.validate_every * chosen.accumulate,
-        check_val_every_n_epoch=None,
-        num_sanity_val_steps=0,
-        log_every_n_steps=20,
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-        enable_checkpointing=False,  # ours come after validation, so that the history is in them
-        logger=CSVLogger(run, name="logs", flush_logs_every_n_steps=20),
-        callbacks=[
-            _Export(out, last, dataset),
-            *callbacks,
-        ],
-    )
-    # Our own checkpoint, written by Lightning: the only file that needs more than tensors.
-    trainer.fit(module, ckpt_path=str(last) if resume and last.exists() else None, weights_only=False)
-    return _write_metrics(module.model, module.history, out)
+    known, held_out = _both_splits(dataset, chosen)
+    _log.info("%d training windows, %d validation windows", len(known), len(held_out))
+    run = Run(
+        chosen.max_steps, chosen.validate_every, chosen.seed, chosen.accumulate, chosen.gradient_clip,
+        chosen.max_minutes, chosen.threads, devices="auto",
+    )  # fmt: skip
+    learner = loop.train(
+        lambda: _Learner(chosen, dataset, known, held_out), out, run, resume=resume, progress=progress,
+        callbacks=callbacks,
+    )  # fmt: skip
+    return learner.metrics()

@@ -13,8 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
 
-from muse.attributes import AttributeExtractor, extract
-from muse.attributes.catalogue import COLUMNS
+from muse.attributes import COLUMNS, AttributeExtractor, extract
 from muse.errors import InputError
 from muse.score import Score, note_array, write_score
 

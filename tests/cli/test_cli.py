@@ -19,7 +19,10 @@ import numpy as np
 import pytest
 
 import muse
-from muse.cli import main as cli
+from muse import cli
+from muse.cli import compose as composing
+from muse.cli import info as informing
+from muse.cli.output import Progress
 from muse.score import NOTE_DTYPE, bar_grid, from_notes, note_array, read_score, write_score
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +71,29 @@ def test_help_names_every_command(run: Callable[..., Result]) -> None:
         assert f"\n  {command} " in asked.out
 
 
+@pytest.mark.parametrize("group", ["train", "corpus", "list"])
+def test_a_group_alone_prints_its_help(run: Callable[..., Result], group: str) -> None:
+    alone, asked = run(group), run(group, "--help")
+    assert (alone.code, alone.out, alone.err) == (0, asked.out, "")
+    assert "Commands:" in alone.out
+
+
+@pytest.mark.parametrize(
+    ("what", "row"),
+    [
+        ("emotions", {"word": "sad", "quadrant": "Q3"}),
+        ("genres", {"genre": "pop"}),
+        ("instruments", {"program": 40, "instrument": "violin"}),
+        ("attributes", {"attribute": "Mean Pitch", "can_be_asked_for": True}),
+    ],
+)
+def test_list_names_what_may_be_asked_for(run: Callable[..., Result], what: str, row: dict[str, Any]) -> None:
+    rows = run("list", what, "--json").json
+    assert sum(row.items() <= found.items() for found in rows) == 1
+    shown = run("list", what)
+    assert shown.code == 0 and len(shown.out.splitlines()) == len(rows)
+
+
 def test_version(run: Callable[..., Result]) -> None:
     assert run("--version").out == f"muse {muse.__version__}\n"
 
@@ -102,11 +128,11 @@ def test_an_internal_error_is_one_line_too(run: Callable[..., Result], monkeypat
     def broken(*_: object) -> None:
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr(cli, "_requests", broken)
-    assert_refused(run("compose", "-o", "x.mid"), "internal error", "RuntimeError: two lines", "MUSE_DEBUG")
+    monkeypatch.setattr(informing.platform, "python_version", broken)
+    assert_refused(run("info"), "internal error", "RuntimeError: two lines", "MUSE_DEBUG")
     monkeypatch.setenv("MUSE_DEBUG", "1")
     with pytest.raises(RuntimeError, match="two"):
-        cli.main(["compose", "-o", "x.mid"])
+        cli.main(["info"])
 
 
 def test_the_reference_page_is_current() -> None:
@@ -183,15 +209,15 @@ def test_every_way_to_ask(run: Callable[..., Result], tmp_path: Path, emotion: l
     ("options", "words"),
     [
         (["--emotion", "sadd"], ["'sadd'", "did you mean sad"]),
-        (["--valence", "0.5"], ["--valence and --arousal belong together"]),
+        (["--valence", "0.5"], ["valence and arousal belong together"]),
         (["--valence", "7", "--arousal", "0"], ["7", "-1..1"]),
-        (["--emotion", "sad", "--arc", "calm>sad"], ["--emotion", "--arc", "one way"]),
+        (["--emotion", "sad", "--arc", "calm>sad"], ["emotion, arc contradict", "one way"]),
         (["--key", "H"], ["'H'", "is not a key"]),
         (["--tempo", "1e9", "--bars", "0"], ["BPM", "bars"]),
         (["--time-signature", "4"], ["time signature"]),
         (["--instruments", "vuvuzela"], ["vuvuzela"]),
         (["--genre", "polka punk"], ["polka punk"]),
-        (["--set", "Mean Pitch"], ["'Mean Pitch'", "ATTRIBUTE=NUMBER"]),
+        (["--set", "Mean Pitch"], ["'Mean Pitch'", "ATTRIBUTE=VALUE"]),
         (["--set", "Mean Pich=60"], ["Mean Pich", "Mean Pitch"]),
         (["--candidates", "0"], ["candidates"]),
         (["--temperature", "-1"], ["temperature"]),
@@ -229,14 +255,14 @@ def test_interrupted_while_composing(
     calls = []
 
     @contextmanager
-    def interrupting(_task: str) -> Iterator[cli.Progress]:
+    def interrupting(_task: str) -> Iterator[Progress]:
         def progress(done: float, total: float = 1.0, /) -> None:
             calls.append((done, total))
             signal.raise_signal(signal.SIGINT)
 
         yield progress
 
-    monkeypatch.setattr(cli, "_progress", interrupting)
+    monkeypatch.setattr(composing, "progress_bar", interrupting)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job starts with it ignored
     result = run("compose", "--emotion", "sad", *QUICK, "-o", tmp_path / "x.mid", "--json")
     signal.signal(signal.SIGINT, before)
@@ -380,7 +406,7 @@ def test_corpus_build_and_info(run: Callable[..., Result], song_path: Path, tmp_
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("{", ["config.json, line 1", "not JSON"]), ("[1]", ["list"]), ('{"stepps": 3}', ["stepps", "legal are"])],
+    [("{", ["config.json:1:2", "no JSON"]), ("[1]", ["list"]), ('{"stepps": 3}', ["stepps", "Known are"])],
 )
 def test_a_wrong_config_is_explained(run: Callable[..., Result], tmp_path: Path, text: str, words: list[str]) -> None:
     config = tmp_path / "config.json"
@@ -406,7 +432,7 @@ def test_intent_tells_what_was_understood(run: Callable[..., Result]) -> None:
     assert (asked["key"], asked["time_signature"], asked["instruments"]) == ("Dm", "3/4", ["strings"])
     assert {row["field"] for row in result.json["evidence"]} >= {"emotion", "key", "emotion_word"}
     told = run("intent", "--tags", "happy")
-    assert told.code == 0 and "emotion_word: happy ('happy', tag" in told.out and "intent: emotion" in told.out
+    assert told.code == 0 and "emotion_word: happy ('happy', tag" in told.out and "intent: 16 bars of" in told.out
 
 
 def test_options_go_before_prompts(run: Callable[..., Result], tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import muse
-from muse.composer import DEFAULT_RANKING, Composer, Composition, Ranking, Sampling, _quadrants_asked
+from muse.composer import DEFAULT_RANKING, Composer, Composition, Ranking, Sampling
+from muse.composer.rank import quadrants_asked
 from muse.emotion import EmotionPath
 from muse.errors import InputError
 from muse.intent import Intent
@@ -92,7 +93,8 @@ def test_each_term_can_decide_alone(composer: Composer, term: str) -> None:
 
 def test_what_was_not_asked_for_does_not_count(composer: Composer) -> None:
     piece = composer.compose(Intent(bars=4), n_candidates=2, seed=5, ranking=Ranking(0, 0, 1, 1))
-    assert [candidate.merit for candidate in piece.candidates] == [c.adherence for c in piece.candidates]
+    assert all(np.isnan(candidate.adherence) and candidate.merit == 0 for candidate in piece.candidates)
+    assert "no attribute was asked for" in piece.report() and piece.to_json()["adherence"] is None
 
 
 def test_without_a_selector_adherence_decides() -> None:
@@ -102,11 +104,11 @@ def test_without_a_selector_adherence_decides() -> None:
 
 
 def test_an_emotion_near_an_axis_belongs_to_both_sides() -> None:
-    asked = {v: _quadrants_asked(EmotionPath.parse((v, 0.9)), 4) for v in (-0.5, -0.1, 0.0, 0.1)}
+    asked = {v: quadrants_asked(EmotionPath.parse((v, 0.9)), 4) for v in (-0.5, -0.1, 0.0, 0.1)}
     assert asked[-0.5].tolist() == [0, 1, 0, 0]
     assert asked[0.0].tolist() == [0.5, 0.5, 0, 0]
     assert asked[-0.1] == pytest.approx(asked[0.1][[1, 0, 3, 2]])
-    arc = _quadrants_asked(EmotionPath.parse("Q3>Q1"), 16)
+    arc = quadrants_asked(EmotionPath.parse("Q3>Q1"), 16)
     assert arc.sum() == pytest.approx(1) and min(arc[0], arc[2]) > 0.2
 
 
@@ -146,15 +148,15 @@ def test_tempo_beats_the_emotion(composer: Composer) -> None:
 
 def test_at_another_tempo_the_notes_a_second_stay(composer: Composer) -> None:
     for target in (
-        plan := composer.compose(Intent(emotion="Q1", tempo_bpm=70, bars=4), n_candidates=1, seed=0).plan
+        brief := composer.compose(Intent(emotion="Q1", tempo_bpm=70, bars=4), n_candidates=1, seed=0).brief
     ).sections:
         assert target["Note Density per Quarter Note"] == pytest.approx(target["Note Density"] * 60 / 70)
-    assert plan.song["Mean Tempo"] == 70
+    assert brief.song["Mean Tempo"] == 70
 
 
 def test_an_arc_gives_each_section_its_own_target(composer: Composer) -> None:
-    plan = composer.compose(Intent(emotion="calm>angry", bars=16), n_candidates=1, seed=0).plan
-    density = [section["Note Density"] for section in plan.sections]
+    brief = composer.compose(Intent(emotion="calm>angry", bars=16), n_candidates=1, seed=0).brief
+    density = [section["Note Density"] for section in brief.sections]
     assert len(density) == 4 and density == sorted(density) and density[-1] > 1.5 * density[0]
 
 
@@ -187,7 +189,8 @@ def test_report_json_and_notebook_view(sad: Composition) -> None:
     ("fields", "message"),
     [
         ({"genre": "pup"}, "unknown genre 'pup'.*did you mean 'pop'"),
-        ({"attributes": {"Mean Pich": 60}}, "'Mean Pich' cannot be asked for; did you mean Mean Pitch"),
+        ({"attributes": {"Mean Pich": 60}}, "unknown attribute to ask for 'Mean Pich': did you mean 'Mean Pitch'"),
+        ({"attributes": {"Mean Pitch": 900}}, "Mean Pitch is asked to be 900; legal is 0 to 127"),
         ({"time_signature": "7/16"}, "7/16 is not in the vocabulary"),
     ],
 )
@@ -222,3 +225,24 @@ def test_composing_is_repeatable_across_processes(sad: Composition, tmp_path: Pa
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "b.mid")], check=True)
     sad.save(tmp_path / "a.mid")
     assert (tmp_path / "a.mid").read_bytes() == (tmp_path / "b.mid").read_bytes()
+
+
+def test_what_is_beyond_the_generators_reach_is_said(composer: Composer) -> None:
+    piece = composer.compose(Intent(bars=4, attributes={"Mean Pitch": 120}), n_candidates=1, seed=0)
+    (remark,) = piece.to_json()["remarks"]
+    assert "Mean Pitch 120 is far from the music that was learnt from" in remark and remark in piece.report()
+
+
+def test_keywords_of_compose_are_checked() -> None:
+    with pytest.raises(muse.MuseError, match="unknown keyword of compose 'temppo': did you mean 'tempo'"):
+        muse.compose(temppo=90)
+    with pytest.raises(InputError, match="tempo is 90 and tempo_bpm 100"):
+        muse.compose(tempo=90, tempo_bpm=100)
+    with pytest.raises(InputError, match="valence and arousal belong together"):
+        muse.compose(valence=0.5)
+    with pytest.raises(InputError, match="contradict"):
+        muse.compose("sad", valence=0.5, arousal=0.5)
+    one = muse.compose(valence=-0.6, arousal=0.7, tempo=150, bars=2, n_candidates=1, seed=0)
+    other = muse.compose((-0.6, 0.7), tempo_bpm=150, bars=2, n_candidates=1, seed=0)
+    assert one.intent == other.intent
+    np.testing.assert_array_equal(note_array(one.best.score), note_array(other.best.score))

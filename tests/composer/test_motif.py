@@ -8,7 +8,7 @@ import pytest
 from muse.composer import Composer
 from muse.composer.motif import Motif, Statement, develop, find_statement
 from muse.errors import InputError
-from muse.grammar import Grammar, TuneNote
+from muse.grammar import Constraints, Grammar, TuneNote
 from muse.intent import Intent
 from muse.score import NOTE_DTYPE, Score, from_notes, note_array
 from muse.tokens import Codec
@@ -47,32 +47,32 @@ def standing(piece_score: Score, statement: Statement, meter: tuple[int, int] = 
 def test_every_candidate_opens_with_the_motif_note_for_note(name: str, composer: Composer) -> None:
     motif = TUNES[name]
     piece = composer.compose(Intent(emotion="happy", motif=motif, bars=8), n_candidates=3, seed=1)
-    opening = piece.plan.statements[0]
+    opening = piece.brief.statements[0]
     own = note_array(motif)
     np.testing.assert_array_equal(opening.motif.pitch, own["pitch"])
     np.testing.assert_allclose(opening.motif.step / 12, own["onset_beat"] - own["onset_beat"][0], atol=0.05)
     for candidate in piece.candidates:
-        for statement in piece.plan.statements:
+        for statement in piece.brief.statements:
             assert standing(candidate.score, statement), statement.how
         # While a note of it sounds, no other note of its instrument is as high.
         notes = note_array(candidate.score)
         for step, length, pitch in zip(opening.motif.step, opening.motif.length, opening.motif.pitch, strict=True):
             inside = (notes["onset_beat"] * 12 >= step - 0.01) & (notes["onset_beat"] * 12 < step + length - 0.01)
             assert notes["pitch"][inside].max() == pitch
-        assert len(notes) > sum(len(one.motif.step) for one in piece.plan.statements)  # there is something around it
+        assert len(notes) > sum(len(one.motif.step) for one in piece.brief.statements)  # there is something around it
 
 
 def test_lengths_are_kept_where_the_tokens_have_them(composer: Composer) -> None:
     piece = composer.compose(Intent(motif=JOHN, bars=8, instruments="flute"), n_candidates=1, seed=3)
     notes = note_array(piece.best.score)
     top = {round(n["onset_beat"] * 12): round(n["duration_beat"] * 12) for n in notes[np.argsort(notes["pitch"])]}
-    opening = piece.plan.statements[0].motif
+    opening = piece.brief.statements[0].motif
     assert [top[step] for step in opening.step.tolist()] == opening.length.tolist()
 
 
 def test_the_motif_comes_back_and_the_report_says_where(composer: Composer) -> None:
     piece = composer.compose(Intent(emotion="calm", motif=JOHN, bars=24), n_candidates=1, seed=5)
-    bars = [one.bar for one in piece.plan.statements]
+    bars = [one.bar for one in piece.brief.statements]
     assert bars[0] == 0 and np.diff([*bars, 24]).max() <= 8 and all(bar % 4 == 0 for bar in bars)
     assert "motif: opening in bar 1" in piece.report()
     assert piece.to_json()["motif"][0] == {"bar": 1, "how": "opening"}
@@ -82,11 +82,11 @@ def test_the_motif_comes_back_and_the_report_says_where(composer: Composer) -> N
 
 def test_key_and_tempo_are_the_motifs_unless_asked_for(composer: Composer) -> None:
     own = composer.compose(Intent(motif=JOHN, bars=8), n_candidates=1, seed=0)
-    assert own.plan.key_name == "C major" and own.plan.tempo_bpm == pytest.approx(100)
+    assert own.brief.key_name == "C major" and own.brief.tempo_bpm == pytest.approx(100)
     moved = composer.compose(Intent(motif=JOHN, bars=8, key="Eb", tempo_bpm=70), n_candidates=1, seed=0)
-    assert moved.plan.key_name == "Eb major" and moved.plan.tempo_bpm == 70
-    np.testing.assert_array_equal(moved.plan.statements[0].motif.pitch, note_array(JOHN)["pitch"] + 3)
-    assert standing(moved.best.score, moved.plan.statements[0])
+    assert moved.brief.key_name == "Eb major" and moved.brief.tempo_bpm == 70
+    np.testing.assert_array_equal(moved.brief.statements[0].motif.pitch, note_array(JOHN)["pitch"] + 3)
+    assert standing(moved.best.score, moved.brief.statements[0])
 
 
 def test_other_meters_and_instruments(composer: Composer) -> None:
@@ -98,11 +98,11 @@ def test_other_meters_and_instruments(composer: Composer) -> None:
         violin = note_array(candidate.score)
         violin = violin[violin["program"] == 40]
         there = set(zip(np.rint(violin["onset_beat"] * 12).astype(int).tolist(), violin["pitch"].tolist(), strict=True))
-        opening = piece.plan.statements[0].motif
+        opening = piece.brief.statements[0].motif
         assert set(zip(opening.step.tolist(), opening.pitch.tolist(), strict=True)) <= there
     jig = score([67, 64, 65, 67, 72, 71], [0.5, 0.5, 0.5, 1, 0.5, 1.5])
     piece = composer.compose(Intent(motif=jig, bars=8, time_signature="6/8"), n_candidates=1, seed=0)
-    assert standing(piece.best.score, piece.plan.statements[0], (6, 8))
+    assert standing(piece.best.score, piece.brief.statements[0], (6, 8))
 
 
 def test_what_cannot_be_done_is_said(composer: Composer) -> None:
@@ -158,6 +158,6 @@ def test_statements_never_overlap_and_end_before_the_ending(seed: int) -> None:
 def test_the_grammar_refuses_tunes_out_of_reach() -> None:
     with pytest.raises(InputError, match="range"):
         Grammar(
-            Codec.default().vocabulary, n_bars=4, time_signature=(4, 4), tempo_bpm=100, programs=(0,),
-            section_ids=[[1]], tune=[TuneNote(0, 0, 2, 12)], tune_program=0,
-        )  # fmt: skip
+            Codec.default().vocabulary,
+            Constraints(4, (4, 4), 100, (0,), [[1]], tune=[TuneNote(0, 0, 2, 12)], tune_program=0),
+        )

@@ -19,7 +19,7 @@ import pytest
 import symusic
 
 from muse.attributes import ATTRIBUTES, extract
-from muse.corpora.songs import Song, find_songs
+from muse.corpora import Song, find_songs
 from muse.dataset import Corpus, build_corpus, corpus_info
 from muse.dataset import build as building
 from muse.dataset.read import COLUMNS, Ragged
@@ -482,11 +482,11 @@ def test_another_selection_replaces_the_dataset(tree: Path, tmp_path: Path) -> N
 
 
 def test_requests_that_cannot_be_met(tree: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no such licence class: free; legal are permissive"):
+    with pytest.raises(InputError, match=r"unknown licence class 'free': .*permissive, copyleft, nc, unclear"):
         build_corpus([tree], tmp_path / "out", licence_classes=["free"])
     with pytest.raises(InputError, match="no song is left"):
         build_corpus([tree], tmp_path / "out", licence_classes=["copyleft"])
-    with pytest.raises(InputError, match=r"no such setting: window; legal are window_bars"):
+    with pytest.raises(InputError, match=r"unknown setting 'window': did you mean .*window_bars"):
         build_corpus([tree], tmp_path / "out", window=3)
     with pytest.raises(InputError, match="0 processes"):
         build_corpus([tree], tmp_path / "out", n_processes=0)
@@ -532,6 +532,13 @@ def test_an_older_schema_is_refused(dataset: Path, tmp_path: Path) -> None:
     text = (dataset / "dataset.json").read_text()
     (tmp_path / "dataset.json").write_text(text.replace('"schema": 1', '"schema": 0'))
     with pytest.raises(InputError, match=r"schema 0.*build it again"):
+        corpus_info(tmp_path)
+
+
+@pytest.mark.parametrize(("text", "problem"), [("[1]", "describes no dataset"), ("{", "no JSON"), ("{}", "describes")])
+def test_a_damaged_description_is_one_line(tmp_path: Path, text: str, problem: str) -> None:
+    (tmp_path / "dataset.json").write_text(text)
+    with pytest.raises(InputError, match=rf"dataset\.json.*{problem}"):
         corpus_info(tmp_path)
 
 

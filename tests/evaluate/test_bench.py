@@ -7,7 +7,9 @@ import json
 import pytest
 import torch
 
+from muse.checkpoint import DEFAULT_CHECKPOINT
 from muse.errors import InputError
+from muse.evaluate import speed
 from muse.evaluate.speed import run_bench
 
 
@@ -40,10 +42,24 @@ def test_float32_diverges_from_itself_by_nothing() -> None:
     assert found["fidelity"]["same_likeliest"] == 1
 
 
+def test_what_is_measured_without_being_named_is_a_trained_checkpoint() -> None:
+    found = run_bench(batches=(), n_new=4, repetitions=1, threads=1, command=False)
+    assert found["weights"] == "trained"
+    assert found["checkpoint"] == DEFAULT_CHECKPOINT
+
+
+def test_start_up_of_commands_is_measured() -> None:
+    ticks: list[None] = []
+    found = speed._startup(DEFAULT_CHECKPOINT, lambda: ticks.append(None))
+    assert list(found) == ["info", "compose --emotion sad --bars 8"]
+    assert 0 < found["info"] < found["compose --emotion sad --bars 8"]
+    assert len(ticks) == 1
+
+
 def test_wrong_requests_are_named() -> None:
     with pytest.raises(InputError, match="n_new is 0, legal is 1 or more; a batch is -2"):
         run_bench("tiny", batches=(1, -2), n_new=0)
-    with pytest.raises(InputError, match="no checkpoint 'nowhere'"):
+    with pytest.raises(InputError, match="unknown checkpoint 'nowhere'"):
         run_bench("nowhere")
     with pytest.raises(InputError, match="threads is 0"):
         run_bench("tiny", threads=0)

@@ -14,12 +14,13 @@ from kit import Musician, clip, judged_corpora
 
 from muse.dataset.build import build_corpus
 from muse.errors import InputError
-from muse.evaluate import evaluate_composer, evaluate_folder, write_report
-from muse.evaluate.evaluation import _QUADRANT
+from muse.evaluate import EvaluationSettings, evaluate_composer, evaluate_folder, write_report
 from muse.evaluate.metrics.music import METRICS
+from muse.evaluate.systems.folder import quadrant_in
 from muse.score import from_notes, write_score
 from muse.selector import Selector
-from muse.selector.model import Config, Network
+from muse.selector.config import Config
+from muse.selector.network import Network
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,8 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def selector() -> Selector:
     torch.manual_seed(0)
-    return Selector(Network(Config(width=32, layers=1, heads=2)))
+    config = Config(width=32, layers=1, heads=2)
+    return Selector(config, Network(config).reader())
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +61,12 @@ def test_the_report_sets_the_composer_beside_people_and_simpler_systems(
 ) -> None:
     musician: Any = Musician(selector=selector)
     seen: list[tuple[float, float]] = []
-    found = evaluate_composer(
-        musician, corpora, dataset, tmp_path, n_pieces=2, bars=8, n_grid=2, n_checked=2, n_folds=0, alone=False,
-        n_reference=8, progress=lambda done, total: seen.append((done, total)),
+    settings = EvaluationSettings(
+        n_pieces=2, bars=8, n_grid=2, n_checked=2, n_folds=0, alone=False, n_reference=8
     )  # fmt: skip
+    found = evaluate_composer(
+        musician, corpora, dataset, tmp_path, settings, progress=lambda done, total: seen.append((done, total))
+    )
     assert list(found["systems"]) == ["human", "muse", "one", "best", "free", "emogen", "ngram"]
     assert seen[-1][0] == seen[-1][1]
     for name, system in found["systems"].items():
@@ -120,8 +124,7 @@ def test_a_folder_without_music_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "quadrant"),
-    [("Q3_0.mid", "3"), ("out/q2/x.mid", "2"), ("sad.mid", None), ("EQ4U.mid", None), ("Q5.mid", None)],
+    [("Q3_0.mid", 3), ("out/q2/x.mid", 2), ("sad.mid", 0), ("EQ4U.mid", 0), ("Q5.mid", 0)],
 )
-def test_what_was_asked_for_stands_in_the_name(name: str, quadrant: str | None) -> None:
-    found = _QUADRANT.findall(name)
-    assert (found[-1] if found else None) == quadrant
+def test_what_was_asked_for_stands_in_the_name(name: str, quadrant: int) -> None:
+    assert quadrant_in(name) == quadrant

@@ -17,7 +17,8 @@ import pytest
 
 from muse.dataset.read import COLUMNS, SCHEMA_VERSION, Corpus, write_shard
 from muse.errors import InputError
-from muse.evaluate.metrics.originality import LINES, Copy, CopyIndex, _sort_suffixes, copies
+from muse.evaluate.metrics.originality import LINES, Copy, CopyIndex, copies
+from muse.evaluate.metrics.suffix_array import sort_suffixes
 from muse.files import read_json, write_json
 from muse.score import DRUMS, NOTE_DTYPE, Score, from_notes, note_array
 from muse.selector.events import passage
@@ -352,7 +353,7 @@ def test_suffixes_are_sorted(rng: np.random.Generator) -> None:
         told = symbols.astype(int)
         told[ends] = np.arange(-len(ends), 0)
         expected = sorted(range(n), key=lambda i: told[i:].tolist())
-        assert _sort_suffixes(symbols).tolist() == expected
+        assert sort_suffixes(symbols).tolist() == expected
 
 
 # --------------------------------------------------------------------------------------------------------------- cache

@@ -14,7 +14,7 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from muse.errors import InputError
-from muse.generator.engines import Engine, OnnxEngine, Shape, TorchEngine, engines
+from muse.generator.engines import Engine, OnnxEngine, Shape, TorchEngine, onnx
 from muse.generator.sampler import Generated, Sampler, Sampling, draw
 
 VOCAB = 97
@@ -74,9 +74,10 @@ class Uniform:
         self.histories: list[list[int]] = []
         self.loaded: list[list[int]] = []
 
-    def start(self, n_rows: int) -> None:
+    def start(self, n_rows: int) -> Uniform:
         self.lengths = np.zeros(n_rows, np.int64)
         self.histories = [[] for _ in range(n_rows)]
+        return self
 
     def load(self, row: int, ids: np.ndarray) -> np.ndarray:
         assert len(ids) <= self.shape.context
@@ -163,8 +164,7 @@ def test_logits_equal_those_of_transformers(folder: Path, reference: LlamaForCau
     ids = np.random.default_rng(0).integers(0, VOCAB, (3, 400))
     with torch.inference_mode():
         expected = reference(torch.from_numpy(ids)).logits.numpy()
-    engine = make_engine(folder, kind)
-    engine.start(3)
+    engine = make_engine(folder, kind).start(3)
     lengths = np.array([10, 250, 40])
     for row, length in enumerate(lengths):
         np.testing.assert_allclose(engine.load(row, ids[row, :length]), expected[row, :length], atol=1e-4)
@@ -228,8 +228,12 @@ def test_shards_and_bfloat16_load(folder: Path, tmp_path: Path) -> None:
     [
         ({"model_type": "gpt2"}, "model_type is 'gpt2', not 'llama'"),
         ({"attention_bias": True}, "attention_bias is True"),
-        ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}, "rope_type is 'yarn'"),
+        ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}, "rope_type is 'yarn', not 'default'"),
         ({"hidden_size": None}, "'hidden_size' is missing"),
+        ({"hidden_size": "64"}, "hidden_size is '64', legal is a whole number in 2..65536"),
+        ({"num_hidden_layers": 10**9}, "num_hidden_layers is 1000000000, legal"),
+        ({"num_key_value_heads": 3}, "groups of equal size"),
+        ({"rope_parameters": 7}, "rope_parameters is 7, legal is an object"),
     ],
 )
 def test_other_architectures_are_refused(folder: Path, tmp_path: Path, change: dict[str, object], message: str) -> None:
@@ -253,6 +257,9 @@ def test_a_missing_tensor_is_named(folder: Path, tmp_path: Path) -> None:
 def test_options_of_loading_are_checked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="'int4' does not run here on 'cpu': choose from int8, float32"):
         Sampler.from_pretrained(folder, dtype="int4")
+    for device in ("warp", "meta:x"):
+        with pytest.raises(InputError, match=f"device '{device}' cannot be used here"):
+            Sampler.from_pretrained(folder, device=device)
     with pytest.raises(InputError, match="threads is 0"):
         Sampler.from_pretrained(folder, threads=0)
     with pytest.raises(InputError, match="context is 513, legal are 2 to 512"):
@@ -274,7 +281,7 @@ def test_sampling_on_the_cpu_loads_no_torch(folder: Path) -> None:
 def test_quantised_codes_give_the_matrix_back() -> None:
     matrix = np.random.default_rng(0).normal(size=(5, 256)).astype(np.float32)
     matrix[2, 128:] = 0
-    codes, scales = engines._quantize(matrix, 128)
+    codes, scales = onnx._quantize(matrix, 128)
     restored = (codes.astype(np.float32) - 128) * scales[..., None]
     assert np.abs(restored.reshape(5, 256) - matrix).max() <= scales.max() / 2 + 1e-6
     assert not restored[2, 1].any()

@@ -24,8 +24,8 @@ from muse.cli import main
 from muse.evaluate import write_report
 from muse.mapping import EmotionMapper
 from muse.score import DRUMS, NOTE_DTYPE, Score, from_notes, write_score
-from muse.training.mapping import report as mapping_report
-from muse.training.recognizer import report as recognizer_report
+from muse.training.mapping.report import page as mapping_page
+from muse.training.recognizer.page import recognizer_page
 
 HERE = Path(__file__).parent
 ROOT = Path(__file__).parents[2]
@@ -156,7 +156,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> Any:
 
 
 def without(value: Any) -> Any:
-    """The document without times, versions, places and platform."""
+    """The document without times, versions, hashes of code, places and platform."""
     varying = {
         "timing",
         "versions",
@@ -234,10 +234,10 @@ def test_the_evaluation_page_follows_from_its_figures(tmp_path: Path) -> None:
 
 def test_the_page_of_the_mapping_follows_from_its_figures() -> None:
     report = json.loads((ROOT / "attributes" / "mapping_report.json").read_text(encoding="utf-8"))
-    page = mapping_report._text(EmotionMapper.load(), report)
+    page = mapping_page(EmotionMapper.from_pretrained(), report)
     assert page == (ROOT / "attributes" / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_table_of_the_recognizer_follows_from_its_figures() -> None:
     report = json.loads((ROOT / "docs" / "recognizer-report.json").read_text(encoding="utf-8"))
-    golden("recognizer-report", {"page": recognizer_report._written(report).splitlines()})
+    golden("recognizer-report", {"page": recognizer_page(report).splitlines()})

@@ -13,14 +13,15 @@ import muse
 
 PACKAGE = Path(muse.__file__).parent
 
-# Rooms import from lower floors only; rooms on one floor do not know each other. `errors` lies under everything; the
-# package itself and `__main__` are doors, not rooms.
+# Rooms import from lower floors only; rooms on one floor do not know each other. The package itself and `__main__` are
+# doors, not rooms.
 FLOORS: dict[str, int] = {
     room: floor
     for floor, rooms in enumerate(
         (
             "errors",
-            "audio checkpoint emotion",
+            "files statistics emotion",
+            "audio checkpoint",
             "score",
             "theory",
             "intent",
@@ -42,6 +43,13 @@ FLOORS: dict[str, int] = {
     for room in rooms.split()
 }
 DOORS = {"__init__", "__main__"}
+MAY_TRAIN = {"training", "evaluate", "tasks", "cli"}
+"""Rooms that may import what trains."""
+MAY_READ_CORPORA = {"corpora", "dataset", "recognizer", *MAY_TRAIN}
+"""Rooms that may import readers of corpora; of the recogniser, only the names of tags."""
+MAX_LINES = 600
+MAX_FUNCTION_LINES = 80
+MAX_TABLE_ROWS = 100
 
 
 def modules() -> list[Path]:
@@ -89,6 +97,75 @@ def test_imports_point_down(path: Path) -> None:
     assert not wrong, f"{room} is on floor {FLOORS[room]}: " + "; ".join(wrong)
 
 
+@pytest.mark.parametrize("path", modules(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_inference_imports_no_training_and_no_corpora(path: Path) -> None:
+    room = room_of(path)
+    found = {other for other, _ in imported_rooms(path)}
+    if room not in MAY_TRAIN | DOORS:
+        assert "training" not in found
+    if room not in MAY_READ_CORPORA | DOORS:
+        assert not found & {"corpora", "dataset"}
+
+
+def imported_modules(path: Path, known: set[str]) -> set[str]:
+    """Modules of Muse that a module imports, wherever the import stands."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found & known
+
+
+def test_no_modules_import_each_other() -> None:
+    """Not even late or for types alone; a package and its own modules aside, for it names what they make."""
+
+    def name(path: Path) -> str:
+        return ".".join(("muse", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+
+    packages = {name(path) for path in modules() if path.stem == "__init__"}
+    known = {name(path) for path in modules()}
+    graph = {
+        name(path): {
+            other
+            for other in imported_modules(path, known)
+            if other not in packages or not name(path).startswith(other)
+        }
+        for path in modules()
+        if name(path) != "muse"
+    }
+    order: dict[str, int] = {}
+
+    def visit(module: str, above: tuple[str, ...]) -> None:
+        assert module not in above, " -> ".join((*above[above.index(module) :], module))
+        if module not in order:
+            for other in sorted(graph.get(module, ())):
+                if other != module:
+                    visit(other, (*above, module))
+            order[module] = len(order)
+
+    for module in sorted(graph):
+        if module not in packages:
+            visit(module, ())
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_modules_functions_and_tables_are_short(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    assert source.count("\n") <= MAX_LINES
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            assert (node.end_lineno or 0) - node.lineno < MAX_FUNCTION_LINES, f"{path.name}:{node.lineno} {node.name}"
+        if isinstance(node, (ast.Tuple, ast.List, ast.Set)) and not isinstance(getattr(node, "ctx", None), ast.Store):
+            rows = [one for one in node.elts if isinstance(one, (ast.Tuple, ast.List, ast.Dict, ast.Call))]
+            assert len(rows) <= MAX_TABLE_ROWS, f"{path.name}:{node.lineno}: a table of {len(rows)} rows as code"
+        if isinstance(node, ast.Dict):
+            assert len(node.keys) <= MAX_TABLE_ROWS, (
+                f"{path.name}:{node.lineno}: a table of {len(node.keys)} rows as code"
+            )
+
+
 def test_the_layers_test_sees_imports_in_every_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules[__name__], "PACKAGE", tmp_path)
     (tmp_path / "tokens").mkdir()
@@ -119,8 +196,10 @@ def test_import_muse_is_instant() -> None:
 
 def test_composing_stays_light() -> None:
     loaded = loaded_after("import muse\nmuse.compose(emotion='Q1', bars=4, n_candidates=1, seed=0)")
-    assert {"torch", "symusic"} <= loaded
-    assert not loaded & {"lightning", "gradio", "music21", "pyarrow", "transformers", "matplotlib", "tensorboard"}
+    assert {"onnxruntime", "symusic"} <= loaded
+    assert not loaded & {
+        "torch", "miditok", "lightning", "gradio", "music21", "pyarrow", "transformers", "matplotlib", "tensorboard",
+    }  # fmt: skip
 
 
 def test_public_names_resolve() -> None:

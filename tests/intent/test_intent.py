@@ -123,3 +123,11 @@ def test_an_instrument_may_be_asked_for_twice() -> None:
     assert intent.instruments == ("violin", "violin", "viola", "cello")
     assert intent.programs == (40, 41, 42)
     assert Intent.from_json(intent.to_json()) == intent
+
+
+def test_a_request_in_words_names_what_is_asked_for_and_what_is_open() -> None:
+    words = Intent(emotion="sad", key="F#m", instruments="violin, violin, cello", bars=1, tempo_bpm=90).in_words()
+    assert "1 bar of 4/4 for violin (2), cello" in words and "sad (valence -0.60" in words
+    assert "in F# minor" in words and "at 90 BPM" in words and words.endswith("genre is open")
+    assert "from calm to tense to happy" in Intent(emotion="calm > tense > happy").in_words()
+    assert Intent().in_words().endswith("emotion, key, tempo and genre are open")

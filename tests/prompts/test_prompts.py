@@ -16,11 +16,13 @@ from muse.errors import InputError
 from muse.intent import Intent
 from muse.prompts import Evidence, Parsed, fuse, parse_tags, parse_text
 from muse.prompts.parsed import weighted_mean
-from muse.prompts.tags import MOOD_TAGS
+from muse.prompts.tags.parse import MOOD_TAGS
 from muse.prompts.text.encoder import CATEGORY_WORDS
-from muse.prompts.text.facts import FORM_WORDS, GENRE_WORDS, METER_WORDS, MORE_INSTRUMENTS, TEMPO_WORDS, find_facts
-from muse.prompts.text.parse import EMOJI, foreign_language
-from muse.prompts.text.words import MORE_WORDS, find_arc, find_mentions
+from muse.prompts.text.facts import FORM_WORDS, METER_WORDS, find_facts
+from muse.prompts.text.genres import GENRE_WORDS
+from muse.prompts.text.language import foreign_language
+from muse.prompts.text.tables import EMOJI, ENSEMBLES, MORE_INSTRUMENTS, SYNONYMS, TEMPO_WORDS
+from muse.prompts.text.words import find_arc, find_mentions
 from muse.tokens.vocabulary import GENRES
 
 PROMPTS = [json.loads(line) for line in (Path(__file__).parent / "prompts_music.jsonl").read_text("utf-8").splitlines()]
@@ -103,10 +105,16 @@ def test_no_tempo_where_none_is_said(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "signature"),
-    [("in 6/8 time", "6/8"), ("seven eight time", "7/8"), ("a waltz", "3/4"), ("alla breve", "2/2"), ("a 12 / 8 feel", "12/8")],
+    [("in 6/8 time", "6/8"), ("nine eight time", "9/8"), ("a waltz", "3/4"), ("alla breve", "2/2"), ("a 12 / 8 feel", "12/8")],
 )  # fmt: skip
 def test_meter(text: str, signature: str) -> None:
     assert read(text).intent.time_signature == signature
+
+
+@pytest.mark.parametrize("text", ["a lament in 7/8", "seven eight time"])
+def test_a_meter_that_cannot_be_written_is_refused_at_once(text: str) -> None:
+    with pytest.raises(InputError, match=r"music in 7/8 cannot be written, choose one of 2/4, .*, 12/8"):
+        read(text)
 
 
 @pytest.mark.parametrize("text", ["3/4 of the way home", "open 24/7", "on 9/11", "5/6 done", "born 3/4/1980"])
@@ -195,10 +203,12 @@ def test_contradictions_are_said() -> None:
 def test_tables_hold_only_what_other_rooms_know() -> None:
     words = emotion_words()
     assert set(GENRE_WORDS) <= set(GENRES)
-    assert {*EMOJI.values(), *MORE_WORDS.values(), *CATEGORY_WORDS.values()} <= set(words)
+    assert {*EMOJI.values(), *SYNONYMS.values(), *CATEGORY_WORDS.values()} <= set(words)
     assert not set(MOOD_TAGS) & set(words)
     assert all(Emotion(*place) for place in MOOD_TAGS.values())
-    assert all(0 <= program <= 128 for programs in MORE_INSTRUMENTS.values() for program in programs)
+    assert all(0 <= program <= 128 for program in MORE_INSTRUMENTS.values())
+    assert all(Intent(instruments=names).instruments for names in ENSEMBLES.values())
+    assert all(not genre or (genre in GENRES and (name, "") in ENSEMBLES) for name, genre in ENSEMBLES)
     for bpm in TEMPO_WORDS.values():
         Intent(tempo_bpm=bpm)
     for signature in METER_WORDS.values():
@@ -316,7 +326,7 @@ def test_evidence_is_json_and_users_can_correct_it() -> None:
     assert better.intent.time_signature == "4/4" and better.stated["emotion"].source == "user"
     assert better.intent.instruments == parsed.intent.instruments
     assert parsed.intent.time_signature == "3/4"
-    with pytest.raises(InputError, match="no field 'mood'"):
+    with pytest.raises(InputError, match="unknown field of an intent 'mood'"):
         parsed.corrected(mood="happy")
 
 
@@ -385,7 +395,7 @@ def test_no_tags_or_too_many() -> None:
 
 def at(valence: float, arousal: float, sigma: float) -> Parsed:
     path = EmotionPath.parse((valence, arousal))
-    return Parsed(Intent(path), (Evidence("emotion", path, f"at {valence}", spread=(sigma, sigma)),))
+    return Parsed(Intent(path), (Evidence("emotion", path, f"at {valence}", 0.9, "model", (sigma, sigma)),))
 
 
 def test_fusion_weighs_by_precision() -> None:
@@ -460,3 +470,68 @@ def test_importing_prompts_loads_no_runtime() -> None:
     code = "import sys, muse.prompts as p; p.parse_text('sad', checkpoint=None); print(*{m.split('.')[0] for m in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "onnxruntime", "tokenizers", "sklearn", "music21"} & set(loaded)
+
+
+# --- ensembles and numbers ---
+
+
+@pytest.mark.parametrize(
+    ("text", "players"),
+    [
+        ("a string quartet", ("violin", "violin", "viola", "cello")), ("two violins and a cello", ("violin", "violin", "cello")),
+        ("jazz trio, late night", ("acoustic grand piano", "acoustic bass", "drums")),
+        ("slow jazz for piano trio", ("acoustic grand piano", "acoustic bass", "drums")),
+        ("a sad piano trio", ("acoustic grand piano", "violin", "cello")),
+        ("brass quintet", ("trumpet", "trumpet", "french horn", "trombone", "tuba")),
+        ("rock band", ("overdriven guitar", "electric guitar clean", "electric bass finger", "drums")),
+        ("jazz trio with piano, double bass and drums", ("piano", "double bass", "drums")),
+        ("string quartet with piano", ("violin", "violin", "viola", "cello", "piano")),
+        ("no string quartet, just piano", ("piano",)), ("in 3/4 violins play", ("violin",)),
+    ],
+)  # fmt: skip
+def test_ensembles_and_numbers_become_players(text: str, players: tuple[str, ...]) -> None:
+    assert read(text).intent.instruments == players
+
+
+def test_an_ensemble_keeps_its_genre_and_an_orchestra_has_every_family() -> None:
+    assert read("an upbeat jazz quartet").intent.genre == "jazz" and read("a loud rock band").intent.genre == "rock"
+    programs = read("for full orchestra").intent.programs
+    assert {73, 60, 47, 40, 43} <= set(programs) and len(read("for orchestra").intent.instruments) > len(programs)
+    assert "string quartet" in read("without a string quartet").found("without")
+    assert tags("string quartet, violin, piano").intent.instruments == ("violin", "violin", "viola", "cello", "piano")
+
+
+# --- a stated direction ---
+
+
+def example(key: str, emotion: tuple[float, float] = (-0.5, -0.3)) -> Parsed:
+    """What an example in a key is read as."""
+    path = EmotionPath.parse(emotion)
+    attributes = {"Mode Clarity": -0.4, "Minor Major Triad Ratio": 0.8, "Mean Pitch": 60.0}
+    return Parsed.of(
+        [
+            Evidence("emotion", path, "x.mid", 0.6, "notes", (0.3, 0.3)), Evidence("key", key, "x.mid", 0.9, "notes"),
+            Evidence("attributes", attributes, "measured", 0.9, "notes"),
+        ]
+    )  # fmt: skip
+
+
+def test_happier_than_an_example_in_minor_is_in_major() -> None:
+    fused = fuse([read("happier"), example("Am")])
+    assert fused.intent.key == "A" and dict(fused.intent.attributes) == {"Mean Pitch": 60.0}
+    assert any("Am" in note and "happier" in note for note in fused.notes)
+    assert fuse([example("C", (0.6, 0.3)), tags("sad")]).intent.key == "Cm"
+
+
+def test_where_nothing_contradicts_the_mode_it_stays() -> None:
+    assert fuse([read("sadder, slower"), example("Am")]).intent.key == "Am"
+    assert fuse([read("happier, in D minor"), example("Am")]).intent.key == "Dm"
+    assert fuse([read("for piano"), example("Am")]).intent.attributes == example("Am").intent.attributes
+    assert fuse([at(0.8, 0.5, 0.1), example("Am")]).intent.key == "Am"  # read from a picture, say: not stated
+
+
+def test_an_option_overrules_an_examples_mode_and_what_is_set_outright_stays() -> None:
+    assert example("Am").corrected(emotion="happy").intent.key == "A"
+    assert example("Am").corrected(emotion="happy", key="Em").intent.key == "Em"
+    own = example("Am").corrected(emotion="happy", attributes={"Mode Clarity": -0.2})
+    assert own.intent.key == "A" and own.intent.attributes == {"Mode Clarity": -0.2}

@@ -17,9 +17,12 @@ from PIL import Image
 from muse.audio import CODECS, as_audio, mux, read_audio, stream_audio, write_audio
 from muse.errors import InputError
 from muse.prompts import parse_example, parse_humming, parse_image, parse_prompts, parse_tags, parse_text, parse_video
-from muse.prompts.humming import SAMPLE_RATE, Note, on_grid
-from muse.prompts.image import colours, load_reader, read_picture
-from muse.prompts.video import find_shots
+from muse.prompts.humming.grid import on_grid
+from muse.prompts.humming.transcribe import SAMPLE_RATE, Note
+from muse.prompts.image.colours import colours
+from muse.prompts.image.picture import read_picture
+from muse.prompts.image.reader import load_reader
+from muse.prompts.video.shots import find_shots
 from muse.render import render_audio
 from muse.score import NOTE_DTYPE, from_notes, note_array, write_score
 
@@ -162,7 +165,7 @@ def test_a_picture_becomes_an_emotion_with_evidence(tmp_path: Path) -> None:
 
 
 def test_without_the_encoder_colours_decide(monkeypatch: pytest.MonkeyPatch) -> None:
-    import muse.prompts.image as module
+    import muse.prompts.image.reader as module
 
     def absent(name: str, *rest: Any) -> Any:
         if name == "onnxruntime":
@@ -360,7 +363,7 @@ def test_every_kind_together_touches_no_network(shots: Path, tmp_path: Path) -> 
 def test_the_reader_is_complete() -> None:
     reader = load_reader()
     assert len(reader.config["themes"]) == len(reader.tensors["themes"])
-    with pytest.raises(InputError, match="no checkpoint"):
+    with pytest.raises(InputError, match="unknown checkpoint"):
         load_reader("prompts-nothing")
 
 

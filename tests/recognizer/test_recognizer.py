@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +15,17 @@ from scipy.signal import iirpeak, lfilter
 from typer.testing import CliRunner
 
 from muse.audio import write_audio
+from muse.checkpoint import find
 from muse.cli import app
-from muse.corpora.recordings import GEMS, open_dataset
+from muse.corpora import GEMS, open_dataset
+from muse.emotion import Emotion
 from muse.errors import InputError
 from muse.recognizer import Recognizer
-from muse.recognizer.encoders.encoder import MusicnnEncoder
+from muse.recognizer.encoders.musicnn import MusicnnEncoder
 from muse.recognizer.features.chords import N_PROFILE, QUALITIES, Chord, Harmony, from_root, parse_chord
 from muse.recognizer.features.signal import SAMPLE_RATE, STEP, SUMMARY_FEATURES, chroma, log_mel, semitones, summary
 from muse.recognizer.features.windows import stream_features
 from muse.recognizer.heads.network import Network, NetworkConfig, Windows
-from muse.tasks.library import read_table, recognize_library
 from muse.training.recognizer.chords import ChordSong, key_points, weighted_overlap
 
 
@@ -106,19 +110,19 @@ def test_what_is_no_chord_is_refused() -> None:
 def test_a_chord_looks_the_same_from_its_root() -> None:
     x = np.zeros((2, 12), np.float32)
     x[0, [0, 4, 7]] = x[1, [2, 6, 9]] = 1  # C and D major
-    heard = from_root(x)
-    np.testing.assert_array_equal(heard[0, 0], heard[1, 2])
+    found = from_root(x)
+    np.testing.assert_array_equal(found[0, 0], found[1, 2])
 
 
-def test_a_progression_is_heard_with_its_key(recognizer: Recognizer) -> None:
-    harmony = recognizer.harmony.hear(semitones(progression(3.0)))
+def test_a_progression_is_recognized_with_its_key(recognizer: Recognizer) -> None:
+    harmony = recognizer.harmony.predict(semitones(progression(3.0)))
     lasting = [str(chord) for chord in harmony.chords if chord.end_sec - chord.start_sec > 1]
     assert [name.split("/")[0] for name in lasting] == ["C:maj", "A:min", "F:maj", "G:maj"]
     assert str(harmony.key) == "C"
 
 
 def test_silence_has_neither_chord_nor_key(recognizer: Recognizer) -> None:
-    harmony = recognizer.harmony.hear(semitones(np.zeros(16_000 * 3, np.float32)))
+    harmony = recognizer.harmony.predict(semitones(np.zeros(16_000 * 3, np.float32)))
     assert [str(chord) for chord in harmony.chords] == ["N"]
     assert harmony.key is None
 
@@ -132,12 +136,12 @@ def test_chord_codes_keep_the_longest_in_order() -> None:
 def test_overlap_and_key_points_are_those_of_mir_eval() -> None:
     mir_eval = pytest.importorskip("mir_eval")
     song = ChordSong("a", Path("a"), ((0, 2, "C:maj"), (2, 3, "N"), (3, 5, "A:min7"), (5, 6, "B:dim")), (0, "major"))
-    heard = (Chord(0, 1.5, 0, "maj7"), Chord(1.5, 3.5, -1, ""), Chord(3.5, 6, 9, "min"))
+    found = (Chord(0, 1.5, 0, "maj7"), Chord(1.5, 3.5, -1, ""), Chord(3.5, 6, 9, "min"))
     reference = np.array([row[:2] for row in song.chords], float)
-    estimate = np.array([[c.start_sec, c.end_sec] for c in heard])
-    names = [row[2] for row in song.chords], [str(c) for c in heard]
+    estimate = np.array([[c.start_sec, c.end_sec] for c in found])
+    names = [row[2] for row in song.chords], [str(c) for c in found]
     expected = mir_eval.chord.evaluate(reference, names[0], estimate, names[1])["majmin"]
-    assert weighted_overlap(song, Harmony(heard, None)) == pytest.approx(expected, abs=0.01)
+    assert weighted_overlap(song, Harmony(found, None)) == pytest.approx(expected, abs=0.01)
     from muse.theory import PITCH_CLASS_NAMES, Key
 
     for mode in ("major", "minor"):
@@ -161,25 +165,25 @@ def test_what_is_masked_does_not_count() -> None:
     torch.testing.assert_close(one.curve[:, :25], other.curve[:, :25])
 
 
-def test_a_piece_is_told_whole_and_over_time(recognizer: Recognizer, tmp_path: Path) -> None:
+def test_a_piece_is_recognized_whole_and_over_time(recognizer: Recognizer, tmp_path: Path) -> None:
     samples = np.tile(progression(2.0), 9)  # 72 s: several windows
     path = tmp_path / "piece.wav"
     write_audio(samples, SAMPLE_RATE, path)
-    heard, again = recognizer.recognize(path), recognizer.recognize(samples, SAMPLE_RATE)
-    assert len(heard.curve) == len(heard.time_sec) == 144
-    assert heard.duration_sec == pytest.approx(72)
-    assert sum(heard.quadrants.values()) == pytest.approx(1, abs=1e-5)
-    assert set(heard.tags) == set(GEMS)
-    assert str(heard.key) == "C"
-    assert heard.emotion.valence == pytest.approx(again.emotion.valence, abs=0.05)
-    json.dumps(heard.to_dict(), allow_nan=False)
+    found, again = recognizer.recognize(path), recognizer.recognize(samples, SAMPLE_RATE)
+    assert len(found.curve) == len(found.time_sec) == 144
+    assert found.duration_sec == pytest.approx(72)
+    assert sum(found.quadrants.values()) == pytest.approx(1, abs=1e-5)
+    assert set(found.tags) == set(GEMS)
+    assert str(found.key) == "C"
+    assert found.emotion.valence == pytest.approx(again.emotion.valence, abs=0.05)
+    json.dumps(found.to_dict(), allow_nan=False)
 
 
 @pytest.mark.parametrize("seconds", [0.1, 1.0, 29.9, 30.0, 31.0, 45.0, 60.5])
 def test_every_length_has_a_point_for_every_half_second(recognizer: Recognizer, seconds: float) -> None:
-    heard = recognizer.recognize(tones([60, 64, 67], seconds), SAMPLE_RATE)
-    assert len(heard.curve) == int(np.ceil(seconds * 2))
-    assert np.isfinite(heard.curve).all()
+    found = recognizer.recognize(tones([60, 64, 67], seconds), SAMPLE_RATE)
+    assert len(found.curve) == int(np.ceil(seconds * 2))
+    assert np.isfinite(found.curve).all()
 
 
 @pytest.mark.parametrize("name", ["silence", "noise", "many channels", "high rate"])
@@ -191,15 +195,15 @@ def test_odd_sound_has_a_result(recognizer: Recognizer, name: str) -> None:
         "many channels": (random.normal(0, 0.3, (8, 48_000)), 48_000),
         "high rate": (tones([60], 1.0, 192_000), 192_000),
     }[name]
-    heard = recognizer.recognize(samples, rate)
-    assert np.isfinite(heard.curve).all()
-    assert 0 <= heard.confidence <= 1
+    found = recognizer.recognize(samples, rate)
+    assert np.isfinite(found.curve).all()
+    assert 0 <= found.confidence <= 1
     if name in ("silence", "noise"):
-        assert heard.confidence < 0.1
+        assert found.confidence < 0.1
     if name == "silence":
-        assert heard.confidence == 0
-        assert heard.key is None
-        assert not heard.named
+        assert found.confidence == 0
+        assert found.key is None
+        assert not found.named
 
 
 def speech(seconds: float = 6.0) -> np.ndarray:
@@ -224,10 +228,10 @@ def speech(seconds: float = 6.0) -> np.ndarray:
 
 
 def test_speech_is_no_music(recognizer: Recognizer) -> None:
-    told = recognizer.recognize(speech(), SAMPLE_RATE)
+    result = recognizer.recognize(speech(), SAMPLE_RATE)
     music = recognizer.recognize(progression(), SAMPLE_RATE)
-    assert told.confidence < 0.1
-    assert told.music < 0.2 < 0.5 < music.music
+    assert result.confidence < 0.1
+    assert result.music < 0.2 < 0.5 < music.music
     assert np.isfinite(music.curve).all()
 
 
@@ -243,7 +247,7 @@ def test_broken_sound_is_refused(recognizer: Recognizer, tmp_path: Path) -> None
         recognizer.recognize(tmp_path / "absent.wav")
 
 
-def test_a_truncated_mp3_is_told_as_far_as_it_goes(recognizer: Recognizer, tmp_path: Path) -> None:
+def test_a_truncated_mp3_is_recognized_as_far_as_it_goes(recognizer: Recognizer, tmp_path: Path) -> None:
     path = tmp_path / "cut.mp3"
     write_audio(progression(2.0), SAMPLE_RATE, path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -251,12 +255,12 @@ def test_a_truncated_mp3_is_told_as_far_as_it_goes(recognizer: Recognizer, tmp_p
 
 
 def test_a_profile_is_the_same_in_every_key(recognizer: Recognizer) -> None:
-    hear = recognizer.harmony.hear
-    one = hear(semitones(progression(3.0)))
+    predict = recognizer.harmony.predict
+    one = predict(semitones(progression(3.0)))
     fifth = [
         [p + 7 for p in chord] for chord in ([36, 60, 64, 67], [45, 60, 64, 69], [41, 60, 65, 69], [43, 59, 62, 67])
     ]
-    other = hear(semitones(np.concatenate([tones(chord, 3.0) for chord in fifth])))
+    other = predict(semitones(np.concatenate([tones(chord, 3.0) for chord in fifth])))
     assert one.key is not None and other.key is not None and other.key.tonic == 7
     assert one.profile.shape == (N_PROFILE,)
     assert np.corrcoef(one.profile[:-3], other.profile[:-3])[0, 1] > 0.95
@@ -282,39 +286,77 @@ def test_a_listeners_ratings_move_the_curve(recognizer: Recognizer, tmp_path: Pa
             recognizer.recognize(samples, SAMPLE_RATE, ratings=wrong)
 
 
+def test_a_quadrant_that_contradicts_valence_and_arousal_is_said(recognizer: Recognizer) -> None:
+    plain = recognizer.recognize(progression(), SAMPLE_RATE)
+    sure = {"Q1": 0.1, "Q2": 0.7, "Q3": 0.1, "Q4": 0.1}
+    agreeing = replace(plain, emotion=Emotion(-0.4, 0.5), quadrants=sure)
+    assert agreeing.quadrant == "Q2" and agreeing.disagreement is None
+    assert agreeing.to_dict()["disagreement"] is None
+    near = replace(plain, emotion=Emotion(0.15, 0.5), quadrants=sure, spread=(0.3, 0.3)).to_dict()
+    assert near["emotion"]["quadrant"] == "Q2"
+    for part in ("Q2", "70%", "valence +0.15 ± 0.30", "Q1", "within its spread"):
+        assert part in near["disagreement"]
+    assert "arousal" not in near["disagreement"]
+    far = replace(plain, emotion=Emotion(0.5, -0.5), quadrants=sure, spread=(0.3, 0.3))
+    assert far.disagreement is not None and "within" not in far.disagreement
+    assert "valence +0.50 ± 0.30 and arousal -0.50 ± 0.30 lies in Q4" in far.disagreement
+
+
+def test_threads_share_a_recogniser(recognizer: Recognizer, tmp_path: Path) -> None:
+    write_audio(np.tile(progression(1.0), 10), SAMPLE_RATE, tmp_path / "long.wav")  # 40 s: several windows
+    random = np.random.default_rng(3)
+    noise = random.normal(0, 0.1, 5 * SAMPLE_RATE).astype(np.float32)
+    rated = np.array([[0, 0.5, 0.5], [1, 0.5, 0.5], [2, 0.4, 0.5]])
+    calls = [
+        lambda: recognizer.recognize(tmp_path / "long.wav"),
+        lambda: recognizer.recognize(noise, SAMPLE_RATE),
+        lambda: recognizer.recognize(progression(1.0), SAMPLE_RATE, ratings=rated),
+        lambda: recognizer.recognize(tones([50, 53, 57], 3.0), SAMPLE_RATE),
+    ]
+    expected = [call().to_dict() for call in calls]
+    with ThreadPoolExecutor(4) as pool:
+        found = [job.result() for job in [pool.submit(call) for call in calls * 2]]
+    for one, result in zip(expected * 2, found, strict=True):
+        assert flat(result.to_dict()) == pytest.approx(flat(one), abs=1e-3)
+
+
+def flat(value: object) -> list[float]:
+    """All numbers of a JSON document, in order."""
+    if isinstance(value, dict):
+        return [number for item in value.values() for number in flat(item)]
+    if isinstance(value, list):
+        return [number for item in value for number in flat(item)]
+    return [value] if isinstance(value, float) else []
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        ({"n_networks": "3"}, "n_networks is '3'"),
+        ({"network": {"n_layers": 10**9}}, "n_layers is 1000000000, legal"),
+        ({"network": {"width": 4000}}, "weights and config.json do not fit"),
+        ({"network": {"tags": {"gems": 8, "quadrants": 4}}}, "has .'gems'."),
+        ({"network": [1]}, "network is .1., legal is an object"),
+        ({"teachers": {"gems": 3}}, "weights do not fit"),
+        ({"calibration": {"sharpness": "x"}}, "weights do not fit"),
+        ({"encoder": 5}, "unknown checkpoint '5'"),
+        ({"model_type": "musicnn"}, "muse-recognizer"),
+    ],
+)
+def test_a_damaged_checkpoint_is_refused_at_once(tmp_path: Path, changed: dict[str, object], fault: str) -> None:
+    shutil.copytree(find("recognizer"), tmp_path / "model")
+    path = tmp_path / "model" / "config.json"
+    config = json.loads(path.read_text())
+    for name, value in changed.items():
+        config[name] = {**config[name], **value} if isinstance(value, dict) and name == "network" else value
+    path.write_text(json.dumps(config))
+    with pytest.raises(InputError, match=fault):
+        Recognizer.from_pretrained(tmp_path / "model")
+
+
 def run(*arguments: object) -> tuple[int, str]:
     done = CliRunner().invoke(app, [str(argument) for argument in arguments])
     return done.exit_code, done.stdout
-
-
-def test_a_folder_is_heard_once(tmp_path: Path) -> None:
-    for name in ("b/two.wav", "one.flac"):
-        (tmp_path / "music" / name).parent.mkdir(parents=True, exist_ok=True)
-        write_audio(progression(0.5), SAMPLE_RATE, tmp_path / "music" / name)
-    (tmp_path / "music" / "bad.mp3").write_text("no sound")
-    table = tmp_path / "t.jsonl"
-    recognizer = Recognizer.from_pretrained()
-    first = recognize_library(lambda: recognizer, [tmp_path / "music"], table)
-    assert (first.n_new, first.n_known, len(first.errors)) == (2, 0, 1)
-    rows = {row["file"]: row for row in read_table(table)}
-    assert set(rows) == {"b/two.wav", "one.flac", "bad.mp3"}
-    assert "curve" not in rows["one.flac"] and "error" in rows["bad.mp3"]
-
-    def not_again() -> Recognizer:
-        raise AssertionError("everything is known")
-
-    assert recognize_library(not_again, [tmp_path / "music"], table).n_known == 3
-    with table.open("a") as stream:
-        stream.write('{"file": "torn')
-    write_audio(progression(1.0), SAMPLE_RATE, tmp_path / "music" / "one.flac")
-    again = recognize_library(lambda: recognizer, [tmp_path / "music"], table, dynamic=False)
-    assert (again.n_new, again.n_known) == (1, 2)
-    rows = {row["file"]: row for row in read_table(table)}
-    assert rows["one.flac"]["duration_s"] == pytest.approx(4.0)
-    assert len(read_table(table)) == 3
-    table.write_text("[]\n")
-    with pytest.raises(InputError, match="line 1"):
-        read_table(table)
 
 
 def test_sound_on_the_command_line(tmp_path: Path) -> None:
@@ -326,12 +368,12 @@ def test_sound_on_the_command_line(tmp_path: Path) -> None:
     code, mine = run("recognize", tmp_path / "a.wav", "--json", "--dynamic", "--ratings", ratings)
     assert code == 0
     assert json.loads(mine)[0]["emotion"]["valence"] > json.loads(plain)[0]["emotion"]["valence"]
-    code, told = run("analyze", tmp_path / "a.wav", "--json")
-    assert code == 0 and json.loads(told)[0]["key"] == "C"
+    code, result = run("analyze", tmp_path / "a.wav", "--json")
+    assert code == 0 and json.loads(result)[0]["key"] == "C"
     code, text = run("analyze", tmp_path / "a.wav")
     assert code == 0 and "valence" in text
-    code, told = run("recognize", tmp_path, "--table", tmp_path / "t.jsonl", "--json")
-    assert (code, json.loads(told)["new"]) == (0, 1)
+    code, result = run("recognize", tmp_path, "--table", tmp_path / "t.jsonl", "--json")
+    assert (code, json.loads(result)["new"]) == (0, 1)
 
 
 def test_the_emotion_of_a_recording_is_an_example(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import resource
 import struct
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,8 @@ import pytest
 from matplotlib.image import imread
 
 from muse.errors import InputError
-from muse.render import piano_roll, signed_bars, write_musicxml
-from muse.score import NOTE_DTYPE, Score, from_notes, note_array
+from muse.render import emotion_curves, piano_roll, signed_bars, write_musicxml
+from muse.score import NOTE_DTYPE, Score, from_notes, note_array, write_score
 
 
 def svg_text(data: bytes) -> list[str]:
@@ -58,6 +60,13 @@ def test_louder_is_darker() -> None:
         return sum(bytes.fromhex(style[1]))
 
     assert lightness(120) < lightness(80) < lightness(20)
+
+
+def test_a_title_is_shown_as_it_is_written(song: Score) -> None:
+    title = r"$\frac$ 5 $"  # no mathematics, though matplotlib reads dollars as such
+    assert any(text.startswith(title) for text in svg_text(piano_roll(song, format="svg", title=title)))
+    flat = np.zeros((3, 2))
+    assert title in svg_text(emotion_curves(np.arange(3.0), flat, flat, format="svg", title=title))
 
 
 @pytest.mark.parametrize("format", ["png", "svg"])
@@ -143,3 +152,35 @@ def test_a_sheet_needs_notes_and_the_right_ending(song: Score, tmp_path: Path) -
         write_musicxml(song, tmp_path / "song.pdf")
     with pytest.raises(InputError, match="without notes"):
         write_musicxml(from_notes(np.empty(0, NOTE_DTYPE)), tmp_path / "song.musicxml")
+
+
+def test_same_score_same_sheet(song: Score, tmp_path: Path) -> None:
+    write_musicxml(song, tmp_path / "a.musicxml", title="Sad song")
+    write_musicxml(song, tmp_path / "b.musicxml", title="Sad song")
+    data = (tmp_path / "a.musicxml").read_bytes()
+    assert data == (tmp_path / "b.musicxml").read_bytes()
+    root = ET.fromstring(data)
+    parts = [part.get("id") for part in root.findall("part")]
+    assert parts == [part.get("id") for part in root.findall("part-list/score-part")] == ["P1", "P2", "P3"]
+    instruments = [one.get("id") for one in root.iter("score-instrument")]
+    assert len(instruments) == len(set(instruments))
+    assert {one.get("id") for one in root.iter("midi-instrument")} == set(instruments)
+    assert b"encoding-date" not in data
+
+
+@pytest.mark.parametrize("write", [write_score, write_musicxml, piano_roll])
+def test_a_full_disk_is_told_with_the_name_of_the_file(
+    write: Callable[[Score, Path], object], song: Score, tmp_path: Path
+) -> None:
+    path = tmp_path / {write_score: "full.mid", write_musicxml: "full.musicxml"}.get(write, "full.png")
+    write(song, path)
+    old = path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, hard))  # stands for a disk with 200 bytes left
+    try:
+        with pytest.raises(InputError, match=rf"{re.escape(str(path))}: cannot be written \(File too large\)"):
+            write(song, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == old
+    assert list(tmp_path.iterdir()) == [path]

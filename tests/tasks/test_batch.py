@@ -9,15 +9,19 @@ from typing import Any
 import pytest
 
 import muse.cli as cli
-from muse.composer import Composer
+from muse.composer import Composer, versions
 from muse.errors import InputError
 from muse.score import read_score
-from muse.tasks.batch import compose_batch, read_requests
+from muse.tasks.batch import BatchLine, Outcome, compose_batch, read_requests
 
 
 @pytest.fixture(scope="module")
 def composer() -> Composer:
     return Composer.from_pretrained(selector=None)
+
+
+def run(requests: list[BatchLine], folder: Path, composer: Composer) -> list[Outcome]:
+    return list(compose_batch(requests, folder, lambda: composer, composer.versions))
 
 
 def lines(path: Path, *rows: Any) -> Path:
@@ -36,7 +40,7 @@ GOOD = (
 def test_every_line_becomes_a_piece_and_is_not_done_again(composer: Composer, tmp_path: Path) -> None:
     requests = read_requests(lines(tmp_path / "all.jsonl", *GOOD[:2], "", *GOOD[2:]))
     assert [one.id for one in requests] == ["waltz", "line-2", "line-4", "line-5"]
-    first = list(compose_batch(requests, tmp_path / "out", composer))
+    first = run(requests, tmp_path / "out", composer)
     assert [one.fault for one in first] == [""] * 4 and not any(one.was_finished for one in first)
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == sorted(f"{one.id}.{kind}" for one in requests for kind in ("mid", "json"))
@@ -45,13 +49,13 @@ def test_every_line_becomes_a_piece_and_is_not_done_again(composer: Composer, tm
     assert report["intent"]["time_signature"] == "3/4" and report["evidence"]
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
 
-    again = list(compose_batch(requests, tmp_path / "out", composer))
+    again = run(requests, tmp_path / "out", composer)
     assert all(one.was_finished for one in again)
     # What is missing, broken or asked for anew is done, the rest is not.
     (tmp_path / "out" / "line-2.mid").unlink()
     (tmp_path / "out" / "line-4.json").write_text("{")
     changed = read_requests(lines(tmp_path / "all.jsonl", GOOD[0] | {"bars": 5}, GOOD[1], "", *GOOD[2:]))
-    third = list(compose_batch(changed, tmp_path / "out", composer))
+    third = run(changed, tmp_path / "out", composer)
     assert [one.was_finished for one in third] == [False, False, False, True]
     after = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     assert after["line-2.mid"] == before["line-2.mid"] and after["waltz.mid"] != before["waltz.mid"]
@@ -60,28 +64,50 @@ def test_every_line_becomes_a_piece_and_is_not_done_again(composer: Composer, tm
 BAD = {
     "{no json": "no JSON",
     "[1]": "not an object",
-    '{"emotoin": "sad"}': "unknown field emotoin",
+    '{"emotoin": "sad"}': "unknown field 'emotoin'",
     '{"id": "../x", "emotion": "sad"}': "no file name",
     '{"text": 3}': "give a string",
     '{"seed": -1}': "whole number",
     '{"candidates": "two"}': "whole number",
     '{"emotion": "sad", "arc": "sad>calm"}': "one way",
-    '{"valence": 0.5}': "one way",
+    '{"valence": 0.5}': "belong together",
     '{"emotion": "quxly"}': "quxly",
     '{"image": "nothing.png"}': "nothing.png",
     '{"bars": 0}': "bars",
     '{"key": "H#"}': "key",
     '{"text": ""}': "",
+    "[" * 100_000: "nested too deeply",
+    '{"seed": ' + "9" * 5000 + "}": "no request",
 }
 
 
 def test_bad_lines_are_told_and_stop_nobody(composer: Composer, tmp_path: Path) -> None:
     requests = read_requests(lines(tmp_path / "all.jsonl", *BAD, GOOD[1]))
-    outcomes = list(compose_batch(requests, tmp_path / "out", composer))
+    outcomes = run(requests, tmp_path / "out", composer)
     for outcome, words in zip(outcomes, BAD.values(), strict=False):
         assert outcome.document is None and words in outcome.fault and "\n" not in outcome.fault, outcome
     assert outcomes[-1].document is not None
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["line-15.json", "line-15.mid"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["line-17.json", "line-17.mid"]
+
+
+def test_other_separators_of_unicode_tear_no_line(tmp_path: Path) -> None:
+    path = lines(
+        tmp_path / "x.jsonl", json.dumps({"text": "sad\u2028and\u0085slow\x0b", "bars": 4}, ensure_ascii=False)
+    )
+    (line,) = read_requests(path)
+    assert not line.fault and line.request is not None and line.request.text == "sad\u2028and\u0085slow\x0b"
+
+
+def test_nothing_is_loaded_when_all_is_finished(composer: Composer, tmp_path: Path) -> None:
+    requests = read_requests(lines(tmp_path / "all.jsonl", GOOD[1]))
+    assert versions(selector=None) == composer.versions
+    run(requests, tmp_path / "out", composer)
+
+    def never() -> Composer:
+        raise AssertionError("the composer was loaded")
+
+    (again,) = compose_batch(requests, tmp_path / "out", never, versions(selector=None))
+    assert again.was_finished
 
 
 def test_ids_are_used_once(tmp_path: Path) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
 import symusic
 
 from muse.errors import InputError
-from muse.grammar import Grammar
+from muse.files import read_json, write_json
+from muse.grammar import Constraints, Grammar
 from muse.score import bar_grid, note_array
 from muse.tokens import SECTION_CONTROLS, SONG_CONTROLS, Codec, Controls, Header
 from muse.tokens.music import fold_shift
+from muse.tokens.vocabulary import build_tokenizer
 
 METERS = [(4, 4), (3, 4), (2, 4), (6, 8), (12, 8), (5, 4)]
 
@@ -45,13 +48,15 @@ def random_score(
 
 
 def a_grammar(
-    codec: Codec, n_bars: int = 8, meter: tuple[int, int] = (4, 4), programs: tuple[int, ...] = (0,)
+    codec: Codec,
+    n_bars: int = 8,
+    meter: tuple[int, int] = (4, 4),
+    programs: tuple[int, ...] = (0,),
+    tempo_bpm: float = 97,
 ) -> Grammar:
     open_ = np.full(len(SECTION_CONTROLS), -1)
     sections = [codec.section_ids(kind, open_) for kind in codec.sections(n_bars)]
-    return Grammar(
-        codec.vocabulary, n_bars=n_bars, time_signature=meter, tempo_bpm=97, programs=programs, section_ids=sections
-    )
+    return Grammar(codec.vocabulary, Constraints(n_bars, meter, tempo_bpm, programs, sections))
 
 
 def babble(
@@ -168,7 +173,7 @@ def test_controls_come_back_from_json(tmp_path) -> None:
 def test_saved_codec_has_the_same_vocabulary(codec: Codec, tmp_path) -> None:
     rng = np.random.default_rng(0)
     controls = Controls.fit(rng.normal(size=(100, len(SONG_CONTROLS))), rng.normal(size=(100, len(SECTION_CONTROLS))))
-    Codec(codec.tokenizer, controls).save(tmp_path)
+    Codec(codec.vocabulary, controls).save(tmp_path)
     assert Codec.load(tmp_path).vocabulary == codec.vocabulary
 
 
@@ -218,12 +223,14 @@ def test_no_key_is_struck_again_at_once(codec: Codec) -> None:
 def test_barred_pitch_classes_never_sound(codec: Codec) -> None:
     grammar = Grammar(
         codec.vocabulary,
-        n_bars=4,
-        time_signature=(4, 4),
-        tempo_bpm=100,
-        programs=(0,),
-        section_ids=[codec.section_ids("whole", np.full(len(SECTION_CONTROLS), -1))],
-        barred_pitch_classes=[3, 6],
+        Constraints(
+            n_bars=4,
+            time_signature=(4, 4),
+            tempo_bpm=100,
+            programs=(0,),
+            section_ids=[codec.section_ids("whole", np.full(len(SECTION_CONTROLS), -1))],
+            barred_pitch_classes=[3, 6],
+        ),
     )
     (ids,) = babble(grammar, np.random.default_rng(8), 1)
     classes = set((note_array(codec.decode(ids))["pitch"] % 12).tolist())
@@ -238,8 +245,8 @@ def test_real_sequences_pass_the_grammar(codec: Codec) -> None:
         ids = codec.encode_score(score)
         n_bars = int((ids == codec.vocabulary.bar).sum())
         ids = codec.encode_score(codec.decode(ids))
-        grammar = a_grammar(codec, n_bars=n_bars, programs=(0, 40))
-        grammar._tempo = int(ids[3])
+        tempo_bpm = float(codec.vocabulary.tempo_values[int(ids[3]) - codec.vocabulary.tempo[0]])
+        grammar = a_grammar(codec, n_bars=n_bars, programs=(0, 40), tempo_bpm=tempo_bpm)
         grammar.begin(1)
         struck: dict[int, int] = {}
         for token in [*ids.tolist()]:
@@ -261,7 +268,7 @@ def test_real_sequences_pass_the_grammar(codec: Codec) -> None:
 
 def test_grammar_refuses_what_it_cannot_plan(codec: Codec) -> None:
     with pytest.raises(InputError, match="8 bars need 2 sections"):
-        Grammar(codec.vocabulary, n_bars=8, time_signature=(4, 4), tempo_bpm=100, programs=(0,), section_ids=[[1]])
+        Grammar(codec.vocabulary, Constraints(8, (4, 4), 100, (0,), [[1]]))
     with pytest.raises(InputError, match="7/16"):
         a_grammar(codec, meter=(7, 16))
 
@@ -271,3 +278,46 @@ def test_unconditional_rows_see_null_instead_of_attributes(codec: Codec) -> None
     v = codec.vocabulary
     ids = np.array([v.bucket_id("Mean Pitch", 5), v["Section_start"], v["Mode_major"], v.bar])
     np.testing.assert_array_equal(grammar.unconditional(ids), [v.null, *ids[1:]])
+
+
+# -------------------------------------------------------------------------------------------------- MidiTok as oracle
+
+
+def test_the_vocabulary_is_miditoks(codec: Codec) -> None:
+    by_id = sorted(build_tokenizer().vocab.items(), key=lambda item: item[1])
+    assert [token for token, _ in by_id] == list(codec.vocabulary.tokens)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_any_ids_are_read_as_miditok_reads_them(codec: Codec, seed: int) -> None:
+    """Encoded scores in every meter, then with ids struck out, put in and changed at random."""
+    rng = np.random.default_rng(seed)
+    v = codec.vocabulary
+    score = random_score(rng, METERS[seed % len(METERS)], programs=(0, 40, 128))
+    ids = codec.encode_score(score).astype(np.int64)
+    for share in (0.0, 0.02, 0.3):
+        kept = ids[rng.random(len(ids)) >= share]
+        changed = np.where(rng.random(len(kept)) < share, rng.integers(v.n_control, len(v), len(kept)), kept)
+        ours, theirs = codec.decode(changed), codec.tokenizer.decode(changed.tolist())
+        assert ours.ticks_per_quarter == theirs.ticks_per_quarter
+        assert list(ours.tempos) == list(theirs.tempos)
+        assert list(ours.time_signatures) == list(theirs.time_signatures)
+        found = [[(t.program, t.is_drum), list(t.notes)] for t in ours.tracks]
+        assert found == [[(t.program, t.is_drum), list(t.notes)] for t in theirs.tracks]
+
+
+def test_a_tokenizer_of_other_tokens_is_refused(codec: Codec, tmp_path: Path) -> None:
+    codec.save(tmp_path)
+    document = read_json(tmp_path / "tokenizer.json")
+    assert Codec.load(tmp_path).vocabulary == codec.vocabulary
+    for change, message in [
+        ({"num_velocities": 32}, "'num_velocities' is not as Muse writes music, 24"),
+        ({"special_tokens": ["PAD_None"]}, "needs the token 'BOS_None'"),
+        ({"special_tokens": 7}, "'special_tokens' is no list"),
+    ]:
+        write_json({"config": document["config"] | change}, tmp_path / "tokenizer.json")
+        with pytest.raises(InputError, match=message):
+            Codec.load(tmp_path)
+    write_json([], tmp_path / "tokenizer.json")
+    with pytest.raises(InputError, match="no 'config'"):
+        Codec.load(tmp_path)

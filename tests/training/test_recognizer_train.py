@@ -14,21 +14,27 @@ from typer.testing import CliRunner
 
 from muse.audio import write_audio
 from muse.cli import app
-from muse.corpora.recordings import MOODS, Clip, listener_curves, open_dataset
+from muse.corpora import MOODS, Clip, listener_curves, open_dataset
 from muse.errors import InputError
 from muse.recognizer import Recognizer
 from muse.recognizer.encoders.mert import MertEncoder, hubert_tensors
 from muse.recognizer.features.windows import window_starts
-from muse.recognizer.heads.calibration import Calibration, calibrate
-from muse.recognizer.heads.course import Course, fit_course, followed
-from muse.recognizer.heads.gate import NOISES, MusicGate, fit_gate, noise
+from muse.recognizer.heads.calibration import Calibration
+from muse.recognizer.heads.course import Course
+from muse.recognizer.heads.gate import MusicGate
 from muse.recognizer.heads.network import TAGS, WINDOW_STEPS, Windows
-from muse.recognizer.heads.personal import Affine, Heard, Listener, PersonalModel, curve_on_steps, fit_affine
-from muse.recognizer.heads.teachers import fit_teacher, group_folds
+from muse.recognizer.heads.personal import Listener, PersonalModel, RecognizedPiece, curve_on_steps
+from muse.training.recognizer.affine import Affine, fit_affine
+from muse.training.recognizer.calibration import calibrate
+from muse.training.recognizer.course import apply_course, fit_course
+from muse.training.recognizer.gate import fit_gate
+from muse.training.recognizer.noise import NOISES, noise
 from muse.training.recognizer.parts import Part
-from muse.training.recognizer.personal import Tasks, concordance, evaluate_personal, fit_personal
+from muse.training.recognizer.personal import Tasks, fit_personal
+from muse.training.recognizer.personal_evaluation import evaluate_personal
 from muse.training.recognizer.pretrain import PretrainConfig, make_takes, pretrain
-from muse.training.recognizer.report import ranked
+from muse.training.recognizer.scores import concordance, ranked
+from muse.training.recognizer.teachers import fit_teacher, group_folds
 
 RATE = 8_000
 random = np.random.default_rng(0)
@@ -256,10 +262,10 @@ def test_the_papers_table_is_one_command(
         assert np.isfinite(rows["all"][name]["r2_valence"]["mean"])
     assert report["clips"]["deam"] == {"all": 8, "tested": 2}
     assert "| all |" in (out / "report.md").read_text()
-    told = list((out / "told").glob("*.npz"))
-    stamps = {path: path.stat().st_mtime_ns for path in told}
+    made = list((out / "predictions").glob("*.npz"))
+    stamps = {path: path.stat().st_mtime_ns for path in made}
     CliRunner().invoke(app, arguments, catch_exceptions=False)  # resumes: nothing is trained again
-    assert {path: path.stat().st_mtime_ns for path in told} == stamps
+    assert {path: path.stat().st_mtime_ns for path in made} == stamps
 
 
 def test_a_recogniser_of_other_datasets_is_trained_and_used(
@@ -269,29 +275,31 @@ def test_a_recogniser_of_other_datasets_is_trained_and_used(
     settings.write_text(json.dumps({"n_steps": 2, "batch": 8, "n_networks": 1, "n_noises": 1}))
     out, speech = tmp_path / "model", tmp_path / "speech"
     speech.mkdir()
-    write_audio((0.2 * random.normal(size=40_000)).astype(np.float32), 16_000, speech / "s.wav")
+    for name in ("s.wav", "s.mp3"):
+        write_audio((0.2 * random.normal(size=40_000)).astype(np.float32), 16_000, speech / name)
     arguments = [
         "train", "recognizer", str(jamendo), str(pmemo), "--chords", str(pop909), "-o", str(out),
         "--cache", str(tmp_path / "cache"), "--config", str(settings), "--other", str(speech),
     ]  # fmt: skip
     done = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert set(json.loads(done.stdout)["gate"]["other"]) == {*NOISES, "speech"}
+    assert len(list((tmp_path / "cache").rglob("other/*.npz"))) == 2
     assert json.loads(done.stdout)["listener_curves"] == 8  # of clips that are learnt from
     recognizer = Recognizer.from_pretrained(out)
-    heard = recognizer.recognize((0.2 * random.normal(size=32_000)).astype(np.float32), 16_000)
-    assert set(heard.tags) == set(MOODS)
-    assert sum(heard.quadrants.values()) == pytest.approx(1, abs=1e-5)
+    found = recognizer.recognize((0.2 * random.normal(size=32_000)).astype(np.float32), 16_000)
+    assert set(found.tags) == set(MOODS)
+    assert sum(found.quadrants.values()) == pytest.approx(1, abs=1e-5)
     assert len(json.loads((out / "config.json").read_text())["calibration"]["thresholds"]["moods"]) == 56
 
 
 def test_areas_under_curves_are_those_of_scikit_learn() -> None:
     from sklearn.metrics import average_precision_score, roc_auc_score
 
-    told = np.round(random.random(200), 1).astype(np.float32)  # with ties
+    predicted = np.round(random.random(200), 1).astype(np.float32)  # with ties
     true, weights = random.random(200) < 0.2, random.integers(1, 5, 200).astype(float)
-    expected = [measure(true, told, sample_weight=weights) for measure in (average_precision_score, roc_auc_score)]
-    assert ranked(told, true, weights) == pytest.approx(expected)
-    assert np.isnan(ranked(told, np.ones(200, bool), weights)).all()
+    expected = [measure(true, predicted, sample_weight=weights) for measure in (average_precision_score, roc_auc_score)]
+    assert ranked(predicted, true, weights) == pytest.approx(expected)
+    assert np.isnan(ranked(predicted, np.ones(200, bool), weights)).all()
 
 
 # ------------------------------------------------------------------------------------------------------------ teachers
@@ -325,7 +333,7 @@ def test_a_teacher_finds_the_block_that_matters_and_stays_out_of_its_own_fold() 
 # --------------------------------------------------------------------------------------------------------- calibration
 
 
-def clips_told(tag_set: str, tags: np.ndarray) -> Part:
+def clips_predicted(tag_set: str, tags: np.ndarray) -> Part:
     """A window a clip, of which nothing but the tags is looked at."""
     n = len(tags)
     windows = Windows(torch.zeros(n, 4, 1), torch.ones(n, 4, dtype=torch.bool), torch.zeros(n, 1, 3), torch.zeros(n, 1))
@@ -339,9 +347,9 @@ def test_modest_quadrants_are_sharpened_and_thresholds_lie_where_tags_begin() ->
     drawn = np.array([rng.choice(4, p=row) for row in true])
     modest = np.sqrt(true) / np.sqrt(true).sum(axis=1, keepdims=True)
     gems = np.linspace(0, 1, 100, dtype=np.float32)[:, None].repeat(9, axis=1)
-    parts = [clips_told("quadrants", np.eye(4, dtype=np.float32)[drawn]), clips_told("gems", gems)]
-    lessons = [{"quadrants": torch.from_numpy(modest)}, {"gems": torch.from_numpy(gems / 2)}]
-    found = calibrate(parts, lessons)
+    parts = [clips_predicted("quadrants", np.eye(4, dtype=np.float32)[drawn]), clips_predicted("gems", gems)]
+    soft_targets = [{"quadrants": torch.from_numpy(modest)}, {"gems": torch.from_numpy(gems / 2)}]
+    found = calibrate(parts, soft_targets)
     assert found.sharpness == pytest.approx(2, abs=0.15)
     assert np.allclose(found.sharpened(modest.astype(np.float32)).sum(axis=1), 1, atol=1e-5)
     assert found.thresholds["gems"] == pytest.approx([1 / 6] * 9, abs=0.01)
@@ -370,7 +378,7 @@ def test_a_gate_lets_through_what_is_like_its_music_however_few_clips_a_dataset_
 # ------------------------------------------------------------------------------------------------------------- course
 
 
-def test_the_course_follows_what_features_tell_and_keeps_the_mean() -> None:
+def test_the_course_follows_the_features_and_keeps_the_mean() -> None:
     rng = np.random.default_rng(0)
     n_clips, n_steps, n_features = 12, 90, 5
     steps = rng.normal(size=(n_clips, n_steps, n_features)).cumsum(axis=1).astype(np.float32)
@@ -392,12 +400,12 @@ def test_the_course_follows_what_features_tell_and_keeps_the_mean() -> None:
     course = fit_course([learnt])
     assert course is not None and fit_course([replace(learnt, curve=None)]) is None
     flat = np.broadcast_to(np.float32([0.3, -0.2]), (len(held.owner), WINDOW_STEPS, 2))
-    for told, true in zip(held.over_time(followed(course, held, flat)), curves[10:], strict=True):
-        assert told.mean(axis=0) == pytest.approx([0.3, -0.2], abs=1e-3)
-        assert all(np.corrcoef(told[:, k], true[:, k])[0, 1] > 0.7 for k in (0, 1))
+    for predicted, true in zip(held.over_time(apply_course(course, held, flat)), curves[10:], strict=True):
+        assert predicted.mean(axis=0) == pytest.approx([0.3, -0.2], abs=1e-3)
+        assert all(np.corrcoef(predicted[:, k], true[:, k])[0, 1] > 0.7 for k in (0, 1))
     again = Course.load(course.tensors())
-    assert np.array_equal(followed(again, held, flat), followed(course, held, flat))
-    assert followed(None, held, flat) is flat
+    assert np.array_equal(apply_course(again, held, flat), apply_course(course, held, flat))
+    assert apply_course(None, held, flat) is flat
 
 
 # ----------------------------------------------------------------------------------------------------------- listeners
@@ -421,14 +429,14 @@ def test_bias_scale_and_lag_are_recovered() -> None:
 def _listeners(n_pieces: int = 12, n_listeners: int = 5, seed: int = 0) -> Tasks:
     """Listeners with a bias of their own on curves that the recogniser knows."""
     rng = np.random.default_rng(seed)
-    heard, ratings = {}, {}
+    found, ratings = {}, {}
     for i in range(n_pieces):
         curve = np.cumsum(rng.normal(0, 0.05, (80, 2)), axis=0).clip(-1, 1).astype(np.float32)
-        heard[f"p{i}"] = Heard(rng.normal(size=(80, 20)).astype(np.float32), curve)
+        found[f"p{i}"] = RecognizedPiece(rng.normal(size=(80, 20)).astype(np.float32), curve)
         bias = rng.normal(0, 0.3, (1, 2, n_listeners))
         noise = np.cumsum(rng.normal(0, 0.02, (80, 2, n_listeners)), axis=0)
         ratings[f"p{i}"] = (curve[..., None] + bias + noise).astype(np.float32)
-    return Tasks(heard, ratings, {name: name for name in heard})
+    return Tasks(found, ratings, {name: name for name in found})
 
 
 def test_a_quarter_of_a_curve_helps_with_the_rest() -> None:
@@ -445,16 +453,16 @@ def test_a_quarter_of_a_curve_helps_with_the_rest() -> None:
 def test_a_listeners_bias_carries_over_to_other_pieces() -> None:
     tasks = _listeners()
     model = fit_personal(tasks, n_steps=60)
-    heard = tasks.heard["p0"]
-    rated = heard.curve + np.array([0.4, -0.4], np.float32)
-    other = tasks.heard["p1"]
-    curve, variance = model.adapted(other, Listener(((heard, rated),)))
+    found = tasks.pieces["p0"]
+    rated = found.curve + np.array([0.4, -0.4], np.float32)
+    other = tasks.pieces["p1"]
+    curve, variance = model.adapt(other, Listener(((found, rated),)))
     assert (curve - other.curve).mean(axis=0) == pytest.approx([0.4, -0.4], abs=0.2)
-    plain, more = model.adapted(other, Listener(()))
+    plain, more = model.adapt(other, Listener(()))
     assert variance.mean() < more.mean()
     assert np.abs(plain - other.curve).mean() < 0.2
     again = PersonalModel.load(model.state_dict())
-    np.testing.assert_allclose(again.adapted(other, Listener(((heard, rated),)))[0], curve, atol=1e-5)
+    np.testing.assert_allclose(again.adapt(other, Listener(((found, rated),)))[0], curve, atol=1e-5)
 
 
 def test_ratings_lie_on_half_seconds() -> None:
@@ -500,13 +508,13 @@ def test_mert_is_loaded_without_its_code(tmp_path: Path) -> None:
     for name, value in hubert_tensors(tensors).items():
         assert torch.equal(own[name], value), name
     samples = random.normal(0, 0.1, 24_000 * 3 + 100).astype(np.float32)
-    heard = encoder.encode(samples)
-    assert heard.shape == (7, 64)
+    found = encoder.encode(samples)
+    assert found.shape == (7, 64)
     with torch.no_grad():
         padded = np.pad(samples, (0, 7 * 12_000 - len(samples)))
         hidden = encoder.model(torch.from_numpy(padded)[None], output_hidden_states=True).hidden_states
     whole = torch.cat([hidden[5][0], hidden[6][0]], dim=1)
-    np.testing.assert_allclose(heard.mean(axis=0), whole.mean(dim=0), atol=0.05)
+    np.testing.assert_allclose(found.mean(axis=0), whole.mean(dim=0), atol=0.05)
     assert MertEncoder.from_pretrained(tmp_path / "mert", layers=(0, 7)).encode(samples).shape == (7, 64)
 
 
@@ -517,6 +525,9 @@ def test_a_mert_that_is_none_is_refused(tmp_path: Path) -> None:
     _mert(tmp_path / "other", model_type="bert")
     with pytest.raises(InputError, match="'bert'"):
         MertEncoder.from_pretrained(tmp_path / "other")
+    _mert(tmp_path / "endless", num_hidden_layers=10**9)
+    with pytest.raises(InputError, match="num_hidden_layers is 1000000000, legal"):
+        MertEncoder.from_pretrained(tmp_path / "endless")
     _mert(tmp_path / "narrow", hidden_size=64)
     with pytest.raises(InputError, match="wrong shape"):
         MertEncoder.from_pretrained(tmp_path / "narrow")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,9 @@ from muse.score import write_score
 from muse.tokens import SECTION_CONTROLS, SONG_CONTROLS
 from muse.tokens.music import fold_shift
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
 pytest.importorskip("lightning")
 
-from muse.training.generator import Batches, Settings, Windows, train  # noqa: E402
+from muse.training.generator import Batches, Settings, Windows, train
 
 SMALL = {"size": "tiny", "batch_sequences": 2, "validate_every": 2, "n_validation": 4, "warmup_steps": 2, "threads": 1}
 
@@ -69,7 +69,7 @@ def settings_for(corpus: Corpus, **changes: object) -> Settings:
 
 
 def test_without_augmentation_the_music_is_only_moved_to_its_tonic(windows: Windows) -> None:
-    row = int(windows._keep[0])
+    row = int(windows.rows[0])
     ids, labels = windows.sequence(row, np.random.default_rng(0), augment=False)
     v = windows.codec.vocabulary
     music = ids[ids >= v.n_control]
@@ -84,7 +84,7 @@ def test_the_prefix_tells_the_truth_after_augmentation(windows: Windows) -> None
     """Measured on the decoded music, every control is in the bucket that the sequence names."""
     v = windows.codec.vocabulary
     wrong = total = 0
-    for row in windows._keep[:12]:
+    for row in windows.rows[:12]:
         ids, _ = windows.sequence(int(row), np.random.default_rng(int(row)), augment=True)
         score = windows.codec.decode(ids[np.flatnonzero(ids == v.bar)[0] :])
         measured = extract(score, names=SONG_CONTROLS).values[0].astype(float)
@@ -106,7 +106,7 @@ def test_controls_are_dropped_and_sometimes_all_of_them(windows: Windows) -> Non
     v = windows.codec.vocabulary
     shares = []
     for seed in range(80):
-        ids, _ = windows.sequence(int(windows._keep[0]), np.random.default_rng(seed), augment=True)
+        ids, _ = windows.sequence(int(windows.rows[0]), np.random.default_rng(seed), augment=True)
         first = np.flatnonzero((ids >= v.section[0]) & (ids < v.section[1]))[0]
         shares.append(float((ids[first - 28 : first] == v.null).mean()))
     assert sum(share == 1.0 for share in shares) >= 2
@@ -165,7 +165,42 @@ def test_loss_falls_and_the_folder_is_complete(corpus: Corpus, tmp_path: Path) -
 
 
 def test_unknown_settings_and_empty_datasets_are_refused(corpus: Corpus, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="unknown training setting leraning_rate"):
+    with pytest.raises(InputError, match="unknown training setting 'leraning_rate': did you mean 'learning_rate'"):
         train(corpus.folder, tmp_path / "x", leraning_rate=1)
     with pytest.raises(InputError, match="licence class nc"):
         train(corpus.folder, tmp_path / "x", **{**SMALL, "licence_classes": ("nc",)})
+
+
+def test_a_small_folder_of_ones_own_is_trained_by_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No licence stated, no song drawn for validation, fewer steps than between two reports."""
+    from muse.cli import main
+
+    (tmp_path / "mine").mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        write_score(a_song(rng, 8), tmp_path / "mine" / f"song{i}.mid")
+    info = build_corpus([tmp_path / "mine"], tmp_path / "data", n_processes=1)
+    assert set(info["by_split"]) == {"train"}
+    command = ["train", "generator", str(tmp_path / "data"), "-o", str(tmp_path / "out"), "--size", "tiny", "--json"]
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--steps", "1"])
+    assert ended.value.code == 2
+    assert "licence class permissive; its songs are unclear" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--steps", "1", "--licence", "unclear"])
+    assert not ended.value.code
+    metrics = json.loads(capsys.readouterr().out)
+    assert [row["step"] for row in metrics["history"]] == [1]
+    assert 0 < metrics["best"]["val_loss"] < np.log(2000)
+    assert load_tensors(tmp_path / "out", "np")
+    assert "license: other" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+
+
+def test_songs_held_out_of_a_small_dataset_are_not_learnt_from(windows: Windows) -> None:
+    known, held_out = windows.parted(0.1)
+    songs = [set(part.song_name[part.rows].tolist()) for part in (known, held_out)]
+    assert not songs[0] & songs[1]
+    assert len(songs[1]) == round(0.1 * len(songs[0] | songs[1]))
+    assert len(known) + len(held_out) == len(windows)

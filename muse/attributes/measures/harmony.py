@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from muse.attributes.measures.pitch import ranked
 from muse.attributes.measures.stats import (
@@ -24,9 +23,8 @@ from muse.attributes.measures.stats import (
     weighted_mean,
     weighted_std,
 )
+from muse.attributes.notes import FloatArray
 from muse.attributes.window import Window
-
-FloatArray = NDArray[np.float64]
 
 RATIO_CAP = 10.0
 _DISSONANT = np.array([1, 2, 6, 10, 11])
@@ -43,11 +41,11 @@ def _without_noise(weights: FloatArray) -> FloatArray:
 
 
 def vertical_histogram(w: Window) -> FloatArray:
-    return _without_noise(w.vertical_weight)
+    return _without_noise(w.sounding.vertical_weight)
 
 
 def wrapped_histogram(w: Window) -> FloatArray:
-    return _without_noise(w.wrapped_vertical_weight)
+    return _without_noise(w.sounding.wrapped_vertical_weight)
 
 
 def vertical_share(*semitones: int) -> Callable[[Window], float]:
@@ -55,7 +53,7 @@ def vertical_share(*semitones: int) -> Callable[[Window], float]:
     sizes = np.array(semitones)
 
     def of_window(w: Window) -> float:
-        weight = w.wrapped_vertical_weight
+        weight = w.sounding.wrapped_vertical_weight
         return share(float(weight[sizes].sum()), float(weight.sum()))
 
     return of_window
@@ -72,52 +70,52 @@ perfect_intervals = vertical_share(0, 5, 7)
 
 
 def vertical_unisons(w: Window) -> float:
-    return share(float(w.vertical_weight[0]), float(w.vertical_weight.sum()))
+    return share(float(w.sounding.vertical_weight[0]), float(w.sounding.vertical_weight.sum()))
 
 
 def vertical_octaves(w: Window) -> float:
-    return share(float(w.vertical_weight[12::12].sum()), float(w.vertical_weight.sum()))
+    return share(float(w.sounding.vertical_weight[12::12].sum()), float(w.sounding.vertical_weight.sum()))
 
 
 def most_common_vertical(w: Window) -> float:
-    first, _ = ranked(w.wrapped_vertical_weight)
+    first, _ = ranked(w.sounding.wrapped_vertical_weight)
     return float(first) if first >= 0 else math.nan
 
 
 def second_most_common_vertical(w: Window) -> float:
-    _, second = ranked(w.wrapped_vertical_weight)
+    _, second = ranked(w.sounding.wrapped_vertical_weight)
     return float(second) if second >= 0 else math.nan
 
 
 def top_verticals_distance(w: Window) -> float:
-    first, second = ranked(w.wrapped_vertical_weight)
+    first, second = ranked(w.sounding.wrapped_vertical_weight)
     return float(abs(first - second)) if second >= 0 else math.nan
 
 
 def most_common_vertical_prevalence(w: Window) -> float:
-    weight = w.wrapped_vertical_weight
+    weight = w.sounding.wrapped_vertical_weight
     return share(float(weight.max()), float(weight.sum()))
 
 
 def second_most_common_vertical_prevalence(w: Window) -> float:
-    weight = np.sort(w.wrapped_vertical_weight)
+    weight = np.sort(w.sounding.wrapped_vertical_weight)
     return share(float(weight[-2]), float(weight.sum()))
 
 
 def top_verticals_ratio(w: Window) -> float:
-    weight = np.sort(w.wrapped_vertical_weight)
+    weight = np.sort(w.sounding.wrapped_vertical_weight)
     return share(float(weight[-2]), float(weight[-1]))
 
 
 def vertical_dissonance_ratio(w: Window) -> float:
-    weight = w.wrapped_vertical_weight
+    weight = w.sounding.wrapped_vertical_weight
     return ratio(float(weight[_DISSONANT].sum()), float(weight[_CONSONANT].sum()), RATIO_CAP)
 
 
 def _time_with(w: Window, semitones: int) -> float:
-    classes = w.verticals.classes
+    classes = w.sounding.verticals.classes
     turned = ((classes << semitones) | (classes >> (12 - semitones))) & 0xFFF
-    length = w.verticals.duration_beat
+    length = w.sounding.verticals.duration_beat
     return share(float(length[(classes & turned) != 0].sum()), float(length.sum()))
 
 
@@ -130,7 +128,7 @@ def major_third_prevalence(w: Window) -> float:
 
 
 def mean_vertical_range(w: Window) -> float:
-    return weighted_mean(w.verticals.highest - w.verticals.lowest, w.verticals.duration_beat)
+    return weighted_mean(w.sounding.verticals.highest - w.sounding.verticals.lowest, w.sounding.verticals.duration_beat)
 
 
 @lru_cache(maxsize=1)
@@ -153,33 +151,33 @@ def _roughness_table() -> FloatArray:
 
 
 def roughness(w: Window) -> float:
-    return share(float((w.pair_weight * _roughness_table()).sum()), float(w.pair_weight.sum()))
+    return share(float((w.sounding.pair_weight * _roughness_table()).sum()), float(w.sounding.pair_weight.sum()))
 
 
 # ------------------------------------------------------------------------------------------------ simultaneous notes
 
 
 def mean_simultaneous_classes(w: Window) -> float:
-    return weighted_mean(w.n_classes, w.verticals.duration_beat)
+    return weighted_mean(w.sounding.n_classes, w.sounding.verticals.duration_beat)
 
 
 def std_simultaneous_classes(w: Window) -> float:
-    return weighted_std(w.n_classes, w.verticals.duration_beat)
+    return weighted_std(w.sounding.n_classes, w.sounding.verticals.duration_beat)
 
 
 def mean_simultaneous_pitches(w: Window) -> float:
-    return weighted_mean(w.verticals.n_pitches, w.verticals.duration_beat)
+    return weighted_mean(w.sounding.verticals.n_pitches, w.sounding.verticals.duration_beat)
 
 
 def std_simultaneous_pitches(w: Window) -> float:
-    return weighted_std(w.verticals.n_pitches, w.verticals.duration_beat)
+    return weighted_std(w.sounding.verticals.n_pitches, w.sounding.verticals.duration_beat)
 
 
 # ------------------------------------------------------------------------------------------------------------ chords
 
 
 def chord_type_histogram(w: Window) -> FloatArray:
-    return _without_noise(w.chord_type_beat)
+    return _without_noise(w.sounding.chord_type_beat)
 
 
 def chord_type_share(*types: int) -> Callable[[Window], float]:
@@ -187,7 +185,7 @@ def chord_type_share(*types: int) -> Callable[[Window], float]:
     wanted = np.array(types)
 
     def of_window(w: Window) -> float:
-        return share(float(w.chord_type_beat[wanted].sum()), float(w.chord_type_beat.sum()))
+        return share(float(w.sounding.chord_type_beat[wanted].sum()), float(w.sounding.chord_type_beat.sum()))
 
     return of_window
 
@@ -202,20 +200,20 @@ complex_chords = chord_type_share(10)
 
 
 def minor_major_triad_ratio(w: Window) -> float:
-    beats = w.chord_type_beat
+    beats = w.sounding.chord_type_beat
     return ratio(float(beats[1]), float(beats[2]), RATIO_CAP)
 
 
 def minor_triad_share(w: Window) -> float:
-    beats = w.chord_type_beat
+    beats = w.sounding.chord_type_beat
     return share(float(beats[1]), float(beats[1] + beats[2]))
 
 
 def chord_duration(w: Window) -> float:
-    classes = w.verticals.classes
+    classes = w.sounding.verticals.classes
     if not len(classes):
         return math.nan
-    return float(w.verticals.duration_beat.sum()) / (1 + np.count_nonzero(np.diff(classes)))
+    return float(w.sounding.verticals.duration_beat.sum()) / (1 + np.count_nonzero(np.diff(classes)))
 
 
 def chord_change_rate(w: Window) -> float:

@@ -9,13 +9,10 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from muse.attributes.measures.stats import share, std
+from muse.attributes.notes import FloatArray, IntArray
 from muse.attributes.window import Window
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 def _programs(w: Window) -> IntArray:

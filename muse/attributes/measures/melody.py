@@ -10,15 +10,12 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from muse.attributes.measures.harmony import SCALE_DEGREES
 from muse.attributes.measures.pitch import ranked
 from muse.attributes.measures.stats import correlation, entropy_bits, mean, normalized, ratio, share, slope, std
+from muse.attributes.notes import FloatArray, IntArray
 from muse.attributes.window import Window
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 RATIO_CAP = 10.0
 

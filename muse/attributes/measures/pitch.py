@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muse.attributes.measures.stats import entropy_bits, kurtosis, mean, normalized, share, skewness, std
+from muse.attributes.notes import FloatArray
 from muse.attributes.window import Window
-
-FloatArray = NDArray[np.float64]
 
 _FIFTHS = np.arange(12) * 7 % 12
 
@@ -86,6 +85,7 @@ def register_balance(w: Window) -> float:
 
 
 def dominant_spread(w: Window) -> float:
+    """Longest run of pitch classes on the circle of fifths that each make up at least 9 % of the notes."""
     if not len(w.pitched.pitch):
         return math.nan
     strong = normalized(w.class_counts[_FIFTHS]) >= 0.09

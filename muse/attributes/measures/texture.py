@@ -70,6 +70,7 @@ def highest_line_range(w: Window) -> float:
 
 
 def loudest_isolation(w: Window) -> float:
+    """Fraction of the loudest voice's notes that lie in no other voice's range."""
     voices = w.voices
     if len(voices.count) < 2:
         return math.nan
@@ -100,6 +101,7 @@ def lowest_line_intervals(w: Window) -> float:
 
 
 def voice_overlap(w: Window) -> float:
+    """Fraction of the notes that lie in another voice's range."""
     voices, pitch = w.voices, w.pitched.pitch
     if not len(pitch):
         return math.nan
@@ -125,7 +127,7 @@ def motion_share(kind: int) -> Callable[[Window], float]:
     """Fraction of the movements of two voices that are of one kind."""
 
     def of_window(w: Window) -> float:
-        motions = w.voice_motions
+        motions = w.sounding.voice_motions
         return share(float(motions[kind]), float(motions[:4].sum()))
 
     return of_window
@@ -153,8 +155,8 @@ def chord_attacks(w: Window) -> float:
 
 
 def polyphony_share(w: Window) -> float:
-    length = w.verticals.duration_beat
-    return share(float(length[w.verticals.n_pitches >= 2].sum()), float(length.sum()))
+    length = w.sounding.verticals.duration_beat
+    return share(float(length[w.sounding.verticals.n_pitches >= 2].sum()), float(length.sum()))
 
 
 def skyline_gap(w: Window) -> float:

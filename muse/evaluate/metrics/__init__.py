@@ -1,1 +1,1 @@
-"""Metrics of music: numbers from pieces."""
+"""Metrics: scores to numbers, one question a file."""

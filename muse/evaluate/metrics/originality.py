@@ -24,8 +24,7 @@ yardstick
     Repeated notes, scales and broken chords stand in much music. A run says something beside the runs that held-out
     music by people shares with the same corpus, and beside :attr:`Copy.n_songs`.
 
-The index is a suffix array of all steps (Manber & Myers 1993): exact for runs of any length, and as quick for runs that
-stand in half of the corpus, where a table of n-grams would have to look at every place.
+The index is a suffix array of all steps, see :mod:`muse.evaluate.metrics.suffix_array`.
 
 Contents: :class:`CopyIndex`, :class:`Copy`, :func:`copies`.
 """
@@ -43,6 +42,7 @@ from numpy.typing import ArrayLike, NDArray
 from muse.checkpoint import load_tensors, save_tensors
 from muse.dataset.read import Corpus
 from muse.errors import InputError
+from muse.evaluate.metrics.suffix_array import END, Ints, SuffixArray, Symbols
 from muse.files import read_json, write_json
 from muse.score import DRUMS, Notes, Score, bar_grid, note_array
 from muse.selector.events import Passage, passage
@@ -52,21 +52,12 @@ from muse.tokens.vocabulary import STEPS_PER_BEAT
 __all__ = ["LINES", "Copy", "CopyIndex", "copies"]
 
 Line: TypeAlias = Literal["voices", "top"]
-Ints: TypeAlias = NDArray[np.int64]
-Symbols: TypeAlias = NDArray[np.int32]
 
 LINES: tuple[Line, ...] = ("voices", "top")
 VERSION = 1
 """Of the stored form and of what a step is."""
 TIME_UNITS = 2 * STEPS_PER_BEAT
 """Units of time in a quarter note."""
-
-_END = 0
-"""Stands where a voice of the corpus ends; steps are greater."""
-_STOP = -1
-"""The same in a piece: unlike any symbol of the corpus."""
-_BLOCK = 16
-"""Symbols compared at a time, and the margin after the last one."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +96,7 @@ class _Piece:
 
     @classmethod
     def of(cls, piece: Score | Passage) -> _Piece:
+        """The pitched notes of a score, or of a window as the corpus has it."""
         if isinstance(piece, Passage):
             notes, fine = piece.notes, np.full(len(piece.notes), piece.meter[1] >= 8)
             n_bars = int(notes["onset_beat"].max(initial=0) // piece.bar_beats) + 1
@@ -124,7 +116,7 @@ class _Piece:
 
 @dataclass(frozen=True)
 class _Run:
-    """The notes of a line as symbols: each tells the step to the next note, the last of a voice :data:`_END`."""
+    """The notes of a line as symbols: each tells the step to the next note, the last of a voice :data:`END`."""
 
     symbols: Symbols
     voice: Ints
@@ -152,8 +144,8 @@ def _spell(voice: Ints, onset: Ints, end: Ints, pitch: Ints, line: Line) -> _Run
     if line == "top":
         top = _is_top(voice, onset, end, pitch)
         voice, onset, pitch = voice[top], onset[top], pitch[top]
-    symbols = np.full(len(voice), _END, np.int32)
-    symbols[:-1] = np.where(np.diff(voice) == 0, np.diff(onset) * 256 + np.diff(pitch) + 128, _END)
+    symbols = np.full(len(voice), END, np.int32)
+    symbols[:-1] = np.where(np.diff(voice) == 0, np.diff(onset) * 256 + np.diff(pitch) + 128, END)
     return _Run(symbols, voice, onset)
 
 
@@ -172,113 +164,6 @@ def _is_top(voice: Ints, onset: Ints, end: Ints, pitch: Ints) -> NDArray[np.bool
     return top
 
 
-# ------------------------------------------------------------------------------------------------------ suffix arrays
-
-
-def _sort_suffixes(symbols: Symbols) -> Symbols:
-    """Start of every suffix in the order of the suffixes, where no two :data:`_END` are alike; the last symbol is one.
-
-    By prefix doubling, of which only what is not yet told apart is sorted again (Larsson & Sadakane, *Faster Suffix
-    Sorting*, 2007).
-    """
-    n = len(symbols)
-    order = np.argsort(symbols, kind="stable").astype(np.int32)
-    rank = np.zeros(n, np.int32)  # of a suffix: where the group that it is in begins
-    todo, known = np.arange(n, dtype=np.int32), 0
-    key = symbols[order].astype(np.int64)
-    key[key == _END] = np.arange(-int((key == _END).sum()), 0)
-    while True:
-        new = np.ones(len(todo) + 1, bool)
-        new[1:-1] = key[1:] != key[:-1]
-        rank[order[todo]] = todo[np.maximum.accumulate(np.where(new[:-1], np.arange(len(todo)), 0))]
-        todo = todo[~(new[:-1] & new[1:])]
-        known = max(2 * known, 1)
-        if not len(todo):
-            return order
-        suffix = order[todo]
-        key = rank[suffix].astype(np.int64) * n + rank[suffix + known]  # a suffix that ended here would be alone
-        place = np.argsort(key)
-        key, order[todo] = key[place], suffix[place]
-
-
-@dataclass(frozen=True)
-class _SuffixArray:
-    """All runs of a line of the corpus."""
-
-    symbols: Symbols
-    """int32 [n + _BLOCK]: those of all voices, one after another, and a margin."""
-    order: Symbols
-    """int32 [n]."""
-    voice_start: Symbols
-    """int32 [n_voices]: index of the first symbol."""
-    voice_window: Symbols
-    """int32 [n_voices]: index of the window."""
-    voice_onset: Symbols
-    """int32 [n_voices]: onset of the first note in its window, in :data:`TIME_UNITS`."""
-
-    @classmethod
-    def of(cls, symbols: Symbols, voice_window: Symbols, voice_onset: Symbols) -> _SuffixArray:
-        starts = np.concatenate([[0], np.flatnonzero(symbols == _END)[:-1] + 1]) if len(symbols) else np.zeros(0)
-        order = _sort_suffixes(symbols)
-        margin = np.full(_BLOCK, _END, np.int32)
-        return cls(np.concatenate([symbols, margin]), order, starts.astype(np.int32), voice_window, voice_onset)
-
-    def search(self, query: Symbols, at: Ints) -> tuple[Ints, Ints]:
-        """Find the suffixes of `query` that begin `at` among those of the corpus.
-
-        Parameters
-        ----------
-        query
-            int32 [m + _BLOCK]; from every start on there is a symbol that the corpus has not.
-
-        Returns
-        -------
-        tuple of int64 [len(at)]
-            How many suffixes of the corpus come before; how many symbols are shared with that of them which shares
-            most.
-        """
-        low, high = np.zeros(len(at), np.int64), np.full(len(at), len(self.order), np.int64)
-        shared_low, shared_high = np.zeros_like(low), np.zeros_like(low)
-        while len(open_ := np.flatnonzero(low < high)):
-            middle = (low[open_] + high[open_]) // 2
-            place = self.order[middle].astype(np.int64)
-            # All suffixes between two share at least what those two share with the one sought.
-            shared = np.minimum(shared_low[open_], shared_high[open_])
-            start = at[open_]
-            going = np.arange(len(open_))
-            while len(going):
-                ours = query[(start[going] + shared[going])[:, None] + np.arange(_BLOCK)]
-                theirs = self.symbols[(place[going] + shared[going])[:, None] + np.arange(_BLOCK)]
-                same = ours == theirs
-                whole = same.all(axis=1)
-                shared[going] += np.where(whole, _BLOCK, same.argmin(axis=1))
-                going = going[whole]
-            before = self.symbols[place + shared] < query[start + shared]
-            low[open_[before]], shared_low[open_[before]] = middle[before] + 1, shared[before]
-            after = open_[~before]
-            high[after], shared_high[after] = middle[~before], shared[~before]
-        return low, np.maximum(shared_low, shared_high)
-
-    def shared(self, run: _Run) -> Ints:
-        """Steps, from each note of a line on, that stand in the corpus as well: int64 [n_notes]."""
-        if not len(self.order):
-            return np.zeros(len(run.symbols), np.int64)
-        symbols = np.where(run.symbols == _END, _STOP, run.symbols)
-        query = np.concatenate([symbols, np.full(_BLOCK, _STOP)]).astype(np.int32)
-        return self.search(query, np.arange(len(symbols)))[1]
-
-    def places(self, steps: Symbols) -> Ints:
-        """All places of a run that the corpus has, ascending."""
-        n = len(steps)
-        bounds = [np.full(_BLOCK, bound) for bound in (_STOP, np.iinfo(np.int32).max)]
-        query = np.concatenate([steps, bounds[0], steps, bounds[1]]).astype(np.int32)
-        first, stop = self.search(query, np.array([0, n + _BLOCK]))[0]
-        return np.sort(self.order[first:stop].astype(np.int64))
-
-
-# ---------------------------------------------------------------------------------------------------------- the index
-
-
 @dataclass(frozen=True)
 class CopyIndex:
     """All runs of notes in one split of a dataset; see :meth:`build` and :meth:`cached`."""
@@ -288,7 +173,7 @@ class CopyIndex:
     split: str
     songs: tuple[tuple[str, str], ...]
     """(corpus, id) of each song."""
-    lines: Mapping[Line, _SuffixArray]
+    lines: Mapping[Line, SuffixArray]
     window_song: Symbols
     """int32 [n_windows]: index into :attr:`songs`."""
     window_bar: Symbols
@@ -324,14 +209,14 @@ class CopyIndex:
             voice, pitch = number * (DRUMS + 1) + notes["program"], notes["pitch"].astype(np.int64)
             for line in LINES:
                 run = _spell(voice, onset, end, pitch, line)
-                first = np.append(True, run.symbols[:-1] == _END)[: len(run.symbols)]
+                first = np.append(True, run.symbols[:-1] == END)[: len(run.symbols)]
                 window = run.voice[first] // (DRUMS + 1)
                 spelt[line].append((run.symbols, window.astype(np.int32), run.onset[first].astype(np.int32)))
         if not windows:
             raise InputError(f"{corpus.folder} has no {split} window on a grid: choose another split or dataset")
         lines = {}
         for line in LINES:
-            lines[line] = _SuffixArray.of(*(np.concatenate(parts) for parts in zip(*spelt.pop(line), strict=True)))
+            lines[line] = SuffixArray.of(*(np.concatenate(parts) for parts in zip(*spelt.pop(line), strict=True)))
         song, bar, units = np.array(windows, np.int32).T
         return cls(str(corpus.info["digest"]), split, tuple(songs), lines, song, bar, units)
 
@@ -371,7 +256,7 @@ class CopyIndex:
         tensors = load_tensors(folder, "np")
         try:
             lines = {
-                line: _SuffixArray(**{n: tensors[f"{line}.{n}"] for n in _SuffixArray.__dataclass_fields__})
+                line: SuffixArray(**{n: tensors[f"{line}.{n}"] for n in SuffixArray.__dataclass_fields__})
                 for line in LINES
             }
             windows = {name: tensors[name] for name in cls.__dataclass_fields__ if name.startswith("window_")}
@@ -409,7 +294,7 @@ class CopyIndex:
         """
         music = _Piece.of(piece)
         run = music.line(line)
-        return self._copy(music, run, self.lines[line].shared(run), line)
+        return self._copy(music, run, self.lines[line].shared(run.symbols), line)
 
     def share(self, piece: Score | Passage, n: int = 7, line: Line = "voices") -> float:
         """Share of the runs of `n` notes of a piece that stand in the corpus, 0..1; NaN where it has none.
@@ -420,7 +305,7 @@ class CopyIndex:
             `n` is less than 2.
         """
         run = _Piece.of(piece).line(line)
-        found, n_runs = _count(run, self.lines[line].shared(run), n)
+        found, n_runs = _count(run, self.lines[line].shared(run.symbols), n)
         return found / n_runs if n_runs else float("nan")
 
     def _copy(self, music: _Piece, run: _Run, shared: Ints, line: Line) -> Copy:
@@ -456,7 +341,7 @@ def _count(run: _Run, shared: Ints, n: int) -> tuple[int, int]:
     if n < 2:
         raise InputError(f"a run of n={n} notes has no step: n is at least 2")
     # Steps that are left in the voice, from each note on.
-    ends = np.flatnonzero(run.symbols == _END)
+    ends = np.flatnonzero(run.symbols == END)
     left = ends[np.searchsorted(ends, np.arange(len(run.symbols)))] - np.arange(len(run.symbols))
     return int((shared >= n - 1).sum()), int((left >= n - 1).sum())
 
@@ -494,7 +379,7 @@ def copies(
         found, counts = [], []
         for music in read:
             run = music.line(line)
-            shared = index.lines[line].shared(run)
+            shared = index.lines[line].shared(run.symbols)
             found.append(index._copy(music, run, shared, line))
             counts.append(_count(run, shared, n))
         notes, beats = np.array([copy.n_notes for copy in found]), np.array([copy.beats for copy in found])

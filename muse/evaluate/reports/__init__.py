@@ -1,1 +1,9 @@
-"""Reports of what was measured."""
+"""Reports: documents of figures as Markdown, HTML, JSON and charts, from the templates beside this module.
+
+What is drawn and written comes from the document alone, so a report can be written again from its JSON file.
+"""
+
+from muse.evaluate.reports.report import write_report
+from muse.evaluate.reports.template import render
+
+__all__ = ["render", "write_report"]

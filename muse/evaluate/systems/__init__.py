@@ -1,1 +1,1 @@
-"""Systems that the composer is compared with."""
+"""Systems that answer the same requests: people, the composer in several settings, EmoGen's mapping, n-grams."""

@@ -24,17 +24,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from scipy.special import expit
 
-from muse.checkpoint import find, load_tensors, under
+from muse.checkpoint import find, load_tensors
 from muse.emotion import Emotion
 from muse.errors import InputError, MissingExtraError, require
 from muse.files import read_json
-from muse.prompts.text.tuned import HIDDEN, Tuned
+from muse.prompts.text.tuned import HIDDEN, MODEL_FILE, Tuned, run_options
 
 __all__ = ["CATEGORY_WORDS", "Encoder", "Reader", "Reading", "load_reader"]
 
@@ -43,8 +44,6 @@ Array = np.ndarray[Any, np.dtype[np.float32]]
 LAST: Final = "last_hidden_state"
 MAX_TOKENS: Final = 128
 BATCH: Final = 32
-TUNED: Final = "tuned."
-"""Prefix of the fine-tuned tensors in the checkpoint."""
 
 CATEGORY_WORDS: Final = {
     "admiration": "adoration", "amusement": "amusement", "anger": "anger", "annoyance": "annoyance",
@@ -80,11 +79,8 @@ class Encoder:
         self._tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(MAX_TOKENS)
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
         model = Path(package.model_path()).read_bytes() + _more_outputs([HIDDEN])
-        self._session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._session = runtime.InferenceSession(model, run_options(), providers=["CPUExecutionProvider"])
 
     def encode(self, texts: Sequence[str]) -> list[tuple[Array, Array]]:
         """(states after the third layer [tokens, 384], mean of the last layer [384]) of every text.
@@ -158,14 +154,17 @@ class Reader:
         self.folder = folder
         self.config = read_json(folder / "config.json")
         tensors = load_tensors(folder, "np")
-        for name in ("lexicon", f"{TUNED}views.weight", f"{TUNED}categories.weight", f"{TUNED}words.weight"):
-            if name not in tensors:
-                raise InputError(f"{folder}: there is no tensor {name!r}: get the checkpoint again")
+        if "lexicon" not in tensors:
+            raise InputError(f"{folder}: there is no tensor 'lexicon': get the checkpoint again")
         lexicon = tensors["lexicon"].astype(np.float32)
-        self.tuned = Tuned(under(tensors, TUNED))
         vocabulary = read_json(folder / "tokenizer.json")["model"]["vocab"]
         self._places = {word: lexicon[i] for word, i in vocabulary.items() if not np.isnan(lexicon[i, 0])}
         self._encoder: Encoder | None = None
+
+    @cached_property
+    def tuned(self) -> Tuned:
+        """The fine-tuned layers and heads."""
+        return Tuned(self.folder / MODEL_FILE)
 
     @property
     def encoder(self) -> Encoder:
@@ -189,7 +188,7 @@ class Reader:
 
     def read_words(self, words: Sequence[str]) -> list[Emotion]:
         """Valence and arousal of words or short phrases, also of ones never seen."""
-        return [_emotion(self.tuned.tell(self.tuned.pool(states), "words")) for states, _ in self.encoder.encode(words)]
+        return [_emotion(self.tuned.predict(states)["words"]) for states, _ in self.encoder.encode(words)]
 
     def similarity(self, text: str, labels: Sequence[str]) -> list[float]:
         """Cosine of the last layer's means, -1..1, between a text and each label."""
@@ -200,12 +199,11 @@ class Reader:
     def read(self, text: str) -> Reading:
         """All heads on one sentence."""
         [(states, _)] = self.encoder.encode([text])
-        pooled, config = self.tuned.pool(states), self.config
-        views = self.tuned.tell(pooled, "views")
+        predicted, config = self.tuned.predict(states), self.config
+        views = predicted["views"]
         gain = np.array(config["gain"])
         reader, writer = (_emotion((views[i : i + 2] - config["emobank_mean"][i : i + 2]) * gain) for i in (0, 2))
-        logits = self.tuned.tell(pooled, "categories")
-        p = 1 / (1 + np.exp(-logits))
+        p = expit(predicted["categories"])
         names = config["categories"]
         points = np.array([_place_of(name) for name in names])
         share = p / p.sum()

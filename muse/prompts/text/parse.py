@@ -10,63 +10,30 @@ its words alone decide. A text that states facts only leaves the emotion open.
 Without the encoder's package, words and the fitted lexicon decide, and a note says so. Only English is understood;
 of other languages the international words of music remain, and a note says so.
 
-Contents: :func:`parse_text`; :func:`check_text`, :func:`foreign_language`, :data:`EMOJI`.
+Contents: :func:`parse_text`.
 """
 
 from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from muse.emotion import Emotion, EmotionPath, emotion_words
-from muse.errors import InputError
-from muse.intent import Intent
-from muse.prompts.parsed import INTENT_FIELDS, Evidence, Parsed, weighted_mean
+from muse.prompts.parsed import Evidence, Parsed, weighted_mean
 from muse.prompts.text.encoder import CATEGORY_WORDS, Reader, load_reader
-from muse.prompts.text.facts import find_facts, flatten
+from muse.prompts.text.facts import find_facts
+from muse.prompts.text.language import ENGLISH_GRAMMAR, check_text, flatten, foreign_language
+from muse.prompts.text.tables import EMOJI
 from muse.prompts.text.words import MIXED_VALENCE, find_arc, find_mentions, join_mentions
 
-__all__ = ["EMOJI", "MAX_CHARACTERS", "check_text", "foreign_language", "parse_text"]
+__all__ = ["parse_text"]
 
-MAX_CHARACTERS: Final = 4_000
-"""Some seven hundred words; the encoder reads the first hundred."""
 MIN_SIGNAL: Final = 0.6
 """The heads' point must lie so many of its spreads off neutral to be taken where no word names an emotion."""
 LEXICON_SPREAD: Final = (0.35, 0.35)
 """Residual of the words head (r = 0.85, 0.75 on words of spread 0.5), widened as a sentence is more than its words."""
-
-
-EMOJI: Final = {
-    "😀": "happy", "😃": "happy", "😄": "joyful", "😁": "cheerful", "😊": "pleased", "🙂": "content", "😂": "amusement",
-    "🤣": "amusement", "😍": "love", "🥰": "loving", "😘": "romantic", "❤": "love", "💕": "love", "💔": "heartbroken",
-    "😎": "confident", "🥳": "celebration", "🎉": "party", "🎊": "celebration", "🤩": "excited", "🔥": "intense",
-    "💪": "powerful", "🏆": "triumphant", "🦸": "heroic", "⚔": "battle", "😌": "relaxed", "🧘": "meditative",
-    "😴": "sleepy", "💤": "sleepy", "🌙": "dreamy", "✨": "magical", "🌅": "hopeful", "☀": "sunny", "🌞": "sunny",
-    "🌈": "hopeful", "🌧": "gloomy", "⛈": "stormy", "🌊": "calm", "🍃": "peaceful", "🕊": "peaceful", "😢": "sad",
-    "😭": "crying", "😞": "disappointment", "😔": "pensive", "☹": "sad", "🙁": "sad", "😟": "worry", "😥": "sad",
-    "🥺": "tender", "😰": "anxious", "😨": "fearful", "😱": "terrified", "😡": "furious", "😠": "angry", "🤬": "rage",
-    "😤": "frustrated", "🤢": "disgust", "😒": "annoyed", "😬": "nervous", "😳": "embarrassment", "😮": "surprise",
-    "😲": "astonished", "👻": "spooky", "💀": "dark", "🎃": "spooky", "😈": "mischievous", "👿": "evil", "🤪": "silly",
-    "😜": "playful", "🙃": "quirky", "😐": "neutral", "🥱": "bored", "🙏": "prayerful", "🥹": "sentimental",
-    "🌹": "romantic", "💃": "dancing", "🕺": "dancing", "🚀": "thrilling", "👶": "innocent", "😇": "innocent",
-}  # fmt: skip
-"""Emoji (without variation signs) -> word of the emotion table; placed by us by their Unicode names."""
-
-_FUNCTION_WORDS: Final = {
-    "English": "the a an and of in with for to is it that this my from but not on at no by be was are as very slow "
-    "fast music song piece then i you he she we they so like starts ends",
-    "German": "der die das und ist ein eine einer mit für nicht ich auf im zu den dem des wie aber sehr langsam "
-    "traurig fröhlich musik lied",
-    "French": "le la les un une et est avec pour dans des du je pas qui sur très mais une chanson musique lente triste",
-    "Spanish": "el la los las un una y es con para en del que por muy pero no se lenta triste alegre canción música",
-    "Italian": "il lo la gli un una e è con per che di del della molto ma non sono canzone musica triste",
-    "Portuguese": "o a os as um uma e é com para em do da que muito mas não uma canção música triste",
-    "Dutch": "de het een en is met voor niet ik op van maar zeer erg langzaam droevig vrolijk muziek lied",
-}
-_WORD_SETS: Final = {language: frozenset(words.split()) for language, words in _FUNCTION_WORDS.items()}
 
 
 def parse_text(text: str, *, labels: Sequence[str] = (), checkpoint: str | None = "prompts-text") -> Parsed:
@@ -109,46 +76,7 @@ def parse_text(text: str, *, labels: Sequence[str] = (), checkpoint: str | None 
     else:
         emotions = _emotion(text, rows, reader)
     emotions += _labels(text, labels, reader)
-    return _parsed([*emotions, *rows])
-
-
-def check_text(text: object, what: str) -> str:
-    """The text without outer blanks, or one clear error."""
-    example = "for example 'a slow, sad waltz for piano'"
-    if not isinstance(text, str):
-        raise InputError(f"{what} must be a string, {example}, not {type(text).__name__}")
-    text = unicodedata.normalize("NFC", text).strip()
-    if not text:
-        raise InputError(f"{what} is empty: say what the music should be like, {example}")
-    if len(text) > MAX_CHARACTERS:
-        raise InputError(f"{what} has {len(text):,} characters, legal are {MAX_CHARACTERS:,}: shorten it, {example}")
-    strange = sum(unicodedata.category(c) in ("Cc", "Cs", "Co", "Cn") and c not in "\t\n\r" for c in text)
-    if strange or "\ufffd" in text:
-        raise InputError(f"{what} holds bytes that are no text (is it a binary file?): give plain text, {example}")
-    if not any(c.isalnum() or _plain_emoji(c) in EMOJI for c in text):
-        raise InputError(f"{what} {text[:40]!r} has no words: say what the music should be like, {example}")
-    return text
-
-
-def foreign_language(text: str) -> str | None:
-    """Name of the language that a text is likely in, None for English or where nothing tells.
-
-    Counted are function words of six languages against English ones; other scripts are told by their letters.
-    """
-    letters = [c for c in text if c.isalpha()]
-    other = [c for c in letters if not unicodedata.name(c, "").startswith("LATIN")]
-    if letters and len(other) > 0.4 * len(letters):
-        script = unicodedata.name(other[0], "another script").split()[0].replace("CJK", "Chinese").title()
-        return f"a text in {script} letters"
-    words = set(re.findall(r"[^\W\d_]+", text.lower()))
-    counts = {name: sum(word in known for word in words) for name, known in _WORD_SETS.items()}
-    best = max(counts, key=lambda name: counts[name])
-    # Two different words at least, and clearly more than English has: "la la" and "a" alone tell nothing.
-    return best if best != "English" and counts[best] >= 2 and counts[best] > 1.5 * counts["English"] else None
-
-
-def _plain_emoji(character: str) -> str:
-    return character.replace("\ufe0f", "")
+    return Parsed.of([*emotions, *rows])
 
 
 def emoji_emotions(text: str) -> list[tuple[str, str]]:
@@ -235,7 +163,7 @@ def _content_words(text: str, facts: Sequence[Evidence]) -> list[str]:
         if row.source == "stated":
             for said in (row.words, *row.words.split(", ")):
                 flat = flat.replace(flatten(said), " ")
-    grammar = _WORD_SETS["English"] | {"or", "only", "just", "solo", "about", "bars", "bar", "time", "major", "minor"}
+    grammar = ENGLISH_GRAMMAR | {"or", "only", "just", "solo", "about", "bars", "bar", "time", "major", "minor"}
     words = [word for word in re.findall(r"[a-z']+", flat) if len(word) > 2 and word not in grammar]
     return words if len(words) > 1 else []
 
@@ -267,13 +195,3 @@ def _labels(text: str, labels: Sequence[str], reader: Reader | None) -> list[Evi
         return [Evidence("note", None, said, 1.0, "note")]
     near = sorted(zip(reader.similarity(text, labels), labels, strict=True), reverse=True)
     return [Evidence("label", label, label, max(0.0, cosine), "model") for cosine, label in near]
-
-
-def _parsed(rows: Sequence[Evidence]) -> Parsed:
-    """An intent of the first row of each field; deciding rows first."""
-    deciding: dict[str, Any] = {}
-    for row in rows:
-        if row.field in INTENT_FIELDS:
-            deciding.setdefault(row.field, row.value)
-    ordered = sorted(rows, key=lambda row: row.field not in INTENT_FIELDS)
-    return Parsed(Intent(**deciding), tuple(ordered))

@@ -3,7 +3,7 @@
 Conventions
 -----------
 places
-    The word table of :mod:`muse.emotion`, inflected forms included, plus :data:`MORE_WORDS`, each by a word of that
+    The word table of :mod:`muse.emotion`, inflected forms included, plus :data:`SYNONYMS`, each by a word of that
     table. ``lookup`` may add places for further words (the fitted lexicon of :mod:`muse.prompts.text.encoder`).
 negation
     *not happy* is not *sad*: valence turns round at half strength, arousal keeps a fifth of its opposite, and the
@@ -28,33 +28,12 @@ from functools import cache
 from typing import Final, TypeAlias
 
 from muse.emotion import Emotion, emotion_words
-from muse.prompts.text.facts import flatten, is_negated
+from muse.prompts.text.language import flatten, is_negated
+from muse.prompts.text.tables import SYNONYMS
 
-__all__ = ["MIXED_VALENCE", "MORE_WORDS", "Mention", "find_arc", "find_mentions", "join_mentions"]
+__all__ = ["MIXED_VALENCE", "Mention", "find_arc", "find_mentions", "join_mentions"]
 
 Lookup: TypeAlias = Callable[[str], Emotion | None]
-
-MORE_WORDS: Final = {
-    "peace": "peaceful", "at peace": "peaceful", "darkness": "dark",
-    "into light": "bright", "to light": "bright", "the light": "bright",
-    "jubilant": "jubilation", "rejoicing": "jubilation", "rejoice": "jubilation",
-    "relieved": "relief",
-    "silence": "quiet", "silent": "quiet", "stillness": "tranquil", "hush": "quiet", "lonesome": "lonely",
-    "awake": "lively", "wide awake": "lively", "storm": "stormy", "scared": "afraid", "mad": "angry",
-    "cheery": "cheerful", "heartbreak": "heartbroken", "heartache": "heartbroken", "desperate": "despair",
-    "desperation": "despair", "anguished": "anguish", "victory": "victorious", "mourning": "mournful",
-    "mourn": "mournful", "weeping": "tearful", "tears": "tearful", "cry": "crying", "cries": "crying", "rowdy": "wild",
-    "farewell": "wistful",
-    "goodbye": "wistful", "horrible": "horror", "horrifying": "horror", "frightening": "scary", "frightened": "afraid",
-    "worried": "worry", "ashamed": "shame", "jealous": "jealousy", "envious": "envy", "disgusted": "disgust",
-    "surprised": "surprise", "amazed": "amazement", "grateful": "gladness", "thankful": "gladness",
-    "disappointed": "disappointment", "embarrassed": "embarrassment", "hateful": "hate", "irritated": "irritation",
-    "triumphal": "triumphant", "melancholia": "melancholy", "blissful": "bliss", "gleeful": "glee",
-    "exuberant": "lively",
-    "zen": "tranquil", "unhurried": "easygoing", "timid": "nervousness", "bleakness": "bleak", "unhappy": "unhappiness",
-    "loss": "sorrow", "hypnotic": "meditative", "aggression": "aggressive",
-}  # fmt: skip
-"""Words of prompts -> the word of the emotion table that they stand near; chosen by us."""
 
 _NOT_MOODS: Final = frozenset("still light neutral q1 q2 q3 q4 content liking fast slow party war battle".split())
 """Words of the table that prose mostly uses in another sense, or that are facts rather than moods."""
@@ -103,7 +82,7 @@ class Mention:
 
 @cache
 def _pattern() -> re.Pattern[str]:
-    phrases = [p for p in (*emotion_words(), *MORE_WORDS) if " " in p.replace("-", " ")]
+    phrases = [p for p in (*emotion_words(), *SYNONYMS) if " " in p.replace("-", " ")]
     spoken = sorted((re.escape(flatten(p)) for p in phrases), key=len, reverse=True)
     return re.compile(r"(?<![\w'])(?:" + "|".join(spoken) + r"|[^\W\d_]+(?:'[a-z]+)?)(?![\w])")
 
@@ -113,7 +92,7 @@ def _table() -> dict[str, str]:
     """Every form in flattened spelling -> word of the table."""
     known = emotion_words()
     table = {flatten(word): word for word in known if word not in _NOT_MOODS}
-    return table | {flatten(form): word for form, word in MORE_WORDS.items()}
+    return table | {flatten(form): word for form, word in SYNONYMS.items()}
 
 
 @cache

@@ -16,7 +16,6 @@ Contents: :class:`MertEncoder`, :func:`hubert_tensors`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -25,9 +24,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from muse.checkpoint import load_tensors
+from muse.checkpoint import Settings, load_tensors
 from muse.errors import InputError
-from muse.files import read_json
 
 if TYPE_CHECKING:
     from transformers import HubertModel
@@ -53,7 +51,7 @@ class MertEncoder:
     model
         A HuBERT network, such as MERT.
     layers
-        Whose hidden states are told, beside each other.
+        Whose hidden states are joined.
     sample_rate
         Of the sound that it was trained on, hertz.
     normalize
@@ -89,7 +87,7 @@ class MertEncoder:
         name_or_path
             Folder with ``config.json`` and safetensors, or the name of a repository on the hub.
         layers
-            Whose hidden states are told.
+            Whose hidden states are joined.
         revision
             Of the repository, for instance a pull request that adds safetensors (``refs/pr/7``).
 
@@ -101,19 +99,22 @@ class MertEncoder:
         folder = Path(name_or_path)
         if not folder.is_dir():
             folder = _fetched(str(name_or_path), revision)
-        config = read_json(folder / "config.json")
+        settings = Settings.read(folder / "config.json")
         if not any(folder.glob("*.safetensors")):
             raise InputError(
                 f"{folder} has no safetensors, and Muse does not unpickle weights: convert pytorch_model.bin to "
                 "model.safetensors (huggingface.co/spaces/safetensors/convert does), or name a revision that has them"
             )
-        model = _empty(config, folder)
-        _fill(model, load_tensors(folder), folder)
+        shape, tensors = _shape(settings, folder), _checked(load_tensors(folder), folder)
+        with torch.device("meta"):
+            _check_fit(_empty(shape, folder), tensors, folder)  # before memory is taken
+        model = _empty(shape, folder)
+        own = model.state_dict()
+        model.load_state_dict({name: value for name, value in tensors.items() if name in own}, strict=False)
         facts = folder / "preprocessor_config.json"
-        normalize = (
-            bool(json.loads(facts.read_text(encoding="utf-8")).get("do_normalize")) if facts.is_file() else False
-        )
-        return cls(model, layers, int(config.get("sample_rate", 24_000)), normalize, str(name_or_path))
+        normalize = facts.is_file() and bool(Settings.read(facts).values.get("do_normalize"))
+        rate = settings.whole("sample_rate", 8_000, 192_000, 24_000)
+        return cls(model, layers, rate, normalize, str(name_or_path))
 
     @torch.inference_mode()
     def encode(self, samples: Floats) -> Floats:
@@ -126,8 +127,8 @@ class MertEncoder:
             chunk = whole[first * step : (first + CHUNK_STEPS) * step]
             if self.normalize:
                 chunk = (chunk - chunk.mean()) / np.sqrt(chunk.var() + 1e-7)
-            heard = self.model(torch.from_numpy(chunk.astype(np.float32))[None], output_hidden_states=True)
-            hidden = torch.cat([heard.hidden_states[layer][0] for layer in self.layers], dim=1)
+            output = self.model(torch.from_numpy(chunk.astype(np.float32))[None], output_hidden_states=True)
+            hidden = torch.cat([output.hidden_states[layer][0] for layer in self.layers], dim=1)
             rows.append(_per_step(hidden, len(chunk) // step))
         return torch.cat(rows).numpy()
 
@@ -155,17 +156,44 @@ def _fetched(name: str, revision: str | None) -> Path:
         ) from None
 
 
-def _empty(config: Mapping[str, Any], folder: Path) -> HubertModel:
-    """A network of the shape that a MERT's configuration asks for."""
-    from transformers import HubertConfig, HubertModel
+LIMITS: Final = {
+    "hidden_size": 8192,
+    "num_hidden_layers": 128,
+    "num_attention_heads": 256,
+    "intermediate_size": 65_536,
+    "num_conv_pos_embeddings": 4096,
+    "num_conv_pos_embedding_groups": 4096,
+}
+"""Of a network's shape: far beyond any MERT, and small enough to refuse the rest at once."""
 
+
+def _shape(settings: Settings, folder: Path) -> dict[str, Any]:
+    """Arguments of HuBERT's configuration from a MERT's."""
+    from transformers import HubertConfig
+
+    config = settings.values
     if config.get("model_type") not in ("mert_model", "hubert"):
         raise InputError(f"{folder} holds {config.get('model_type')!r}: give a checkpoint of MERT or HuBERT")
     if config.get("deepnorm") or config.get("feature_extractor_cqt"):
         raise InputError(f"{folder}: a MERT with deepnorm or CQT input is none that HuBERT computes: give a MERT-v1")
+    known = HubertConfig().to_dict()
+    for name, most in LIMITS.items():
+        settings.whole(name, 1, most, known[name])
+    conv = config.get("conv_dim", known["conv_dim"])
+    if not isinstance(conv, list | tuple) or not all(isinstance(n, int) and 0 < n <= 4096 for n in conv):
+        raise InputError(f"{settings.path}: conv_dim must be a list of whole numbers in 1..4096")
     # attention_relax shifts the logits of a softmax by their maximum, which changes nothing but overflow in fp16.
-    known = {name: value for name, value in config.items() if name in HubertConfig().to_dict() and name != "model_type"}
-    return HubertModel(HubertConfig(**{**known, "apply_spec_augment": False, "layerdrop": 0.0}))
+    found = {name: value for name, value in config.items() if name in known and name != "model_type"}
+    return {**found, "apply_spec_augment": False, "layerdrop": 0.0}
+
+
+def _empty(shape: Mapping[str, Any], folder: Path) -> HubertModel:
+    from transformers import HubertConfig, HubertModel
+
+    try:
+        return HubertModel(HubertConfig(**shape))
+    except (TypeError, ValueError, KeyError, RuntimeError, AttributeError) as error:
+        raise InputError(f"{folder}: config.json is none of a HuBERT ({' '.join(str(error).split())[:200]})") from None
 
 
 def hubert_tensors(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -181,15 +209,22 @@ def hubert_tensors(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tenso
     return found
 
 
-def _fill(model: HubertModel, tensors: Mapping[str, torch.Tensor], folder: Path) -> None:
+def _checked(tensors: Mapping[str, torch.Tensor], folder: Path) -> dict[str, torch.Tensor]:
+    """By HuBERT's names, float32; refused where they are no finite numbers."""
     found = {name: value.float() for name, value in hubert_tensors(tensors).items()}
+    for name, value in found.items():
+        if not bool(value.isfinite().all()):
+            raise InputError(f"{folder}: {name} has values that are no finite numbers: get the checkpoint again")
+    return found
+
+
+def _check_fit(model: HubertModel, tensors: Mapping[str, torch.Tensor], folder: Path) -> None:
     own = model.state_dict()
-    missing = sorted(own.keys() - found.keys() - {"masked_spec_embed"})
-    unknown = sorted(found.keys() - own.keys() - {"masked_spec_embed"})
-    wrong = sorted(name for name in own.keys() & found.keys() if own[name].shape != found[name].shape)
+    missing = sorted(own.keys() - tensors.keys() - {"masked_spec_embed"})
+    unknown = sorted(tensors.keys() - own.keys() - {"masked_spec_embed"})
+    wrong = sorted(name for name in own.keys() & tensors.keys() if own[name].shape != tensors[name].shape)
     for problem, names in (("lack", missing), ("have unknown", unknown), ("have a wrong shape of", wrong)):
         if names:
             raise InputError(
                 f"{folder}: the weights {problem} {names[0]} ({len(names)} in all): get the checkpoint again"
             )
-    model.load_state_dict({name: value for name, value in found.items() if name in own}, strict=False)

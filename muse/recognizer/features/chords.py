@@ -3,7 +3,7 @@
 Conventions
 -----------
 quality
-    One of :data:`QUALITIES` in the notation of Harte et al. 2005; an inversion is told by the bass's degree.
+    One of :data:`QUALITIES` in the notation of Harte et al. 2005; an inversion is named by the bass's degree.
 no chord
     ``N``: silence, noise, or nothing that the vocabulary knows.
 label
@@ -13,10 +13,10 @@ frame
 key
     0..11 the major keys from C, 12..23 the minor keys.
 
-How it works: one small network looks at the bass and treble chroma around a frame as they are heard from each of the
+How it works: one small network reads the bass and treble chroma around a frame relative to each of the
 twelve roots in turn, so that it learns qualities, not keys; a Viterbi search over a bigram of chords, equally relative,
 makes a path of its answers (Sheh & Ellis 2003, "Chord segmentation and recognition using EM-trained HMMs", ISMIR). The
-key is told by one linear map per mode of the chroma and of the chords' durations, heard from each tonic.
+key is predicted by one linear map per mode of the chroma and of the chords' durations, relative to each tonic.
 
 Contents: :class:`Harmony`, :class:`Chord`, :class:`HarmonyModel`, :func:`parse_chord`; :data:`N_PROFILE`.
 """
@@ -115,25 +115,25 @@ class Harmony:
     key: Key | None
     """None where nothing with a pitch sounds; ``clarity`` is the key's probability."""
     profile: Floats = field(default_factory=lambda: np.zeros(N_PROFILE, np.float32), compare=False)
-    """The whole stretch as heard from its tonic, float32 [:data:`N_PROFILE`]: mean bass and treble chroma and shares of
+    """The whole stretch relative to its tonic, float32 [:data:`N_PROFILE`]: mean bass and treble chroma and shares of
     major and minor chords by root (48), share of time of each chord (roots times qualities), how far major is ahead of
     minor (log odds), changes of chord a frame, the key's probability. Zeros where nothing with a pitch sounds."""
 
     def codes(self, limit: int) -> NDArray[np.int64]:
         """Chords relative to the key's tonic, int [n, 3]: root 1..12, or 13 for no chord; quality 1..; degree 1..4.
 
-        0 is left for padding. `limit` chords at most: of more, the longest are kept, in their order.
+        0 is left for padding. `limit` chords at most: of more, the longest, in their order.
         """
         tonic = self.key.tonic if self.key else 0
-        kept = list(self.chords)
-        if len(kept) > limit:
-            longest = sorted(range(len(kept)), key=lambda i: kept[i].start_sec - kept[i].end_sec)[:limit]
-            kept = [kept[i] for i in sorted(longest)]
+        chords = self.chords
+        if len(chords) > limit:
+            longest = sorted(range(len(chords)), key=lambda i: chords[i].start_sec - chords[i].end_sec)[:limit]
+            chords = tuple(chords[i] for i in sorted(longest))
         rows = [
             ((chord.root - tonic) % 12 + 1, _NAMES.index(chord.quality) + 1, chord.degree + 1)
             if chord.root >= 0
             else (13, len(_NAMES) + 1, 1)
-            for chord in kept
+            for chord in chords
         ]
         return np.array(rows, np.int64).reshape(-1, 3)
 
@@ -145,11 +145,11 @@ def observations(pitches: Floats) -> Floats:
 
 
 def from_root(x: NDArray[Any]) -> NDArray[Any]:
-    """Chroma as heard from each root: [..., 12 k] becomes [..., 12 roots, 12 k]."""
+    """Chroma relative to each root: [..., 12 k] becomes [..., 12 roots, 12 k]."""
     blocks = x.reshape(*x.shape[:-1], -1, 12)
     turns = (np.arange(12)[:, None] + np.arange(12)) % 12  # [root, degree]
-    heard = blocks[..., turns]  # [..., k, root, degree]
-    return np.moveaxis(heard, -2, -3).reshape(*x.shape[:-1], 12, -1)
+    turned = blocks[..., turns]  # [..., k, root, degree]
+    return np.moveaxis(turned, -2, -3).reshape(*x.shape[:-1], 12, -1)
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class HarmonyModel(Arrays):
     key_bias: Floats
     """[2]."""
     chord_weight: Floats
-    """Of the network's log probabilities beside the bigram's, [1]: frames next to each other tell the same."""
+    """Of the network's log probabilities beside the bigram's, [1]: frames next to each other say the same."""
 
     @classmethod
     def load(cls, tensors: Mapping[str, Any]) -> Self:
@@ -190,16 +190,16 @@ class HarmonyModel(Arrays):
         except KeyError as error:
             raise InputError(f"the weights of chords and keys lack {error}: get the checkpoint again") from None
 
-    def log_probabilities(self, seen: Floats) -> Floats:
+    def log_probabilities(self, observed: Floats) -> Floats:
         """Of every label, float32 [T, 121], for :func:`observations` [T, 48]."""
-        inner = np.maximum(from_root(seen) @ self.hidden + self.hidden_bias, 0)  # [T, 12, hidden]
-        chords = (inner @ self.quality + self.quality_bias).reshape(len(seen), -1)
+        inner = np.maximum(from_root(observed) @ self.hidden + self.hidden_bias, 0)  # [T, 12, hidden]
+        chords = (inner @ self.quality + self.quality_bias).reshape(len(observed), -1)
         none = inner.mean(axis=1) @ self.none[:-1] + self.none[-1]
         return np.asarray(log_softmax(np.concatenate([chords, none[:, None]], axis=1), axis=1), np.float32)
 
-    def label(self, seen: Floats) -> NDArray[np.int64]:
+    def label(self, observed: Floats) -> NDArray[np.int64]:
         """The most plausible path of labels, int [T]."""
-        return viterbi(self.log_probabilities(seen) * self.chord_weight[0], self._transitions)
+        return viterbi(self.log_probabilities(observed) * self.chord_weight[0], self._transitions)
 
     @functools.cached_property
     def _transitions(self) -> Floats:
@@ -216,13 +216,13 @@ class HarmonyModel(Arrays):
         table[NO_CHORD, NO_CHORD] = self.bigram[n, 0, n]
         return table
 
-    def hear(self, pitches: Floats) -> Harmony:
+    def predict(self, pitches: Floats) -> Harmony:
         """Chords and key of :func:`~muse.recognizer.features.signal.semitones` [T, 76]."""
-        return self.read(observations(pitches))
+        return self.decode(observations(pitches))
 
-    def read(self, seen: Floats) -> Harmony:
+    def decode(self, observed: Floats) -> Harmony:
         """Chords and key of :func:`observations` [T, 48]."""
-        labels = self.label(seen)
+        labels = self.label(observed)
         edges = np.flatnonzero(np.diff(labels, prepend=-1, append=-1))
         chords = []
         for first, last in itertools.pairwise(edges):
@@ -231,13 +231,13 @@ class HarmonyModel(Arrays):
                 chords.append(Chord(*times, -1, ""))
                 continue
             root, quality = divmod(int(labels[first]), len(_NAMES))
-            degree = _degree(seen[first:last, :12].mean(axis=0), root, QUALITIES[_NAMES[quality]])
+            degree = _degree(observed[first:last, :12].mean(axis=0), root, QUALITIES[_NAMES[quality]])
             chords.append(Chord(*times, root, _NAMES[quality], degree))
-        evidence = key_evidence(seen, labels)
+        evidence = key_evidence(observed, labels)
         return Harmony(tuple(chords), self.key_of(evidence), self._profile(evidence, labels))
 
     def key_of(self, evidence: Floats) -> Key | None:
-        """The key that :func:`key_evidence` [48] tells."""
+        """The key by :func:`key_evidence` [48]."""
         if not evidence.any():
             return None
         logits = self._key_logits(evidence).reshape(-1)  # 12 major, 12 minor
@@ -257,11 +257,11 @@ class HarmonyModel(Arrays):
         major, minor = logits[:, tonic]
         shares = np.bincount(labels, minlength=NO_CHORD + 1)[:NO_CHORD].reshape(12, -1) / len(labels)
         more = (major - minor, np.mean(np.diff(labels) != 0) if len(labels) > 1 else 0.0, softmax(logits).max())
-        heard = np.roll(shares, -tonic, axis=0)
-        return np.concatenate([from_root(evidence)[tonic], heard.ravel(), more]).astype(np.float32)
+        from_tonic = np.roll(shares, -tonic, axis=0)
+        return np.concatenate([from_root(evidence)[tonic], from_tonic.ravel(), more]).astype(np.float32)
 
 
-def key_evidence(seen: Floats, labels: NDArray[np.int64]) -> Floats:
+def key_evidence(observed: Floats, labels: NDArray[np.int64]) -> Floats:
     """Mean bass and treble chroma, and shares of time of chords with major and minor third by root, float32 [48]."""
     sounding = labels != NO_CHORD
     if not sounding.any():
@@ -269,7 +269,7 @@ def key_evidence(seen: Floats, labels: NDArray[np.int64]) -> Floats:
     root, quality = np.divmod(labels[sounding], len(QUALITIES))
     minor = np.array([3 in steps for steps in QUALITIES.values()])[quality]
     shares = [np.bincount(root[kind], minlength=12) / len(labels) for kind in (~minor, minor)]
-    return np.concatenate([seen[sounding, :24].mean(axis=0), *shares]).astype(np.float32)
+    return np.concatenate([observed[sounding, :24].mean(axis=0), *shares]).astype(np.float32)
 
 
 def _degree(bass: Floats, root: int, steps: Sequence[int]) -> int:

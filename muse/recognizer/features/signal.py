@@ -1,4 +1,4 @@
-"""What a recogniser measures on a waveform before any network sees it.
+"""What a recogniser measures on a waveform before any network.
 
 Conventions
 -----------
@@ -8,7 +8,7 @@ frame
     A column of a short-time spectrum; frame ``i`` is centred on sample ``i * hop``, and what lies outside of the
     signal counts as silence.
 step
-    Half a second, the grid on which emotion is told over time (:data:`STEP_SEC`); step ``i`` covers
+    Half a second, the grid of emotion over time (:data:`STEP_SEC`); step ``i`` covers
     ``i * 0.5 .. (i + 1) * 0.5`` seconds.
 semitone
     Bin of a spectrum in equal temperament, A4 = 440 Hz; bin 0 is :data:`LOWEST_PITCH`.
@@ -54,7 +54,7 @@ STEP: Final = 8_000
 
 MEL_WINDOW, MEL_HOP, N_MELS = 512, 256, 96
 SEMITONE_WINDOW, SEMITONE_HOP = 8_192, 1_600
-"""Half a second, so that neighbours are told apart down to the bass; ten frames a second."""
+"""Half a second, which separates neighbours down to the bass; ten frames a second."""
 LOWEST_PITCH, N_SEMITONES = 28, 76
 """E1, 41 Hz, to B7, 3,951 Hz."""
 N_HARMONICS: Final = 5
@@ -107,7 +107,7 @@ def _mel_filters() -> Floats:
 
 
 def log_mel(samples: Floats) -> Floats:
-    """What MusiCNN hears: ``log10(1 + 10000 S)`` of a mel power spectrum, float32 [n // 256 + 1, 96]."""
+    """Input of MusiCNN: ``log10(1 + 10000 S)`` of a mel power spectrum, float32 [n // 256 + 1, 96]."""
     power = _spectrum(samples, MEL_WINDOW, MEL_HOP) ** 2
     return np.log10(1 + 10_000 * (power @ _mel_filters()))
 
@@ -127,7 +127,7 @@ def _semitone_filters() -> Floats:
 def semitones(samples: Floats) -> Floats:
     """Magnitude at each pitch, ten times a second, float32 [n // 1600 + 1, 76], not negative.
 
-    A window as long for all pitches does for the constant-Q transform here: from E1 up it tells semitones apart, and
+    A window as long for all pitches does for the constant-Q transform here: from E1 up it separates semitones, and
     chords do not change faster.
     """
     return np.maximum(_spectrum(samples, SEMITONE_WINDOW, SEMITONE_HOP) @ _semitone_filters(), np.float32(0))

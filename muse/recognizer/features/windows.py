@@ -1,4 +1,4 @@
-"""From sound to what the network looks at.
+"""From sound to the input of the network.
 
 Conventions
 -----------
@@ -10,7 +10,7 @@ window
     one ends with the sound.
 
 Contents: :class:`Features`, :class:`Window`, :func:`extract`, :func:`stream_features`, :func:`window_starts`,
-:func:`batch`, :func:`clip_means`, :func:`joined`.
+:func:`batch`, :func:`clip_means`, :func:`overlap_add`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from muse.recognizer.features.chords import Harmony, HarmonyModel
 from muse.recognizer.features.signal import SAMPLE_RATE, SEMITONE_HOP, STEP, semitones, step_features
 from muse.recognizer.heads.network import MAX_CHORDS, WINDOW_STEPS, Windows
 
-__all__ = ["Features", "Window", "batch", "clip_means", "extract", "joined", "stream_features", "window_starts"]
+__all__ = ["Features", "Window", "batch", "clip_means", "extract", "overlap_add", "stream_features", "window_starts"]
 
 Floats = NDArray[np.float32]
 
@@ -61,7 +61,7 @@ class Features:
 
     def window(self, harmony: HarmonyModel) -> Window:
         """All of it, which must not be longer than a window."""
-        return Window(self.steps, harmony.hear(self.pitches))
+        return Window(self.steps, harmony.predict(self.pitches))
 
     def windows(self, harmony: HarmonyModel) -> list[Window]:
         """The sound in overlapping windows."""
@@ -84,10 +84,10 @@ def window_starts(n_steps: int) -> list[int]:
     return [*range(0, n_steps - WINDOW_STEPS, HOP_STEPS), n_steps - WINDOW_STEPS]
 
 
-def joined(windows: Sequence[tuple[int, Floats]], n_steps: int) -> NDArray[np.float64]:
-    """One series [n_steps, K] of what was told of windows' steps: each window's first step, and its rows [T, K].
+def overlap_add(windows: Sequence[tuple[int, Floats]], n_steps: int) -> NDArray[np.float64]:
+    """One series [n_steps, K] of values of windows' steps: each window's first step, and its rows [T, K].
 
-    Where windows overlap one fades into the next, so that no border is heard.
+    Where windows overlap one fades into the next, so that no border is audible.
     """
     total, count = np.zeros((n_steps, windows[0][1].shape[1])), np.zeros((n_steps, 1))
     for first, rows in windows:
@@ -148,15 +148,15 @@ def batch(windows: Sequence[Window]) -> Windows:
     """Windows as the network takes them."""
     n = len(windows)
     steps = torch.zeros(n, WINDOW_STEPS, windows[0].steps.shape[1])
-    there = torch.zeros(n, WINDOW_STEPS, dtype=torch.bool)
+    mask = torch.zeros(n, WINDOW_STEPS, dtype=torch.bool)
     chords = torch.zeros(n, MAX_CHORDS, 3, dtype=torch.long)
     profile = torch.from_numpy(np.stack([window.harmony.profile for window in windows]))
     for i, window in enumerate(windows):
         codes = window.harmony.codes(MAX_CHORDS)
         steps[i, : len(window.steps)] = torch.from_numpy(np.asarray(window.steps, np.float32))
-        there[i, : len(window.steps)] = True
+        mask[i, : len(window.steps)] = True
         chords[i, : len(codes)] = torch.from_numpy(codes)
-    return Windows(steps, there, chords, profile)
+    return Windows(steps, mask, chords, profile)
 
 
 def clip_means(values: Floats, owner: NDArray[np.int64], weights: Floats, n_clips: int) -> Floats:

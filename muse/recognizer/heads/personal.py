@@ -1,6 +1,6 @@
 """One listener: a little of what they rated adapts the recogniser to them.
 
-A listener departs from what most people hear by a bias, by a scale, by taste, and by a mood that changes slowly while
+A listener departs from the mean of listeners by a bias, by a scale, by taste, and by a mood that changes slowly while
 they listen. The model of that departure is a Gaussian process over half seconds,
 
     rating(t) = curve(t) + m(t) + sum_k w_k phi_k(t) + drift(t) + noise,
@@ -19,11 +19,11 @@ support, query
     What is known of a task, and what is asked for.
 curve
     Valence and arousal of every half second, float32 [T, 2]; NaN where not rated.
-heard
-    What the recogniser told of a piece: :class:`Heard`.
+curve of a piece
+    What the recogniser predicted: :class:`RecognizedPiece`.
 
-Contents: :class:`Heard`, :class:`Listener`, :class:`Affine`, :func:`fit_affine`, :class:`PersonalModel`,
-:func:`curve_on_steps`. :mod:`muse.training.recognizer.personal` learns the model.
+Contents: :class:`RecognizedPiece`, :class:`Listener`, :class:`PersonalModel`, :func:`curve_on_steps`.
+:mod:`muse.training.recognizer.personal` fits the model.
 
 References
 ----------
@@ -45,7 +45,7 @@ from torch import nn
 
 from muse.recognizer.features.signal import STEP_SEC, running_mean
 
-__all__ = ["Affine", "Heard", "Listener", "PersonalModel", "curve_on_steps", "fit_affine"]
+__all__ = ["Listener", "PersonalModel", "RecognizedPiece", "curve_on_steps"]
 
 Floats = NDArray[np.float32]
 
@@ -54,14 +54,12 @@ LONG_STEPS: Final = 15
 N_COMPONENTS: Final = 16
 N_LEARNT: Final = 8
 EVERY: Final = 2
-"""Of rated half seconds one in so many is conditioned on: neighbours tell the same."""
-LAGS: Final = tuple(range(9))
-"""Steps that a listener may be late: up to four seconds."""
+"""Of rated half seconds one in so many is conditioned on: neighbours say the same."""
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What the recogniser told of one piece."""
+class RecognizedPiece:
+    """A piece as recognized without a listener."""
 
     steps: Floats
     """Features of every step, [T, F]."""
@@ -89,80 +87,7 @@ def _gap(curve: Floats) -> float:
 class Listener:
     """What one listener rated: pieces with ratings on their steps, [T, 2], NaN where not rated."""
 
-    rated: tuple[tuple[Heard, Floats], ...]
-
-
-# -------------------------------------------------------------------------------------------------------------- affine
-
-
-@dataclass(frozen=True)
-class Affine:
-    """A listener who hears ``bias + scale * curve``, late by ``lag`` steps."""
-
-    bias: tuple[float, float]
-    """Of valence and arousal."""
-    scale: tuple[float, float]
-    lag: int
-
-    def __call__(self, curve: Floats) -> Floats:
-        """What they would rate, [T, 2]."""
-        late = _late(curve, self.lag)
-        return (np.array(self.bias) + np.array(self.scale) * late).astype(np.float32)
-
-
-def _late(curve: Floats, lag: int) -> Floats:
-    return curve[np.maximum(np.arange(len(curve)) - lag, 0)]
-
-
-def fit_affine(
-    curves: Sequence[Floats],
-    ratings: Sequence[Floats],
-    *,
-    bias_spread: float = 0.3,
-    scale_spread: float = 0.3,
-    noise: float = 0.25,
-    correlated: float = 8.0,
-    lags: Sequence[int] = LAGS,
-) -> Affine:
-    """The most probable affine listener: ridge regression towards a bias of 0 and a scale of 1.
-
-    Parameters
-    ----------
-    curves
-        What the recogniser told, for each piece [T, 2].
-    ratings
-        What the listener said, for each piece [T, 2]; NaN where nothing.
-    bias_spread, scale_spread
-        Standard deviations of the prior.
-    noise
-        Standard deviation of a rating.
-    correlated
-        Steps that count as one: errors of neighbours are alike.
-    lags
-        Of which the one with the least penalised error is chosen.
-    """
-    best, least = Affine((0.0, 0.0), (1.0, 1.0), 0), np.inf
-    weight = correlated * noise**2
-    prior = np.diag([weight / bias_spread**2, weight / scale_spread**2])
-    for lag in lags:
-        total, found = 0.0, []
-        for axis in range(2):
-            x = np.concatenate([_late(curve, lag)[:, axis] for curve in curves])
-            y = np.concatenate([rated[:, axis] for rated in ratings])
-            known = np.isfinite(y)
-            rows = np.column_stack([np.ones(known.sum()), x[known]])
-            left = y[known] - x[known]
-            solved = np.linalg.solve(rows.T @ rows + prior, rows.T @ left)
-            total += float(np.square(left - rows @ solved).sum() + solved @ prior @ solved)
-            found.append(solved)
-        if total < least - 1e-9:
-            least = total
-            (b0, s0), (b1, s1) = found
-            best = Affine((float(b0), float(b1)), (1 + float(s0), 1 + float(s1)), lag)
-    return best
-
-
-# --------------------------------------------------------------------------------------------------------------- model
+    rated: tuple[tuple[RecognizedPiece, Floats], ...]
 
 
 class PersonalModel(nn.Module):
@@ -215,55 +140,55 @@ class PersonalModel(nn.Module):
 
     def forward(
         self,
-        heard: Sequence[tuple[torch.Tensor, torch.Tensor]],
+        support: Sequence[tuple[torch.Tensor, torch.Tensor]],
         ratings: Sequence[torch.Tensor],
-        asked: tuple[torch.Tensor, torch.Tensor],
+        query: tuple[torch.Tensor, torch.Tensor],
         known: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """What listeners would say of a piece.
 
         Parameters
         ----------
-        heard
+        support
             Steps and curves of the pieces that were rated.
         ratings
             Of each of them, by listeners who rated the same steps, [T, 2, listeners]; NaN where not rated.
-        asked
-            Steps and curve of the piece that is asked for.
+        query
+            Steps and curve of the piece that is predicted.
         known
-            The asked piece's own ratings [T, 2, listeners], where it is partly rated.
+            The query's own ratings [T, 2, listeners], where it is partly rated.
 
         Returns
         -------
         (float [T, 2, listeners], float [T, 2])
             Mean and variance.
         """
-        pieces = [(*piece, rated) for piece, rated in zip(heard, ratings, strict=True)]
+        pieces = [(*piece, rated) for piece, rated in zip(support, ratings, strict=True)]
         if known is not None:
-            pieces.append((*asked, known))
-        ahead, correction = self.features(*asked)
-        base = asked[1].T + correction  # [2, T]
-        T = len(asked[0])
+            pieces.append((*query, known))
+        ahead, correction = self.features(*query)
+        base = query[1].T + correction  # [2, T]
+        T = len(query[0])
         clock = STEP_SEC * torch.arange(T, dtype=base.dtype)
         noise = (2 * self.log_noise).exp()
         own = ahead.square().sum(dim=2) + (2 * self.log_drift).exp()[:, None] + noise[:, None]
         rows, left, times, which = [], [], [], []
         for i, (steps, curve, rated) in enumerate(pieces):
-            there = torch.isfinite(rated).all(dim=2).all(dim=1).nonzero()[:, 0][::EVERY]
+            rated_steps = torch.isfinite(rated).all(dim=2).all(dim=1).nonzero()[:, 0][::EVERY]
             found, shift = self.features(steps, curve)
-            rows.append(found[:, there])
-            left.append(rated[there].permute(1, 0, 2) - (curve.T + shift)[:, there, None])
-            times.append(STEP_SEC * there.to(base.dtype))
-            which.append(torch.full((len(there),), i))
+            rows.append(found[:, rated_steps])
+            left.append(rated[rated_steps].permute(1, 0, 2) - (curve.T + shift)[:, rated_steps, None])
+            times.append(STEP_SEC * rated_steps.to(base.dtype))
+            which.append(torch.full((len(rated_steps),), i))
         n = sum(len(time) for time in times)
         if not n:
             listeners = pieces[0][2].shape[2] if pieces else 1
             return base.T[..., None].expand(-1, -1, listeners), own.T
-        seen, time, piece = torch.cat(rows, dim=1), torch.cat(times), torch.cat(which)
-        inner = self.covariance(seen, seen, time, time, piece[:, None] == piece)
+        observed, time, piece = torch.cat(rows, dim=1), torch.cat(times), torch.cat(which)
+        inner = self.covariance(observed, observed, time, time, piece[:, None] == piece)
         inner = inner + noise[:, None, None] * torch.eye(n)
         here = piece == (len(pieces) - 1 if known is not None else -1)
-        across = self.covariance(ahead, seen, clock, time, here.expand(T, -1))  # [2, T, n]
+        across = self.covariance(ahead, observed, clock, time, here.expand(T, -1))  # [2, T, n]
         root = torch.linalg.cholesky(inner.double())
         solved = torch.cholesky_solve(torch.cat(left, dim=1).double(), root).to(base.dtype)
         half = torch.linalg.solve_triangular(root, across.transpose(1, 2).double(), upper=False).to(base.dtype)
@@ -284,12 +209,12 @@ class PersonalModel(nn.Module):
         return model.eval()
 
     @torch.inference_mode()
-    def adapted(self, heard: Heard, listener: Listener, known: Floats | None = None) -> tuple[Floats, Floats]:
+    def adapt(self, support: RecognizedPiece, listener: Listener, known: Floats | None = None) -> tuple[Floats, Floats]:
         """Curve and variance of a piece, [T, 2], as a listener would rate it; `known` are their ratings of itself."""
         mean, variance = self(
             [(torch.from_numpy(piece.steps), torch.from_numpy(piece.curve)) for piece, _ in listener.rated],
             [torch.from_numpy(rated)[..., None] for _, rated in listener.rated],
-            (torch.from_numpy(heard.steps), torch.from_numpy(heard.curve)),
+            (torch.from_numpy(support.steps), torch.from_numpy(support.curve)),
             None if known is None else torch.from_numpy(known)[..., None],
         )
         return mean[..., 0].numpy(), variance.numpy()

@@ -1,38 +1,85 @@
-"""The report of the emotion mapping: ``README.md`` and plots beside the tables. Only :func:`write` is called."""
+"""The report of the emotion mapping: ``README.md`` and plots beside the tables.
+
+The text is ``report.md.j2`` beside this file, with the figures of ``mapping_report.json`` and rows of the mapper.
+
+Contents: :func:`write_report`, :func:`page`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from jinja2 import Environment, StrictUndefined
 from numpy.typing import NDArray
 
-from muse.attributes.catalogue import attribute
+from muse.attributes import LEVERS, attribute
 from muse.emotion import QUADRANTS, Emotion
-from muse.mapping.mapper import LEVERS, EmotionMapper
+from muse.files import write_text
+from muse.mapping import EmotionMapper
+from muse.mapping.explain import QUADRANT_WORDS
+from muse.mapping.levels import LEVEL_GRID
+from muse.training.mapping.data import Labelled
 
-if TYPE_CHECKING:
-    from muse.training.mapping.fit import Labelled
-
-__all__ = ["write"]
+__all__ = ["page", "write_report"]
 
 Floats = NDArray[np.float64]
 
 COLORS = {"Q1": "#d98c00", "Q2": "#c02929", "Q3": "#2b5fb3", "Q4": "#2c8f4e"}
-WORDS = {"Q1": "happy", "Q2": "angry", "Q3": "sad", "Q4": "calm"}
 
 
-def write(mapper: EmotionMapper, data: Labelled, music: Floats, report: Mapping[str, Any], folder: Path) -> None:
+def write_report(mapper: EmotionMapper, data: Labelled, music: Floats, report: Mapping[str, Any], folder: Path) -> None:
     """Write ``README.md``, ``distributions.png``, ``plane.png`` and ``importance.png`` into `folder`."""
-    (folder / "README.md").write_text(_text(mapper, report), encoding="utf-8")
+    write_text(folder / "README.md", page(mapper, report))
     import matplotlib as mpl
 
     with mpl.rc_context({"backend": "agg", "font.size": 8, "axes.spines.top": False, "axes.spines.right": False}):
         _plot_distributions(mapper, data, music, folder / "distributions.png")
         _plot_plane(mapper, folder / "plane.png")
         _plot_importance(mapper, folder / "importance.png")
+
+
+def page(mapper: EmotionMapper, report: Mapping[str, Any]) -> str:
+    """Markdown of the report.
+
+    Parameters
+    ----------
+    mapper
+        A fitted mapper.
+    report
+        What :func:`muse.training.mapping.figures.figures` gave of it.
+    """
+    text = (files("muse.training.mapping") / "report.md.j2").read_text(encoding="utf-8")
+    # Markdown, not HTML: nothing is escaped.
+    template = Environment(trim_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined).from_string(text)
+    return template.render(
+        report, words=QUADRANT_WORDS, intensity_chosen=mapper.intensity, attributes=_attribute_rows(mapper)
+    )
+
+
+def _attribute_rows(mapper: EmotionMapper) -> list[dict[str, Any]]:
+    """Per chosen attribute, the most important first: what is asked, the centers and the real windows by quadrant."""
+    targets = [mapper.target(quadrant) for quadrant in QUADRANTS]
+    centers = [mapper.target(quadrant, intensity=(1.0, 1.0)) for quadrant in QUADRANTS]
+    prototypes = [mapper.prototypes_[mapper.classes_.tolist().index(quadrant)] for quadrant in QUADRANTS]
+    rows = []
+    for j in sorted(np.flatnonzero(mapper.chosen_), key=lambda j: -mapper.importances_[j]):
+        name = _names(mapper)[j]
+        real = [float(np.interp(levels[j], LEVEL_GRID, mapper.quantiles_[j])) for levels in prototypes]
+        rows.append(
+            {
+                "name": name,
+                "lever": name in LEVERS,
+                "unit": attribute(name).unit,
+                "matched_by": "rank" if name in set(mapper.rank_matched) else "value",
+                "importance": mapper.importances_[j],
+                "numbers": [*(target[name] for target in targets), *(center[name] for center in centers), *real],
+            }
+        )
+    return rows
 
 
 def _figure(rows: int, columns: int, width: float, height: float) -> tuple[Any, Any]:
@@ -77,7 +124,10 @@ def _plot_distributions(mapper: EmotionMapper, data: Labelled, music: Floats, pa
             if name != "Mean Tempo":  # tracked, so it says nothing
                 ax.plot(np.nanmedian(own), -0.05 * top, "^", color=COLORS[quadrant], markersize=5, clip_on=False)
             ax.axvline(
-                targets[quadrant][name], color=COLORS[quadrant], linewidth=1.4, label=f"{quadrant} {WORDS[quadrant]}"
+                targets[quadrant][name],
+                color=COLORS[quadrant],
+                linewidth=1.4,
+                label=f"{quadrant} {QUADRANT_WORDS[quadrant]}",
             )
         rank = name in set(mapper.rank_matched)
         ax.set_title(f"{name}  ({'rank' if rank else 'value'})", fontsize=8)
@@ -121,172 +171,3 @@ def _plot_importance(mapper: EmotionMapper, path: Path) -> None:
     ax.set_xlabel("random-forest importance (dark: lever, light: chosen, gray: left out)")
     ax.margins(y=0.01)
     _save(figure, path)
-
-
-# ---------------------------------------------------------------------------------------------------------- text
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [f"| {' | '.join(heads)} |", f"|{'|'.join(' --- ' for _ in heads)}|"]
-    return "\n".join([*lines, *(f"| {' | '.join(str(cell) for cell in row)} |" for row in rows)])
-
-
-def _text(mapper: EmotionMapper, report: Mapping[str, Any]) -> str:
-    names = _names(mapper)
-    by_importance = sorted(np.flatnonzero(mapper.chosen_), key=lambda j: -mapper.importances_[j])
-    targets = {quadrant: mapper.target(quadrant) for quadrant in QUADRANTS}
-    plain = {quadrant: mapper.target(quadrant, intensity=(1.0, 1.0)) for quadrant in QUADRANTS}
-    prototypes = {
-        str(k): [float(np.interp(z, _grid(), q)) for z, q in zip(mapper.prototypes_[i], mapper.quantiles_, strict=True)]
-        for i, k in enumerate(mapper.classes_)
-    }
-
-    def attribute_row(j: int) -> list[object]:
-        name = names[j]
-        match = "rank" if name in set(mapper.rank_matched) else "value"
-        return [
-            f"**{name}**" if name in LEVERS else name,
-            attribute(name).unit,
-            match,
-            f"{mapper.importances_[j]:.3f}",
-            *(f"{targets[q][name]:.3g}" for q in QUADRANTS),
-            *(f"{plain[q][name]:.3g}" for q in QUADRANTS),
-            *(f"{prototypes[q][j]:.3g}" for q in QUADRANTS),
-        ]
-
-    heads = ["attribute", "unit", "matched by", "importance"]
-    heads += [f"asked {q}" for q in QUADRANTS] + [f"center {q}" for q in QUADRANTS] + [f"real {q}" for q in QUADRANTS]
-    recognition = _table(
-        ["classifier", "4 quadrants", "arousal half", "valence half", "sad or calm"],
-        (
-            [name, *(f"{row[axis]:.3f}" for axis in ("quadrant", "arousal", "valence", "sad_or_calm"))]
-            for name, row in report["recognition"].items()
-        ),
-    )
-    forms = _table(
-        ["domain", "linear", "bilinear", "kernel"],
-        ([name, *(f"{row[f]:.3f}" for f in ("linear", "bilinear", "kernel"))] for name, row in report["forms"].items()),
-    )
-    intensity = _table(
-        ["valence, arousal", "asked", "real", *(f"real {q} {WORDS[q]}" for q in QUADRANTS), "variety"],
-        (
-            [f"{row['valence']:g}, {row['arousal']:g}"]
-            + [f"{row[c]:.2f}" for c in ("asked", "real", *(f"real {q}" for q in QUADRANTS), "variety")]
-            for row in report["intensity"]
-        ),
-    )
-    windows = report["windows"]
-    vgmidi = report["vgmidi"]
-    transfer = "VGMIDI was not given."
-    if vgmidi:
-        transfer = (
-            f"Judged against rated on the {vgmidi['pieces']:.0f} pieces of VGMIDI, by a mapper that has seen EMOPIA "
-            f"alone: valence r = {vgmidi['valence pearson']:.2f} (Spearman {vgmidi['valence spearman']:.2f}), "
-            f"arousal r = {vgmidi['arousal pearson']:.2f} (Spearman {vgmidi['arousal spearman']:.2f})."
-        )
-    tempo = ", ".join(f"{quadrant} {value:g}" for quadrant, value in report["tracked_tempo_bpm"].items())
-    important = ", ".join(f"{name} ({value:.4f})" for name, value in report["important"].items())
-    licences = _table(
-        ["data", "licence", "used for"],
-        [
-            ["EMOPIA 1.0, training clips", "CC BY-NC-SA 4.0", "centers, slopes, importances"],
-            ["VGMIDI, labelled pieces", "none stated", "slopes, tempo"],
-            ["MemoMusic", "none stated", "slopes, at half weight"],
-            ["POP909", "MIT", "quantiles and correlation of the corpus"],
-            ["Mutopia, files classed permissive", "public domain, CC BY", "quantiles and correlation of the corpus"],
-        ],
-    )
-    files = _table(
-        ["file", "content"],
-        [
-            ["`mapping.json`", "parameters, classes, reach"],
-            [
-                "`mapping.csv`",
-                "a row per attribute: whether chosen, importance, continuous form (neutral level and slopes), class "
-                "centers, the real vectors nearest to them (all in levels), quantiles of the corpus and of EMOPIA",
-            ],
-            ["`mapping_within.csv`", "covariance of levels within classes"],
-            ["`mapping_corpus_correlation.csv`", "correlation of levels in the corpus"],
-            ["`mapping_report.json`", "the figures of this page"],
-        ],
-    )
-    return f"""# The fitted emotion mapping
-
-Written by `muse train mapping`; how it works is told in `docs/mapping.md`. All figures are of this very fit.
-
-{files}
-
-Fitted on {", ".join(f"{count} windows of {name}" for name, count in windows.items())}.
-
-## What is asked for
-
-Values in each attribute's unit. *asked*: the target at the default intensity, {mapper.intensity[0]:g} times the class
-center's way along valence and {mapper.intensity[1]:g} times along arousal; *center*: the class center itself; *real*:
-the labelled window nearest to the center, on the corpus' scale. Levers in bold.
-
-{_table(heads, (attribute_row(int(j)) for j in by_importance))}
-
-![importance](importance.png)
-
-Both domains, and the class centers on them (lines: what is asked of the corpus; triangles: medians of EMOPIA's classes
-on EMOPIA's scale):
-
-![distributions](distributions.png)
-
-The levers over the plane of valence (right) and arousal (up):
-
-![plane](plane.png)
-
-## How well attributes tell emotion
-
-EMOPIA's training clips, cross-validated by song (5 folds, 3 times; the whole catalogue once). *sad or calm*: share of
-right answers where label and answer both are Q3 or Q4. For comparison, EmoGen reports .676 for a forest on all 1,495
-values of jSymbolic and .624 with 39 of them, with clips of one song on both sides of the split.
-
-{recognition}
-
-The columns of the whole catalogue with the highest importance: {important}. The controls that carry the same
-information stand for them.
-
-{transfer}
-
-## Continuous form
-
-Share of the variance of levels explained on songs that were not seen. Music of one emotion varies far more than
-emotions differ, so these are small by nature. EMOPIA has four points only, where bilinear and kernel are nearly one.
-
-{forms}
-
-The bilinear form is used: it is as good as the kernel everywhere, smooth, and monotone along both axes.
-
-## Intensity
-
-For each of 64 targets a quadrant, a forest fitted on EMOPIA judges the target itself (*asked*) and the window of the
-corpus nearest to it (*real*). *variety*: mean distance of two such windows by that of two windows of the whole corpus.
-
-{intensity}
-
-Sad against calm is the weak contrast: at the class centers nearly all sad targets are taken for calm. What tells them
-apart is mode and key clarity, then register, repeated notes, dissonance and variation of loudness; all of these move
-with valence, hence its higher intensity.
-
-## Tempo
-
-Tempo is learnt from VGMIDI alone, where it is written. Medians of EMOPIA's *tracked* tempo hardly differ between the
-quadrants ({tempo} BPM): a tracker cannot know which octave of the beat is meant.
-
-## Licences
-
-The tables hold statistics (means, slopes, quantiles, covariances) and four vectors of measurements; no music.
-
-{licences}
-
-Who needs a mapping without non-commercial labels can fit one on other data with the same command or with
-`EmotionMapper.fit`; no network has to be trained again.
-"""
-
-
-def _grid() -> Floats:
-    from muse.mapping.mapper import LEVEL_GRID
-
-    return LEVEL_GRID

@@ -1,4 +1,4 @@
-"""Fine-tunes the upper half of the sentence encoder on sentences with emotion: :mod:`muse.prompts.text.tuned`.
+"""Fine-tunes the upper half of the sentence encoder on sentences with emotion, see :mod:`muse.prompts.text.tuned`.
 
 EmoBank's six ratings (squared error, standardised), GoEmotions' 28 categories (binary cross-entropy) and the words of
 Glasgow's norms together, a batch of each a step; the lower half stays as it is, so its states are computed once. AdamW,
@@ -20,13 +20,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from muse.errors import InputError
-from muse.prompts.text.tuned import HEADS, LAYER_PARTS, N_HEADS, N_LAYERS, WIDTH
+from muse.errors import InputError, require
+from muse.prompts.text.tuned import HEADS
 
 __all__ = ["Labelled", "Network", "finetune", "read_layers"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+N_LAYERS, N_HEADS, WIDTH = 3, 12, 384
+LAYER_PARTS: Final = ("query", "key", "value", "attention", "norm1", "up", "down", "norm2")
 BATCH: Final = 32
 RATE, HEAD_RATE = 2e-4, 2e-3
 CATEGORY_WEIGHT, WORD_WEIGHT = 6.0, 0.5
@@ -40,25 +42,30 @@ _NAMES: Final = {
 
 
 def read_layers(model: Path | str) -> dict[str, Array]:
-    """Weights of the upper three layers from the 8-bit ONNX file, as floats by the names of
-    :mod:`muse.prompts.text.tuned`.
+    """Weights of the upper three layers from the encoder's 8-bit ONNX file, as floats.
 
-    The file is read as Protocol Buffers: field 7 of ModelProto is the graph, field 5 of GraphProto a tensor with dims
-    (1), type (2), name (8) and bytes (9).
+    Parameters
+    ----------
+    model
+        The file of the encoder's package.
+
+    Returns
+    -------
+    dict
+        ``<layer>.<part>.weight`` [out, in] and ``.bias`` by the names of :data:`LAYER_PARTS`, float32.
 
     Raises
     ------
     InputError
         The file is not the encoder that is meant.
+    MissingExtraError
+        The package ``onnx`` is not installed.
     """
-    tensors: dict[str, Array] = {}
-    for number, graph in _fields(Path(model).read_bytes()):
-        if number == 7 and isinstance(graph, bytes):
-            for field, content in _fields(graph):
-                if field == 5 and isinstance(content, bytes):
-                    name, values = _tensor(content)
-                    tensors[name] = values
+    onnx = require("onnx", "train", "Training from the encoder's weights")
+    broken = require("google.protobuf.message", "train", "Training from the encoder's weights").DecodeError
     try:
+        stored = onnx.load(str(model)).graph.initializer
+        tensors = {one.name: onnx.numpy_helper.to_array(one) for one in stored}
         matrices = sorted(
             int(name.split("_")[1]) for name in tensors if name.startswith("val_") and name.endswith("_q")
         )
@@ -66,62 +73,16 @@ def read_layers(model: Path | str) -> dict[str, Array]:
         for layer in range(N_LAYERS):
             source = f"inner.encoder.layer.{layer + N_LAYERS}."
             for k, part in enumerate(_MATRICES):
-                stored = f"val_{matrices[6 * (layer + N_LAYERS) + k]}"
-                scaled = tensors[f"{stored}_q"].astype(np.float32) * tensors[f"{stored}_scale"]
+                matrix = f"val_{matrices[6 * (layer + N_LAYERS) + k]}"
+                scaled = tensors[f"{matrix}_q"].astype(np.float32) * tensors[f"{matrix}_scale"]
                 found[f"{layer}.{part}.weight"] = scaled.T
             for part in LAYER_PARTS:
                 found[f"{layer}.{part}.bias"] = tensors[f"{source}{_NAMES[part]}.bias"]
                 if part.startswith("norm"):
                     found[f"{layer}.{part}.weight"] = tensors[f"{source}{_NAMES[part]}.weight"]
-    except (KeyError, IndexError, ValueError):
+    except (KeyError, IndexError, ValueError, broken):
         raise InputError(f"{model} is not all-MiniLM-L6-v2 in 8 bits: install the extra 'text' again") from None
     return {name: np.ascontiguousarray(values, np.float32) for name, values in found.items()}
-
-
-def _fields(data: bytes) -> Iterator[tuple[int, bytes | int]]:
-    at = 0
-
-    def varint() -> int:
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = data[at]
-            at += 1
-            value |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return value
-
-    while at < len(data):
-        key = varint()
-        kind = key & 7
-        if kind == 0:
-            yield key >> 3, varint()
-        elif kind == 2:
-            size = varint()
-            yield key >> 3, data[at : at + size]
-            at += size
-        else:
-            at += 8 if kind == 1 else 4
-
-
-def _tensor(data: bytes) -> tuple[str, Array]:
-    shape: list[int] = []
-    name, kind, raw = "", 1, b""
-    for number, value in _fields(data):
-        if number == 1:
-            shape += [value] if isinstance(value, int) else list(value)
-        elif number == 2:
-            kind = int(value)
-        elif number == 8 and isinstance(value, bytes):
-            name = value.decode()
-        elif number == 9 and isinstance(value, bytes):
-            raw = value
-    types = {1: np.float32, 3: np.int8, 2: np.uint8, 7: np.int64, 6: np.int32, 11: np.float64}
-    if kind not in types or not raw:
-        return name, np.zeros(0)
-    values = np.frombuffer(raw, types[kind])
-    return name, values.reshape(shape) if math.prod(shape) == len(values) else values
 
 
 class _Layer(nn.Module):
@@ -178,7 +139,7 @@ class Network(nn.Module):
         return out
 
     def tensors(self) -> dict[str, Array]:
-        """Weights by the names of :class:`~muse.prompts.text.tuned.Tuned`."""
+        """Weights by name, as :func:`muse.training.prompts.graph.sentence_graph` takes them."""
         found = {}
         for name, value in self.state_dict().items():
             short = name.removeprefix("layers.").removeprefix("heads.").replace("attend.", "pool.")
@@ -292,5 +253,5 @@ def _reader_r(network: Network, data: Labelled) -> float:
         for first in range(0, len(data.dev), 64):
             out.append(network(*data.batch(data.dev[first : first + 64]), "views").numpy())
     network.train()
-    told, wanted = np.concatenate(out), data.labels[data.dev]
-    return float(np.mean([np.corrcoef(told[:, k], wanted[:, k])[0, 1] for k in range(2)]))
+    predicted, wanted = np.concatenate(out), data.labels[data.dev]
+    return float(np.mean([np.corrcoef(predicted[:, k], wanted[:, k])[0, 1] for k in range(2)]))

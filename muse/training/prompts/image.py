@@ -24,8 +24,11 @@ import numpy as np
 
 from muse.checkpoint import save_tensors
 from muse.errors import InputError
-from muse.files import write_bytes, write_json
-from muse.prompts.image import COLOUR_NAMES, MODEL_FILE, PictureReader, colours, read_picture
+from muse.files import write_json, write_text
+from muse.prompts.image.colours import COLOUR_NAMES, colours
+from muse.prompts.image.picture import read_picture
+from muse.prompts.image.reader import MODEL_FILE, PictureReader
+from muse.statistics import bootstrap
 
 __all__ = ["fit_reader", "train_image"]
 
@@ -74,7 +77,7 @@ def train_image(data: str | Path, out: str | Path, *, seed: int = 0) -> dict[str
     theme = np.array([row["theme"] for row in rows])
     seen = np.array([bool(row["thumb"]) for row in rows])
     statistics = [colours(read_picture(data / "oasis" / "thumbs" / row["thumb"])) for row in rows if row["thumb"]]
-    colour = np.array([[one[name] for name in COLOUR_NAMES[:4]] for one in statistics])
+    colour = np.array([[one[name] for name in COLOUR_NAMES] for one in statistics])
     plain = np.array([[one["pleasure"], one["arousal"]] for one in statistics])
 
     def vision(x: Array, y: Array) -> Fitted:
@@ -105,7 +108,7 @@ def train_image(data: str | Path, out: str | Path, *, seed: int = 0) -> dict[str
     write_json(config, out / "config.json")
     metrics = {"pictures": len(rows), "themes": len(labels), "r": measured, "valdez_mehrabian_r": published}
     write_json(metrics, out / "metrics.json")
-    write_bytes(out / "README.md", _card(metrics).encode())
+    write_text(out / "README.md", _card(metrics))
     shutil.copyfile(model, out / MODEL_FILE)
     return metrics
 
@@ -212,29 +215,27 @@ def _ridge_of(penalty: float) -> Callable[[Array, Array], Fitted]:
 
 def _crossed(fit: Callable[[Array, Array], Fitted], x: Array, y: Array, theme: Array, seed: int) -> dict[str, Any]:
     """Of predictions for left-out themes: correlation, 95 % interval (bootstrap over themes), spread of the error."""
-    told = np.zeros((DIVISIONS, *y.shape))
+    predicted = np.zeros((DIVISIONS, *y.shape))
     names, number = np.unique(theme, return_inverse=True)
     for division in range(DIVISIONS):
         part = (np.random.default_rng([seed, division]).permutation(len(names)) % N_FOLDS)[number]
         for k in range(N_FOLDS):
-            told[division, part == k] = fit(x[part != k], y[part != k])(x[part == k])
-    rng, draws = np.random.default_rng(seed), []
-    members = [np.flatnonzero(number == k) for k in range(len(names))]
-    for _ in range(400):
-        rows = np.concatenate([members[k] for k in rng.integers(len(names), size=len(names))])
-        draws.append(_r(told[:, rows], y[rows]))
-    low, high = np.quantile(draws, [0.025, 0.975], axis=0)
-    found: dict[str, Any] = {
-        axis: {"r": round(float(r), 3), "interval": [round(float(a), 3), round(float(b), 3)]}
-        for axis, r, a, b in zip(("valence", "arousal"), _r(told, y), low, high, strict=True)
-    }
-    found["spread"] = [round(float(s), 3) for s in (told - y).std(axis=(0, 1))]
+            predicted[division, part == k] = fit(x[part != k], y[part != k])(x[part == k])
+    found: dict[str, Any] = {}
+    for axis, name in enumerate(("valence", "arousal")):
+
+        def r(rows: Array, axis: int = axis) -> float:
+            return _r(predicted[:, rows], y[rows])[axis]
+
+        low, high = bootstrap(np.arange(len(y)), r, groups=number, n_draws=400, seed=seed)
+        found[name] = {"r": round(_r(predicted, y)[axis], 3), "interval": [round(low, 3), round(high, 3)]}
+    found["spread"] = [round(float(s), 3) for s in (predicted - y).std(axis=(0, 1))]
     return found
 
 
-def _r(told: Array, y: Array) -> list[float]:
+def _r(predicted: Array, y: Array) -> list[float]:
     """Pearson's r of both axes, mean over the divisions."""
-    return [float(np.mean([np.corrcoef(one[:, k], y[:, k])[0, 1] for one in told])) for k in range(2)]
+    return [float(np.mean([np.corrcoef(one[:, k], y[:, k])[0, 1] for one in predicted])) for k in range(2)]
 
 
 def _card(metrics: dict[str, Any]) -> str:

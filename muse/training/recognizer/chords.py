@@ -1,11 +1,11 @@
 """Fitting of the chord and key recogniser to songs with annotated chords (POP909), rendered.
 
-The network sees every frame from all twelve roots, so a song in one key teaches chords in all of them. The bigram is
-counted from the annotations, smoothed and put on the frame's grid; how much the network's word weighs against it is
+Frames are given relative to all twelve roots, so a song in one key is an example of chords in all of them. The bigram
+is counted from the annotations, smoothed and put on the frame's grid; how much the network's word weighs against it is
 chosen on songs of its own.
 
-Contents: :class:`ChordSong`, :func:`read_pop909`, :func:`split_songs`, :func:`fit_harmony`, :func:`weighted_overlap`,
-:func:`key_points`.
+Contents: :func:`learn_harmony`; its steps :class:`ChordSong`, :func:`read_pop909`, :func:`split_songs`,
+:func:`fit_harmony`, :func:`weighted_overlap`, :func:`key_points`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from muse.corpora.songs import find_songs, read_chords
+from muse.corpora import find_songs, read_chords
 from muse.errors import InputError
 from muse.recognizer.features.chords import (
     FRAME_SEC,
@@ -34,14 +34,25 @@ from muse.recognizer.features.chords import (
     observations,
     parse_chord,
 )
+from muse.recognizer.features.signal import semitones
+from muse.statistics import bootstrap
 from muse.theory import Key
+from muse.training.recognizer.parts import cached, sound_of
 
-__all__ = ["ChordSong", "fit_harmony", "key_points", "read_pop909", "split_songs", "weighted_overlap"]
+__all__ = [
+    "ChordSong",
+    "fit_harmony",
+    "key_points",
+    "learn_harmony",
+    "read_pop909",
+    "split_songs",
+    "weighted_overlap",
+]
 
 Floats = NDArray[np.float32]
 
 UNKNOWN: Final = -1
-"""Label of frames that teach nothing."""
+"""Label of frames that are not learnt from."""
 HIDDEN: Final = 64
 EPOCHS, BATCH, RATE = 8, 1024, 3e-3
 EVERY: Final = 3
@@ -96,7 +107,7 @@ def read_pop909(folder: Path) -> list[ChordSong]:
 
 
 def split_songs(songs: Sequence[ChordSong]) -> tuple[list[ChordSong], list[ChordSong]]:
-    """Songs to learn from (a seventh of all) and to test on (a thirteenth), told apart by a hash of their names."""
+    """Songs to learn from (a seventh of all) and to test on (a thirteenth), by a hash of their names."""
 
     def place(song: ChordSong) -> int:
         return int(hashlib.sha1(song.name.encode()).hexdigest(), 16) % 100
@@ -108,7 +119,7 @@ def split_songs(songs: Sequence[ChordSong]) -> tuple[list[ChordSong], list[Chord
 
 def fit_harmony(
     songs: Sequence[ChordSong],
-    hear: Callable[[ChordSong], Floats],
+    pitches_of: Callable[[ChordSong], Floats],
     *,
     seed: int = 0,
 ) -> HarmonyModel:
@@ -118,24 +129,24 @@ def fit_harmony(
     ----------
     songs
         Songs to learn from.
-    hear
+    pitches_of
         Gives the :func:`~muse.recognizer.features.signal.semitones` of a song.
     seed
         Of order and weights.
     """
-    seen = [observations(hear(song)) for song in songs]
-    labels = [song.labels(len(rows)) for song, rows in zip(songs, seen, strict=True)]
+    observed = [observations(pitches_of(song)) for song in songs]
+    labels = [song.labels(len(rows)) for song, rows in zip(songs, observed, strict=True)]
     held = np.random.default_rng(seed).permutation(len(songs)) % 10 == 0
     chosen = [i for i in range(len(songs)) if not held[i]]
-    x = np.concatenate([seen[i][::EVERY] for i in chosen])
+    x = np.concatenate([observed[i][::EVERY] for i in chosen])
     y = np.concatenate([labels[i][::EVERY] for i in chosen])
     network = _fit_network(x[y != UNKNOWN], y[y != UNKNOWN], seed)
     bigram = _bigram([labels[i] for i in chosen])
     key, key_bias = np.zeros((2, 48), np.float32), np.zeros(2, np.float32)
     tried = [HarmonyModel(*network, bigram, key, key_bias, np.array([weight], np.float32)) for weight in WEIGHTS]
-    judges = [(songs[i], seen[i]) for i in range(len(songs)) if held[i]]
-    best = max(tried, key=lambda model: np.mean([weighted_overlap(song, model.read(rows)) for song, rows in judges]))
-    known = [(rows, song.key) for rows, song in zip(seen, songs, strict=True) if song.key is not None]
+    judges = [(songs[i], observed[i]) for i in range(len(songs)) if held[i]]
+    best = max(tried, key=lambda model: np.mean([weighted_overlap(song, model.decode(rows)) for song, rows in judges]))
+    known = [(rows, song.key) for rows, song in zip(observed, songs, strict=True) if song.key is not None]
     evidence = np.stack([key_evidence(rows, best.label(rows)) for rows, _ in known])
     key, key_bias = _fit_key(evidence, [truth for _, truth in known])
     return replace(best, key=key, key_bias=key_bias)
@@ -239,10 +250,10 @@ def weighted_overlap(song: ChordSong, harmony: Harmony) -> float:
     for start, end, text in song.chords:
         root, quality = parse_chord(text)
         truth.append((start, end, -1 if text == "X" else _triad(root, names[quality] if root >= 0 else "")))
-    asked = sampled(truth)
-    got = sampled([(c.start_sec, c.end_sec, _triad(c.root, c.quality)) for c in harmony.chords])
-    counted = asked >= 0
-    return float((asked == got)[counted].mean()) if counted.any() else 1.0
+    expected = sampled(truth)
+    estimated = sampled([(c.start_sec, c.end_sec, _triad(c.root, c.quality)) for c in harmony.chords])
+    counted = expected >= 0
+    return float((expected == estimated)[counted].mean()) if counted.any() else 1.0
 
 
 def key_points(truth: tuple[int, str], key: Key | None) -> float:
@@ -256,3 +267,25 @@ def key_points(truth: tuple[int, str], key: Key | None) -> float:
         return 0.5 if (key.tonic - tonic) % 12 == 7 else 0.0
     relative = (tonic + 9) % 12 if mode == "major" else (tonic + 3) % 12
     return 0.3 if key.tonic == relative else 0.0
+
+
+def learn_harmony(chords: str | Path, cache: str | Path, seed: int = 0) -> tuple[HarmonyModel, dict[str, Any]]:
+    """The chord recogniser, fitted to POP909, and its scores on songs held out."""
+    folder = Path(cache) / "pop909"
+
+    def pitches(song: ChordSong) -> Floats:
+        return cached(folder / f"{song.name}.npz", lambda: {"pitches": semitones(sound_of(song.path))})["pitches"]
+
+    learnt, held = split_songs(read_pop909(Path(chords)))
+    model = fit_harmony(learnt, pitches, seed=seed)
+    recognized = [(song, model.predict(pitches(song))) for song in held]
+    overlap = [weighted_overlap(song, harmony) for song, harmony in recognized]
+    points = [key_points(song.key, harmony.key) for song, harmony in recognized if song.key is not None]
+    songs = {"learnt": len(learnt), "held_out": len(held)}
+    measured = {"majmin_overlap": _mean_interval(overlap), "key_points": _mean_interval(points)}
+    return model, {**songs, **measured}
+
+
+def _mean_interval(values: Sequence[float]) -> list[float]:
+    """Mean, and its 95 % interval."""
+    return [float(np.mean(values)), *bootstrap(np.asarray(values, float), lambda x: float(x.mean()), n_draws=2000)]

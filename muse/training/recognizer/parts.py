@@ -1,12 +1,13 @@
 """Datasets as the training wants them: windows with features, and labels.
 
-Features are made once and kept in a cache folder; a second run, or one that was interrupted, reads them from there.
+Features are made once and written to a cache folder; a second run, or one that was interrupted, reads them from there.
 
 Conventions
 -----------
 ``W`` windows of ``T`` steps, as in :mod:`muse.recognizer.features.windows`.
 
-Contents: :class:`Part`, :func:`read_parts`, :func:`clip_summaries`, :func:`sound_of`, :func:`kept`.
+Contents: :class:`Part`, :func:`read_parts`, :func:`clip_summaries`, :func:`sound_of`, :func:`cached`, :func:`cropped`,
+:func:`share_of`.
 """
 
 from __future__ import annotations
@@ -25,19 +26,18 @@ import torch
 from numpy.typing import NDArray
 
 from muse.audio import read_audio
-from muse.corpora.recordings import Clip, EmotionDataset, open_dataset
-from muse.corpora.songs import MIDI_SUFFIXES
+from muse.corpora import MIDI_SUFFIXES, Clip, EmotionDataset, open_dataset
 from muse.errors import InputError
 from muse.recognizer.encoders.encoder import Encoder
 from muse.recognizer.features.chords import HarmonyModel
 from muse.recognizer.features.signal import SAMPLE_RATE, summary
-from muse.recognizer.features.windows import Features, Window, batch, clip_means, extract, joined, window_starts
+from muse.recognizer.features.windows import Features, Window, batch, clip_means, extract, overlap_add, window_starts
 from muse.recognizer.heads.network import TAGS, WINDOW_STEPS, Windows
 from muse.recognizer.heads.personal import curve_on_steps
 from muse.render import render_audio
 from muse.score import read_score
 
-__all__ = ["Part", "clip_summaries", "kept", "read_parts", "sound_of"]
+__all__ = ["Part", "cached", "clip_summaries", "read_parts", "sound_of"]
 
 Floats = NDArray[np.float32]
 
@@ -64,13 +64,13 @@ class Part:
     def only(self, chosen: NDArray[np.bool_]) -> Part:
         """Some of the clips."""
         new = np.cumsum(chosen) - 1
-        kept = chosen[self.owner]
-        index = torch.from_numpy(np.flatnonzero(kept))
+        rows = chosen[self.owner]
+        index = torch.from_numpy(np.flatnonzero(rows))
         return Part(
             self.name,
             Windows(*(x[index] for x in self.windows)),
-            new[self.owner[kept]],
-            self.first[kept],
+            new[self.owner[rows]],
+            self.first[rows],
             tuple(itertools.compress(self.clips, chosen)),
             self.tag_set,
             None if self.tags is None else self.tags[chosen],
@@ -86,25 +86,25 @@ class Part:
     @property
     def lengths(self) -> Floats:
         """Steps of every window."""
-        return self.windows.there.sum(dim=1).numpy().astype(np.float32)
+        return self.windows.mask.sum(dim=1).numpy().astype(np.float32)
 
     def of_clips(self, values: Floats) -> Floats:
-        """Means over each clip's windows of something told of windows [W, ...]."""
+        """Means over each clip's windows of values [W, ...]."""
         return clip_means(values, self.owner, self.lengths, len(self.clips))
 
     def over_time(self, values: Floats) -> list[Floats]:
-        """By clip, what was told of windows' steps [W, T, K] as one series [steps, K]; windows fade."""
-        lengths = self.windows.there.sum(dim=1).numpy()
+        """By clip, values of windows' steps [W, T, K] as one series [steps, K]; windows fade into each other."""
+        lengths = self.windows.mask.sum(dim=1).numpy()
         n_steps = np.zeros(len(self.clips), np.int64)
         np.maximum.at(n_steps, self.owner, self.first + lengths)
         windows: list[list[tuple[int, Floats]]] = [[] for _ in self.clips]
         for clip, first, length, rows in zip(self.owner, self.first, lengths, values, strict=True):
             windows[clip].append((first, rows[:length]))
-        return [joined(own, int(n)).astype(np.float32) for own, n in zip(windows, n_steps, strict=True)]
+        return [overlap_add(own, int(n)).astype(np.float32) for own, n in zip(windows, n_steps, strict=True)]
 
     def in_windows(self, series: Sequence[Floats]) -> Floats:
         """Back from series by clip [steps, K] to windows [W, T, K]; 0 where a window has no step."""
-        out = np.zeros((*self.windows.there.shape, series[0].shape[1]), np.float32)
+        out = np.zeros((*self.windows.mask.shape, series[0].shape[1]), np.float32)
         for row, clip, first in zip(out, self.owner, self.first, strict=True):
             steps = series[clip][first : first + len(row)]
             row[: len(steps)] = steps
@@ -176,9 +176,9 @@ def _padded(curve: Floats) -> Floats:
 
 
 def clip_features(clip: Clip, encoder: Encoder, cache: Path) -> Features:
-    """Of a clip, made once and kept."""
+    """Of a clip, from the cache where it is there."""
     return Features(
-        **kept(cache / f"{clip.name}.npz", lambda: vars(extract(sound_of(clip.path, encoder.sample_rate), encoder)))
+        **cached(cache / f"{clip.name}.npz", lambda: vars(extract(sound_of(clip.path, encoder.sample_rate), encoder)))
     )
 
 
@@ -188,12 +188,12 @@ def clip_summaries(clips: Sequence[Clip], cache: Path) -> Floats:
     def made(clip: Clip) -> dict[str, Floats]:
         return {"summary": summary(sound_of(clip.path))}
 
-    rows = [kept(cache / "summary" / f"{clip.name}.npz", functools.partial(made, clip)) for clip in clips]
+    rows = [cached(cache / "summary" / f"{clip.name}.npz", functools.partial(made, clip)) for clip in clips]
     return np.stack([row["summary"] for row in rows])
 
 
 def encoder_cache(cache: str | Path, encoder: Encoder) -> Path:
-    """Where features of an encoder are kept."""
+    """Folder of an encoder's features in a cache."""
     return Path(cache) / re.sub(r"[^A-Za-z0-9.-]+", "_", encoder.name)
 
 
@@ -204,7 +204,7 @@ def sound_of(path: Path, sample_rate: int = SAMPLE_RATE) -> Floats:
     return read_audio(path, sample_rate)
 
 
-def kept(path: Path, make: Callable[[], Mapping[str, Floats]]) -> dict[str, Floats]:
+def cached(path: Path, make: Callable[[], Mapping[str, Floats]]) -> dict[str, Floats]:
     """Arrays from a file of a cache, in half precision; made and written there where it is not."""
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -214,3 +214,18 @@ def kept(path: Path, make: Callable[[], Mapping[str, Floats]]) -> dict[str, Floa
         temporary.replace(path)
     with np.load(path, allow_pickle=False) as stored:
         return {name: stored[name].astype(np.float32) for name in stored.files}
+
+
+def cropped(windows: Windows, random: torch.Generator, least: float = 0.5) -> Windows:
+    """A stretch of each window at random, the share `least` of it or more."""
+    n = windows.mask.sum(dim=1)
+    length = (n * (least + (1 - least) * torch.rand(len(n), generator=random))).long().clamp(min=8)
+    first = ((n - length).clamp(min=0) * torch.rand(len(n), generator=random)).long()
+    place = torch.arange(windows.mask.shape[1])
+    inside = (place >= first[:, None]) & (place < (first + length)[:, None])
+    return windows._replace(mask=windows.mask & inside)
+
+
+def share_of(progress: Callable[[float], None] | None, low: float, high: float) -> Callable[[float], None] | None:
+    """Progress of a step that goes from `low` to `high` of the whole."""
+    return None if progress is None else lambda share: progress(low + (high - low) * share)

@@ -1,10 +1,10 @@
 """Pre-training of ``mert-small``, an encoder of our own by MERT's recipe, small enough to ship.
 
-A HuBERT network sees five seconds of sound with stretches of frames masked, and is to tell at the masked ones what two
-teachers hear in the whole sound (Li et al. 2024, "MERT", ICLR, section 3): an acoustic one, codes of the spectrum by
-residual k-means, and a musical one, the energy at every pitch (there a constant-Q transform). In half of the crops
-other sound of the batch is mixed in (section 3.3). Beside that it learns to give MusiCNN's embedding of every half
-second.
+A HuBERT network gets five seconds of sound with stretches of frames masked, and predicts at the masked ones the targets
+of two teachers, which get the whole sound (Li et al. 2024, "MERT", ICLR, section 3): an acoustic one, codes of the
+spectrum by residual k-means, and a musical one, the energy at every pitch (there a constant-Q transform). In half of
+the crops other sound of the batch is mixed in (section 3.3). Beside that it learns to give MusiCNN's embedding of every
+half second.
 
 Sound comes from recordings and from MIDI, rendered several times: another soundfont where there are several, another
 tempo and key, other loudness and filters.
@@ -12,14 +12,14 @@ tempo and key, other loudness and filters.
 Conventions
 -----------
 take
-    One rendering of a source, int16 at 24 kHz, at most :data:`TAKE_SEC`; kept in a cache folder with what MusiCNN
-    hears.
+    One rendering of a source, int16 at 24 kHz, at most :data:`TAKE_SEC`; written to a cache folder with MusiCNN's
+    embedding.
 frame
     320 samples, 75 a second; ``T`` of a crop.
 code
     Nearest centroid of the spectrum's residual at each stage, int [T, :data:`N_STAGES`].
 
-A run can be killed and goes on from its last save: crops and masks are functions of seed and step.
+The run itself is :func:`muse.training.loop.train`; crops and masks are functions of seed and step.
 
 Contents: :class:`PretrainConfig`, :func:`make_takes`, :func:`pretrain`, :class:`Codebooks`.
 """
@@ -29,9 +29,9 @@ from __future__ import annotations
 import concurrent.futures
 import functools
 import hashlib
+import itertools
 import os
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -43,20 +43,22 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from muse.audio import read_audio
-from muse.checkpoint import load_tensors, save_tensors, under
-from muse.corpora.recordings import AUDIO_SUFFIXES
-from muse.corpora.songs import MIDI_SUFFIXES
+from muse.audio import AUDIO_SUFFIXES, read_audio
+from muse.checkpoint import save_tensors
+from muse.corpora import MIDI_SUFFIXES
 from muse.errors import InputError, MuseError
-from muse.files import read_json, write_json
-from muse.recognizer.encoders.encoder import MusicnnEncoder
+from muse.files import replacing, write_json
+from muse.recognizer.encoders.musicnn import MusicnnEncoder
 from muse.recognizer.features.signal import LOWEST_PITCH
 from muse.render import render_audio
 from muse.score import read_score
+from muse.training import loop
+from muse.training.loop import Learner, Run, card, scheduled, state_path
 
 __all__ = ["Codebooks", "PretrainConfig", "make_takes", "pretrain"]
 
 Floats = NDArray[np.float32]
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None]
 
 SAMPLE_RATE: Final = 24_000
 FRAME: Final = 320
@@ -125,7 +127,7 @@ def make_takes(
     soundfonts
         SF2 files to choose from; the one that comes with Muse when there is none.
     embed
-        MusiCNN's embedding is kept with each.
+        MusiCNN's embedding is written with each.
     seed
         Of tempi, keys and filters.
     workers
@@ -187,9 +189,8 @@ def _make_take(job: tuple[Path, Path, int], *, soundfonts: tuple[str, ...], embe
     if embed:
         plain = scipy.signal.resample_poly(sound, 2, 3).astype(np.float32)
         arrays["embedding"] = _musicnn().encode(plain).astype(np.float16)
-    temporary = out.with_name(f".{out.stem}.{os.getpid()}.npz")
-    np.savez(temporary, **arrays)
-    temporary.replace(out)
+    with replacing(out) as temporary:
+        np.savez(temporary, **arrays)
 
 
 @functools.lru_cache(maxsize=1)
@@ -330,14 +331,14 @@ class MaskedModel(nn.Module):
         self.register_buffer("pitch_spread", torch.ones(N_PITCHES))
 
     def forward(
-        self, clean: torch.Tensor, heard: torch.Tensor, mask: torch.Tensor, embedding: torch.Tensor | None
+        self, clean: torch.Tensor, mixed: torch.Tensor, mask: torch.Tensor, embedding: torch.Tensor | None
     ) -> dict[str, torch.Tensor]:
         """Losses on masked frames.
 
         Parameters
         ----------
-        clean, heard
-            What the teachers and what the network hears, [B, n].
+        clean, mixed
+            Input of the teachers and of the network, [B, n].
         mask
             Frames that the network does not see, bool [B, T].
         embedding
@@ -345,15 +346,15 @@ class MaskedModel(nn.Module):
         """
         mel, pitch = self.spectra(clean)
         T = int(
-            self.hubert._get_feat_extract_output_lengths(torch.tensor(heard.shape[1]))
+            self.hubert._get_feat_extract_output_lengths(torch.tensor(mixed.shape[1]))
         )  # one short, for its borders
         mask, mel, pitch = mask[:, :T], mel[:, :T], pitch[:, :T]
-        hidden = self.hubert(heard, mask_time_indices=mask).last_hidden_state  # [B, T, D]
-        asked = self.teacher(mel)[mask]  # [n, stages]
-        told = functional.normalize(self.codes(hidden[mask]).unflatten(1, (N_STAGES, CODE_WIDTH)).float(), dim=-1)
+        hidden = self.hubert(mixed, mask_time_indices=mask).last_hidden_state  # [B, T, D]
+        expected = self.teacher(mel)[mask]  # [n, stages]
+        predicted = functional.normalize(self.codes(hidden[mask]).unflatten(1, (N_STAGES, CODE_WIDTH)).float(), dim=-1)
         vectors = functional.normalize(self.code_vectors.float(), dim=-1)
-        logits = LOGIT_SCALE * torch.einsum("nsw,scw->nsc", told, vectors)
-        losses = {"codes": functional.cross_entropy(logits.flatten(0, 1), asked.flatten())}
+        logits = LOGIT_SCALE * torch.einsum("nsw,scw->nsc", predicted, vectors)
+        losses = {"codes": functional.cross_entropy(logits.flatten(0, 1), expected.flatten())}
         level = ((pitch - self.pitch_mean) / self.pitch_spread)[mask]
         losses["pitches"] = (self.pitches(hidden[mask]).float() - level).square().mean()
         if embedding is not None:
@@ -376,7 +377,6 @@ def pretrain(
     *,
     config: PretrainConfig | None = None,
     minutes: float = 0.0,
-    device: str | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> dict[str, Any]:
     """Train on takes; the best weights so far are in `out`, the state to go on from in ``<out>.run``.
@@ -391,8 +391,6 @@ def pretrain(
         Settings; a run that goes on must have the same.
     minutes
         Stop after so many, 0: never; a later call goes on.
-    device
-        ``"cuda"`` where there is one, when None.
     progress
         Called with the share that is done.
 
@@ -404,51 +402,96 @@ def pretrain(
     Raises
     ------
     InputError
-        There are too few takes, or another run is in the folder.
+        There are too few takes, or the run that is to go on has other settings.
     """
     config = config or PretrainConfig()
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     learnt, held = _split(takes, config)
-    torch.manual_seed(config.seed)
-    model = MaskedModel(config)
-    optimizer = torch.optim.AdamW(model.parameters(), config.rate, betas=(0.9, 0.98), weight_decay=config.weight_decay)
-    run = Path(f"{out}.run")
-    state = _resumed(run, model, optimizer, config)
-    if state is None:
-        _fit_teachers(model, learnt, config)
-        state = {"step": 0, "best": None, "history": []}
-    model.to(device)
-    for group in optimizer.state.values():
-        for name, value in group.items():
-            if name != "step":
-                group[name] = value.to(device)
-    end = time.monotonic() + 60 * minutes if minutes else float("inf")
-    model.train()
-    while state["step"] < config.n_steps:
-        step = state["step"]
-        for group in optimizer.param_groups:
-            group["lr"] = config.rate * _slope(step / config.n_steps, config.warmup)
-        torch.manual_seed(config.seed * 1_000_003 + step)  # of dropout, so that a resumed run goes on alike
-        with torch.autocast(device, torch.bfloat16):
-            loss = model.total(model(*_batch(learnt, config, step, device)))
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
-        optimizer.step()
-        state["step"] = step + 1
-        late = time.monotonic() >= end
-        if state["step"] % config.save_every == 0 or state["step"] == config.n_steps or late:
-            measured = _measured(model, held, config, device)
-            state["history"].append({"step": state["step"], **measured})
-            if state["best"] is None or measured["total"] < state["best"]:
-                state["best"] = measured["total"]
-                _write_encoder(model, Path(out), config, {**measured, "step": state["step"]})
-            _save_run(run, model, optimizer, config, state)
-        if progress is not None:
-            progress(state["step"] / config.n_steps)
-        if late:
-            break
-    return {"steps": state["step"], **(state["history"][-1] if state["history"] else {})}
+
+    def make() -> _Learner:
+        learner = _Learner(config, learnt, held)
+        if not state_path(out).exists():
+            _fit_teachers(learner.model, learnt, config)
+        return learner
+
+    run = Run(config.n_steps, config.save_every, config.seed, gradient_clip=10.0, max_minutes=minutes)
+    learner = loop.train(make, out, run, on_step=progress)
+    return {"steps": int(learner.global_step), **learner.history[-1]}
+
+
+class _Learner(Learner):
+    """The masked model with its takes."""
+
+    best_by = "total"
+
+    def __init__(self, config: PretrainConfig, takes: Sequence[Path], held_out: Sequence[Path]) -> None:
+        super().__init__(config.seed)
+        self.config, self.takes, self.held_out = config, takes, held_out
+        self.model = MaskedModel(config)
+
+    def batches(self, first: int) -> Iterable[Batch]:
+        return (_batch(self.takes, self.config, step) for step in itertools.count(first))
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        return self.model.total(self.model(*batch))
+
+    @torch.inference_mode()
+    def measure(self) -> dict[str, float]:
+        """Losses on held-out takes, always the same crops and masks."""
+        self.eval()
+        small = replace(self.config, batch=min(16, self.config.batch))
+        sums: dict[str, float] = {}
+        n = max(len(self.held_out) // small.batch, 1)
+        for i in range(n):
+            batch = _batch(self.held_out, small, 10**9 + i)
+            losses = self.model(*(None if part is None else part.to(self.device) for part in batch))
+            for name, value in {**losses, "total": self.model.total(losses)}.items():
+                sums[name] = sums.get(name, 0.0) + float(value) / n
+        self.train()
+        return sums
+
+    def configure_optimizers(self) -> Any:
+        c = self.config
+        optimizer = torch.optim.AdamW(self.parameters(), c.rate, betas=(0.9, 0.98), weight_decay=c.weight_decay)
+        return scheduled(optimizer, lambda step: _slope(step / c.n_steps, c.warmup))
+
+    def state(self) -> dict[str, Any]:
+        return {"settings": asdict(self.config)}
+
+    def take_state(self, state: Mapping[str, Any]) -> None:
+        if state["settings"] != asdict(self.config):
+            raise InputError("the run that is to go on has other settings: give those, or restart it")
+
+    def write(self, folder: Path) -> None:
+        """In Hugging Face's format, the network without the heads."""
+        hubert = self.model.hubert
+        save_tensors({name: value.detach().cpu() for name, value in hubert.state_dict().items()}, folder)
+        config = {**hubert.config.to_dict(), "model_type": "hubert", "sample_rate": SAMPLE_RATE}
+        write_json(config, folder / "config.json")
+        write_json({"do_normalize": False, "sampling_rate": SAMPLE_RATE}, folder / "preprocessor_config.json")
+
+    @property
+    def n_weights(self) -> int:
+        return sum(parameter.numel() for parameter in self.model.hubert.parameters())
+
+    def settings_json(self) -> dict[str, Any]:
+        return asdict(self.config)
+
+    def card(self, name: str) -> str:
+        """The model card."""
+        best = self.best
+        return card(
+            f"Encoder of sound, `{name}`",
+            ("music", "audio", "representation"),
+            f"A HuBERT network of {self.n_weights:,} weights, pre-trained by MERT's recipe (Li et al., ICLR 2024).\n"
+            "`muse.recognizer` loads it as an encoder, `transformers.HubertModel.from_pretrained` as a network.",
+            {
+                "data": f"{len(self.takes):,} takes of sound and rendered MIDI, chosen by whoever ran the training",
+                "steps": f"{best['step']:,.0f}",
+                "loss on takes held out": f"{best['total']:.4f}",
+            },
+            "Licences of the data are those of the sources given.",
+            head={"license": "other"},
+        )
 
 
 def _split(takes: Sequence[Path], config: PretrainConfig) -> tuple[list[Path], list[Path]]:
@@ -481,31 +524,29 @@ def _crop(take: Path, n: int, random: np.random.Generator) -> tuple[Floats, Floa
     return crop, embedding
 
 
-def _batch(
-    takes: Sequence[Path], config: PretrainConfig, step: int, device: str
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None]:
+def _batch(takes: Sequence[Path], config: PretrainConfig, step: int) -> Batch:
     """Arguments of :class:`MaskedModel`, functions of seed and step."""
     random = np.random.default_rng([config.seed, step])
     n = round(config.crop_sec * 2) * SAMPLE_RATE // 2
     crops = [_crop(takes[i], n, random) for i in random.integers(len(takes), size=config.batch).tolist()]
     clean = np.stack([crop for crop, _ in crops])
-    heard = clean.copy()
-    for i in range(len(heard)):
-        if len(heard) > 1 and random.random() < MIX_SHARE:
+    mixed = clean.copy()
+    for i in range(len(mixed)):
+        if len(mixed) > 1 and random.random() < MIX_SHARE:
             for _ in range(int(random.integers(1, 4))):
                 length = int(random.integers(SAMPLE_RATE // 2, SAMPLE_RATE + 1))
-                other = (i + int(random.integers(1, len(heard)))) % len(heard)
+                other = (i + int(random.integers(1, len(mixed)))) % len(mixed)
                 start, at = (int(random.integers(n - length + 1)) for _ in range(2))
-                heard[i, at : at + length] += clean[other, start : start + length]
-    mask = np.zeros((len(heard), n // FRAME), bool)
+                mixed[i, at : at + length] += clean[other, start : start + length]
+    mask = np.zeros((len(mixed), n // FRAME), bool)
     for row in mask:
         starts = random.random(len(row)) < MASK_SHARE / MASK_FRAMES
         for frame in np.flatnonzero(starts):
             row[frame : frame + MASK_FRAMES] = True
     rows = [embedding for _, embedding in crops if embedding is not None]
     whole = len(rows) == len(crops) and config.embedding_weight > 0
-    embedding = torch.from_numpy(np.stack(rows)).to(device) if whole else None
-    return (*(torch.from_numpy(x).to(device) for x in (clean, heard, mask)), embedding)  # type: ignore[return-value]
+    embedding = torch.from_numpy(np.stack(rows)) if whole else None
+    return torch.from_numpy(clean), torch.from_numpy(mixed), torch.from_numpy(mask), embedding
 
 
 @torch.inference_mode()
@@ -524,57 +565,3 @@ def _fit_teachers(model: MaskedModel, takes: Sequence[Path], config: PretrainCon
     level = np.concatenate(pitches)
     model.pitch_mean.copy_(torch.from_numpy(level.mean(axis=0)))
     model.pitch_spread.copy_(torch.from_numpy(level.std(axis=0) + 1e-3))
-
-
-@torch.inference_mode()
-def _measured(model: MaskedModel, takes: Sequence[Path], config: PretrainConfig, device: str) -> dict[str, float]:
-    """Losses on held-out takes, always the same crops and masks."""
-    model.eval()
-    small = replace(config, batch=min(16, config.batch))
-    sums: dict[str, float] = {}
-    n = max(len(takes) // small.batch, 1)
-    for i in range(n):
-        losses = model(*_batch(takes, small, 10**9 + i, device))
-        for name, value in {**losses, "total": model.total(losses)}.items():
-            sums[name] = sums.get(name, 0.0) + float(value) / n
-    model.train()
-    return sums
-
-
-def _write_encoder(model: MaskedModel, out: Path, config: PretrainConfig, measured: dict[str, float]) -> None:
-    """In Hugging Face's format, the network without the heads."""
-    save_tensors({name: value.detach().cpu() for name, value in model.hubert.state_dict().items()}, out)
-    write_json(
-        {**model.hubert.config.to_dict(), "model_type": "hubert", "sample_rate": SAMPLE_RATE}, out / "config.json"
-    )
-    write_json({"do_normalize": False, "sampling_rate": SAMPLE_RATE}, out / "preprocessor_config.json")
-    write_json({"settings": asdict(config), "measured": measured}, out / "training.json")
-
-
-def _save_run(
-    run: Path, model: MaskedModel, optimizer: torch.optim.Optimizer, config: PretrainConfig, state: dict[str, Any]
-) -> None:
-    tensors = {f"model.{name}": value.detach().cpu() for name, value in model.state_dict().items()}
-    for i, parameter in enumerate(model.parameters()):
-        for name, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"optimizer.{i}.{name}"] = torch.as_tensor(value).detach().cpu()
-    save_tensors(tensors, run)
-    write_json({"settings": asdict(config), "state": state}, run / "config.json")
-
-
-def _resumed(
-    run: Path, model: MaskedModel, optimizer: torch.optim.Optimizer, config: PretrainConfig
-) -> dict[str, Any] | None:
-    if not (run / "config.json").is_file():
-        return None
-    saved = read_json(run / "config.json")
-    if saved["settings"] != asdict(config):
-        raise InputError(f"{run} holds a run with other settings: delete it, or give those settings")
-    tensors = load_tensors(run)
-    model.load_state_dict(under(tensors, "model."))
-    for i, parameter in enumerate(model.parameters()):
-        found = under(tensors, f"optimizer.{i}.")
-        if found:
-            optimizer.state[parameter] = found
-    state: dict[str, Any] = saved["state"]
-    return state

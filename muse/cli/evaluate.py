@@ -1,0 +1,67 @@
+"""``muse evaluate`` and ``muse bench``: how good, and how fast."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from muse.cli.output import CheckpointOption, JsonOption, given, print_document, progress_bar
+from muse.errors import InputError
+
+__all__ = ["bench", "evaluate"]
+
+
+def evaluate(
+    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the report.")],
+    corpora: Annotated[
+        str, typer.Option(metavar="DIR", help="Folder with emopia-nc and vgmidi-unclear, which teach the judges.")
+    ],
+    dataset: Annotated[
+        str, typer.Option(metavar="DIR", help="Dataset that the generator learnt from: copies, baseline, reference.")
+    ],
+    folder: Annotated[
+        str | None, typer.Argument(metavar="[DIR]", help="MIDI files to evaluate; Q1..Q4 in a name is what was asked.")
+    ] = None,
+    composer: Annotated[
+        bool, typer.Option("--composer", help="Evaluate pieces that are composed now; the default without DIR.")
+    ] = False,
+    checkpoint: CheckpointOption = None,
+    pieces: Annotated[int | None, typer.Option(metavar="N", help="Pieces per quadrant.")] = None,
+    grid: Annotated[int | None, typer.Option(metavar="N", help="Points on each axis of the plane; 0 for none.")] = None,
+    checked: Annotated[int | None, typer.Option(metavar="N", help="Further pieces that are checked for form.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Evaluate the composer, or a folder of MIDI files, beside people and beside simpler systems."""
+    if folder is not None and composer:
+        raise InputError("give a folder or --composer, not both")
+    from muse.evaluate import EvaluationSettings, evaluate_composer, evaluate_folder
+
+    with progress_bar("evaluating") as progress:
+        if folder is not None:
+            from muse.selector import Selector
+
+            report = evaluate_folder(
+                folder, corpora, dataset, output, selector=Selector.from_pretrained(), progress=progress
+            )
+        else:
+            from muse.composer import Composer
+
+            subject = Composer.from_pretrained(**given(name_or_path=checkpoint))
+            settings = EvaluationSettings(**given(n_pieces=pieces, n_grid=grid, n_checked=checked))
+            report = evaluate_composer(subject, corpora, dataset, output, settings, progress=progress)
+    print_document(report, as_json)
+
+
+def bench(
+    checkpoint: CheckpointOption = None,
+    threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="CPU threads of both sides.")] = None,
+    repetitions: Annotated[int | None, typer.Option(metavar="N", help="Of every measurement; medians count.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure speed: our sampler beside transformers' generate, attributes, the recogniser, the whole command."""
+    from muse.evaluate.speed import run_bench
+
+    with progress_bar("measuring") as progress:
+        result = run_bench(progress=progress, **given(checkpoint=checkpoint, threads=threads, repetitions=repetitions))
+    print_document(result, as_json)

@@ -1,0 +1,270 @@
+"""``muse train``: fit the mapping, train the generator, the selector, the recogniser or what reads prompts."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from muse.cli.output import (
+    CheckpointOption,
+    ConfigOption,
+    JsonOption,
+    given,
+    group,
+    print_document,
+    print_json,
+    progress_bar,
+    read_config,
+)
+
+__all__ = ["app"]
+
+app = group("Fit the emotion mapping, train the generator, the selector or what reads prompts.")
+
+
+@app.command("mapping")
+def train_mapping(
+    corpora: Annotated[
+        list[str],
+        typer.Argument(metavar="SRC...", help="Folder of the corpora, or folders of single ones: EMOPIA, VGMIDI ..."),
+    ],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the tables and the report.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit the emotion mapping on labelled corpora and write its tables and report."""
+    from muse.training.mapping.fit import fit_mapping
+
+    options = read_config(config, fit_mapping, taken=("corpora", "output", "progress"))
+    with progress_bar("fitting") as progress:
+        document = fit_mapping(corpora, output, progress=progress, **options)
+    print_document(document, as_json)
+
+
+@app.command("generator")
+def train_generator(
+    corpus: Annotated[str, typer.Argument(metavar="DIR", help="Dataset that `muse corpus build` made.")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint; an old run is resumed.")
+    ],
+    licence: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CLASS", help="Learn from permissive (the default), copyleft, nc or unclear; repeatable."),
+    ] = None,
+    size: Annotated[str | None, typer.Option(metavar="NAME", help="tiny, mini, small or base.")] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Optimizer steps.")] = None,
+    minutes: Annotated[float | None, typer.Option(metavar="M", help="Stop after M minutes; resumable.")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of data order and dropout of controls.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--restart", help="Go on with an unfinished run, or forget it.")
+    ] = True,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a generator and write it with card, metrics and tokenizer."""
+    from muse.training.generator import Settings, train
+
+    options = read_config(config, Settings) | given(
+        licence_classes=licence, size=size, max_steps=steps, max_minutes=minutes, seed=seed
+    )
+    with contextlib.redirect_stdout(sys.stderr):  # Lightning's bar and tables
+        document = train(corpus, output, resume=resume, progress=sys.stderr.isatty(), **options)
+    print_document(document, as_json)
+
+
+@app.command("samples")
+def train_samples(
+    corpus: Annotated[str, typer.Argument(metavar="DIR", help="Dataset that the generator learnt from.")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the samples; an old run is resumed.")
+    ],
+    checkpoint: CheckpointOption = None,
+    split: Annotated[str | None, typer.Option(metavar="NAME", help="train, val or test.")] = None,
+    windows: Annotated[int | None, typer.Option(metavar="N", help="Real windows to compose beside.")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", min=0, help="Same seed, same samples.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compose beside real windows, for the selector to tell the two apart."""
+    from muse.dataset.read import Corpus
+    from muse.training.selector.samples import write_samples
+
+    options = given(checkpoint=checkpoint, split=split, n_windows=windows, seed=seed)
+    with progress_bar("composing") as progress:
+        n = write_samples(Corpus(corpus), output, progress=progress, **options)
+    print_document({"output": output, "samples": n}, as_json)
+
+
+@app.command("selector")
+def train_selector(
+    corpus: Annotated[str, typer.Argument(metavar="DIR", help="Dataset of all corpora.")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint; an old run is resumed.")
+    ],
+    samples: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DIR", help="Samples by `muse train samples`; repeatable, early stages of training last."),
+    ] = None,
+    corpora: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Folder with emopia-nc and vgmidi-unclear, for the experts.")
+    ] = None,
+    init: Annotated[str | None, typer.Option(metavar="NAME|DIR", help="Checkpoint to begin from.")] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Optimizer steps.")] = None,
+    minutes: Annotated[float | None, typer.Option(metavar="M", help="Stop after M minutes; resumable.")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of everything random.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--restart", help="Go on with an unfinished run, or forget it.")
+    ] = True,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train the selector: masked events first, then quality, emotion and genre from those weights."""
+    from muse.training.selector.calibrate import calibrate
+    from muse.training.selector.fit import train
+    from muse.training.selector.samples import read_samples
+    from muse.training.selector.settings import Settings
+
+    options = read_config(config, Settings) | given(init=init, max_steps=steps, max_minutes=minutes, seed=seed)
+    drawn = [(stage, sample) for stage, folder in enumerate(samples or []) for sample in read_samples(folder)]
+    pairs = [((stage, sample.rank), sample.ids) for stage, sample in drawn if sample.row % 10]
+    kept = [sample for _, sample in drawn if sample.row % 10 == 0]
+    with contextlib.redirect_stdout(sys.stderr):  # Lightning's bar and tables
+        document = train(corpus, output, samples=pairs, resume=resume, progress=sys.stderr.isatty(), **options)
+    if "masked" not in options.get("tasks", ()):
+        calibrate(output, corpus, kept, corpora)
+    print_document(document, as_json)
+
+
+DataArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="DIR...",
+        help="Folders of datasets, named after them: emotify, emopia, vgmidi, memomusic, mtg-jamendo, deam, pmemo or "
+        "emomusic.",
+    ),
+]
+ChordsOption = Annotated[str, typer.Option(metavar="DIR", help="Folder of POP909, to learn chords and keys from.")]
+CacheOption = Annotated[
+    str, typer.Option(metavar="DIR", help="Folder that keeps what was heard; an interrupted run goes on from it.")
+]
+EncoderOption = Annotated[
+    str, typer.Option(metavar="NAME|DIR", help="musicnn, a folder of MERT, or a MERT of the hub (m-a-p/MERT-v1-95M).")
+]
+
+
+@app.command("recognizer")
+def train_recognizer_command(
+    data: DataArgument,
+    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint.")],
+    chords: ChordsOption,
+    cache: CacheOption = "runs/recognizer",
+    encoder: EncoderOption = "musicnn",
+    other: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DIR", help="Folder of sounds that are no music (speech), beside the noise that is made."),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Train the recogniser of sound on labelled recordings and rendered MIDI."""
+    from muse.training.recognizer.config import RecognizerConfig
+    from muse.training.recognizer.train import train_recognizer
+
+    settings = RecognizerConfig(**read_config(config, RecognizerConfig))
+    with progress_bar("training the recogniser") as progress:
+        report = train_recognizer(
+            data, chords, output, cache=cache, other=other or (), encoder=encoder, config=settings, progress=progress
+        )
+    print_json(report)
+
+
+@app.command("recognizer-report")
+def train_recognizer_report(
+    data: DataArgument,
+    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the report; resumable.")],
+    chords: ChordsOption,
+    cache: CacheOption = "runs/recognizer",
+    encoder: EncoderOption = "musicnn",
+    folds: Annotated[int, typer.Option(metavar="N", min=2, help="Of datasets without a split of their own.")] = 5,
+    seeds: Annotated[int, typer.Option(metavar="N", min=1, help="Networks of each fold.")] = 3,
+    pairs: Annotated[bool, typer.Option("--pairs", help="The first dataset with each other, too.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the recogniser on clips that were held out: baselines, single datasets, without each of its parts."""
+    from muse.training.recognizer.config import RecognizerConfig
+    from muse.training.recognizer.report import evaluate_recognizer
+
+    settings = RecognizerConfig(**read_config(config, RecognizerConfig))
+    with progress_bar("measuring the recogniser") as progress:
+        report = evaluate_recognizer(
+            data, chords, output, cache=cache, encoder=encoder, n_folds=folds, n_seeds=seeds, pairs=pairs,
+            config=settings,
+            progress=progress,
+        )  # fmt: skip
+    if as_json:
+        print_json(report)
+    else:
+        typer.echo((Path(output) / "report.md").read_text(encoding="utf-8"))
+
+
+@app.command("mert-small")
+def train_mert_small(
+    sources: Annotated[list[str], typer.Argument(metavar="SRC...", help="Folders of MIDI files and recordings.")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint; an old run is resumed.")
+    ],
+    cache: CacheOption = "runs/mert-small",
+    takes: Annotated[int, typer.Option(metavar="N", min=1, help="Renderings of each source.")] = 3,
+    soundfont: Annotated[
+        list[str] | None, typer.Option(metavar="F.sf2", help="Soundfonts to choose from; repeatable.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Optimizer steps.")] = None,
+    minutes: Annotated[float, typer.Option(metavar="M", help="Stop after M minutes of training; resumable.")] = 0.0,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of everything random.")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Pre-train an encoder of sound by MERT's recipe: masked frames, an acoustic and a musical teacher."""
+    from muse.training.recognizer.pretrain import PretrainConfig, make_takes, pretrain
+
+    settings = PretrainConfig(**(read_config(config, PretrainConfig) | given(n_steps=steps, seed=seed)))
+    with progress_bar("rendering") as progress:
+        made = make_takes(
+            sources, cache, n_takes=takes, soundfonts=soundfont or (), embed=settings.embedding_weight > 0,
+            seed=settings.seed, progress=progress,
+        )  # fmt: skip
+    with progress_bar("pre-training") as progress:
+        document = pretrain(made, output, config=settings, minutes=minutes, progress=progress)
+    print_document({"output": output, "takes": len(made), **document}, as_json)
+
+
+@app.command("pictures")
+def train_pictures(
+    data: Annotated[str, typer.Argument(metavar="DIR", help="Folder with oasis and vision_mobilenet_v2.")],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint.")],
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of the cross-validation.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit what reads emotion in pictures."""
+    from muse.training.prompts.image import train_image
+
+    print_document(train_image(data, output, **given(seed=seed)), as_json)
+
+
+@app.command("prompts")
+def train_prompts(
+    data: Annotated[str, typer.Argument(metavar="DIR", help="Folder with emobank, glasgow_norms and goemotions.")],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint.")],
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Optimizer steps.")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of splits and training.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit what reads emotion in texts."""
+    from muse.checkpoint import find
+    from muse.training.prompts.text import train
+
+    tokenizer = find("prompts-text") / "tokenizer.json"
+    print_document(train(data, output, tokenizer, **given(steps=steps, seed=seed)), as_json)

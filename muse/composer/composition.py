@@ -1,0 +1,260 @@
+"""Compositions: the candidates of a request, best first, with what was asked beside what was measured."""
+
+from __future__ import annotations
+
+import html
+import io
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import symusic
+
+from muse.composer.brief import Brief
+from muse.composer.rank import DEFAULT_RANKING, Ranking
+from muse.emotion.verdict import Reading, Verdict, decide
+from muse.errors import InputError
+from muse.generator.sampler import Sampling
+from muse.intent import Intent
+from muse.mapping import AttributeTarget, Explanation
+from muse.score import write_score
+from muse.selector import Ratings
+from muse.theory import instrument_name
+
+__all__ = ["MIDI_SUFFIXES", "Candidate", "Composition"]
+
+MIDI_SUFFIXES: Final = (".mid", ".midi")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One piece that was written for a request."""
+
+    score: symusic.Score
+    ids: np.ndarray
+    """uint16 [n], the music's ids without prefix."""
+    measured: Mapping[str, float]
+    """Attributes of the whole piece by name; NaN where undefined."""
+    adherence: float
+    """0..1, see the module's conventions."""
+    log_likelihood: float
+    """Mean over the tokens that were free to choose, nats, of the model without guidance."""
+    ratings: Ratings | None = None
+    """What the selector thinks of it; None without a selector, or where there are too few notes to rate."""
+    merit: float = 0.0
+    """0..1, what candidates are ranked by; see the module's conventions."""
+
+    @property
+    def n_notes(self) -> int:
+        """Number of notes."""
+        return int(sum(len(track.notes) for track in self.score.tracks))
+
+
+@dataclass(frozen=True)
+class Composition:
+    """All candidates of a request, best first, with what was asked beside what was measured."""
+
+    candidates: tuple[Candidate, ...]
+    intent: Intent
+    target: AttributeTarget
+    brief: Brief
+    seed: int
+    sampling: Sampling
+    timing: Mapping[str, float]
+    versions: Mapping[str, str]
+    ranking: Ranking = DEFAULT_RANKING
+    explanation: Explanation | None = None
+    """Why the best candidate sounds as it does, by its measured attributes."""
+
+    @property
+    def best(self) -> Candidate:
+        """The candidate of the greatest merit."""
+        return self.candidates[0]
+
+    def __repr__(self) -> str:
+        brief, best = self.brief, self.best
+        asked = "no emotion" if self.intent.emotion is None else str(self.intent.emotion)
+        return (
+            f"<Composition: {asked}, {self.intent.bars} bars in {brief.key_name}, {brief.tempo_bpm:.0f} bpm, "
+            f"{best.n_notes} notes, {len(self.candidates)} candidates, seed {self.seed}>"
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the best candidate in the format of the name's ending.
+
+        Parameters
+        ----------
+        path
+            ``.mid`` or ``.midi``, with intent and seed in a text event; ``.musicxml``, ``.xml`` or ``.mxl`` where
+            :data:`muse.render.SHEET_SUFFIXES` has it: notation; ``.wav`` and the others of
+            :data:`muse.audio.CODECS`: sound.
+
+        Raises
+        ------
+        InputError
+            The ending is none of these, or the file cannot be written.
+        """
+        from muse.audio import CODECS
+        from muse.render import SHEET_SUFFIXES, write_musicxml
+
+        ending = Path(path).suffix.lower()
+        if ending in MIDI_SUFFIXES:
+            write_score(self.best.score, path, text=json.dumps(self.origin(), ensure_ascii=False, sort_keys=True))
+        elif ending in SHEET_SUFFIXES:
+            write_musicxml(self.best.score, path, title=self._title())
+        elif ending in CODECS:
+            self.save_audio(path)
+        else:
+            legal = ", ".join([*MIDI_SUFFIXES, *SHEET_SUFFIXES, *CODECS])
+            raise InputError(f"{path}: there is no format {ending or 'without an ending'}; legal are {legal}")
+
+    def save_audio(self, path: str | Path) -> None:
+        """Write the sound of the best candidate: WAV, FLAC, MP3 or M4A, by the name's ending.
+
+        Raises
+        ------
+        InputError
+            Another ending, or the file cannot be written.
+        """
+        from muse.render import render_audio
+
+        render_audio(self.best.score, path)
+
+    def to_pretty_midi(self) -> Any:
+        """The best candidate as ``pretty_midi.PrettyMIDI``."""
+        import pretty_midi
+
+        return pretty_midi.PrettyMIDI(io.BytesIO(self.best.score.dumps_midi()))
+
+    def to_music21(self) -> Any:
+        """The best candidate as a ``music21.stream.Score``."""
+        import music21
+
+        return music21.converter.parse(self.best.score.dumps_midi(), format="midi")
+
+    def _title(self) -> str:
+        return "" if self.intent.emotion is None else str(self.intent.emotion)
+
+    def verdict(self) -> Verdict | None:
+        """Which quadrant the best candidate is in: the selector decides, the attributes agree or not; None without
+        either."""
+        readings = []
+        if ratings := self.best.ratings:
+            readings += ratings.readings()
+        if self.explanation:
+            quadrant = self.explanation.quadrant
+            readings.append(Reading("its attributes", quadrant, self.explanation.probabilities[quadrant]))
+        return decide(readings) if readings else None
+
+    def origin(self) -> dict[str, Any]:
+        """What makes this piece again: intent, seed, sampling, candidates, versions."""
+        return {
+            "muse": dict(self.versions),
+            "intent": self.intent.to_dict(),
+            "seed": self.seed,
+            "sampling": vars(self.sampling),
+            "ranking": vars(self.ranking),
+            "candidates": len(self.candidates),
+        }
+
+    def asked_and_measured(self) -> list[tuple[str, float, float, float]]:
+        """(attribute, asked, measured, weight), the heaviest first."""
+        rows = [
+            (name, asked, self.best.measured.get(name, math.nan), weight)
+            for name, asked, weight in zip(self.target.names, self.target.value, self.target.weight, strict=True)
+        ]
+        return sorted(rows, key=lambda row: -row[3])
+
+    def report(self) -> str:
+        """What was asked and what was measured, as text."""
+        brief, best = self.brief, self.best
+        lines = [
+            f"{self.intent.bars} bars, {brief.time_signature[0]}/{brief.time_signature[1]}, {brief.key_name}, "
+            f"{brief.tempo_bpm:.0f} bpm, {', '.join(instrument_name(p) for p in brief.programs)}; "
+            f"{best.n_notes} notes; seed {self.seed}",
+            *self._motif_line(),
+            f"merit {best.merit:.2f} (candidates: {', '.join(f'{c.merit:.2f}' for c in self.candidates)}); "
+            + ("no attribute was asked for" if math.isnan(best.adherence) else f"adherence {best.adherence:.2f}"),
+            *brief.remarks,
+        ]
+        if best.ratings:
+            heard = best.ratings
+            lines.append(f"quality {heard.quality:.2f}")
+            lines.append(
+                f"heard as valence {heard.emotion.valence:+.2f}, arousal {heard.emotion.arousal:+.2f} ("
+                + ", ".join(f"Q{i + 1} {p:.2f}" for i, p in enumerate(heard.quadrants))
+                + f"), {heard.genre}"
+            )
+        if found := self.verdict():
+            lines.append(f"verdict: {found.sentence()}")
+        if self.explanation:
+            lines.append(self.explanation.sentence())
+        if self.target.names:
+            lines.append(f"{'attribute':<40}{'asked':>10}{'measured':>10}")
+            lines += [f"{name:<40}{asked:>10.3g}{got:>10.3g}" for name, asked, got, _ in self.asked_and_measured()]
+        return "\n".join(lines)
+
+    def _motif_line(self) -> list[str]:
+        if not self.brief.statements:
+            return []
+        return ["motif: " + ", ".join(f"{one.how} in bar {one.bar + 1}" for one in self.brief.statements)]
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``muse compose --json``, without ``output``."""
+        best, end = self.best, float(self.best.score.to("Second").end())
+        return {
+            "seed": self.seed,
+            "intent": self.intent.to_dict(),
+            "target": self.target.to_dict(),
+            "measured": {name: _finite(value) for name, value in best.measured.items()},
+            "adherence": _finite(best.adherence, 4),
+            "verdict": None if (found := self.verdict()) is None else found.to_json(),
+            "remarks": list(self.brief.remarks),
+            "scores": _scores(best),
+            "ratings": best.ratings.to_json() if best.ratings else None,
+            "candidates": [{**_scores(c), "n_notes": c.n_notes} for c in self.candidates],
+            **(self.explanation.to_json() if self.explanation else {}),
+            "n_notes": best.n_notes,
+            "bars": self.intent.bars,
+            "motif": [one.to_json() for one in self.brief.statements],
+            "duration_s": round(end, 3),
+            "key": self.brief.key_name,
+            "tempo_bpm": round(self.brief.tempo_bpm, 2),
+            "timing": dict(self.timing),
+            "versions": dict(self.versions),
+        }
+
+    def _repr_html_(self) -> str:
+        """Piano roll and table, for notebooks."""
+        from muse.render import piano_roll
+
+        picture = piano_roll(self.best.score, format="svg")
+        body = picture.decode("utf-8") if isinstance(picture, bytes) else ""
+        rows = "".join(
+            f"<tr><td>{html.escape(name)}</td><td>{asked:.3g}</td><td>{got:.3g}</td></tr>"
+            for name, asked, got, _ in self.asked_and_measured()
+        )
+        head = html.escape(self.report().splitlines()[0])
+        return (
+            f"<p>{head}</p>{body[body.find('<svg') :]}"
+            f"<table><tr><th>attribute</th><th>asked</th><th>measured</th></tr>{rows}</table>"
+        )
+
+
+def _scores(candidate: Candidate) -> dict[str, float | None]:
+    scores = {
+        "merit": candidate.merit,
+        "adherence": candidate.adherence,
+        "log_likelihood": candidate.log_likelihood,
+    }
+    if candidate.ratings:
+        scores["quality"] = candidate.ratings.quality
+    return {name: _finite(value, 4) for name, value in scores.items()}
+
+
+def _finite(value: float, digits: int = 5) -> float | None:
+    return round(float(value), digits) if math.isfinite(value) else None

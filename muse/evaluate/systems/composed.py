@@ -1,0 +1,83 @@
+"""The composer in several settings, and the n-gram model, asked for the same quadrants with the same seeds.
+
+Contents: :class:`Requests`, :func:`composed`, :func:`from_ngram`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from muse.evaluate.progress import Steps
+from muse.evaluate.systems.ngram import NGram
+from muse.evaluate.systems.system import System
+from muse.intent import Intent
+
+if TYPE_CHECKING:
+    from muse.composer import Composer
+
+__all__ = ["Requests", "composed", "from_ngram"]
+
+
+@dataclass(frozen=True)
+class Requests:
+    """What every system is asked for: each quadrant with each seed."""
+
+    n_pieces: int
+    """Pieces per quadrant; seeds are 0, 1, ..."""
+    bars: int
+    """Of each piece."""
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """Quadrant 1..4 and seed."""
+        return ((quadrant, seed) for seed in range(self.n_pieces) for quadrant in (1, 2, 3, 4))
+
+    def quadrant(self, quadrant: int) -> Intent:
+        """The request for a quadrant and nothing else."""
+        return Intent(emotion=f"Q{quadrant}", bars=self.bars)
+
+    def free(self, _quadrant: int) -> Intent:
+        """The request for bars alone."""
+        return Intent(bars=self.bars)
+
+
+def composed(
+    composer: Composer, requests: Requests, intent_of: Callable[[int], Intent], n_candidates: int, steps: Steps
+) -> System:
+    """The composer's pieces.
+
+    Parameters
+    ----------
+    composer
+        Asked with its default settings but for the candidates.
+    requests
+        Quadrants and seeds.
+    intent_of
+        Quadrant 1..4 to the request that stands for it.
+    n_candidates
+        Of each piece; the best is taken.
+    steps
+        Counts each piece.
+    """
+    system = System()
+    for quadrant, seed in requests:
+        intent, started = intent_of(quadrant), time.perf_counter()
+        # Where nothing is asked for, the quadrants would all get the same piece.
+        own_seed = seed if intent.emotion or intent.attributes else 4 * seed + quadrant
+        piece = composer.compose(intent, n_candidates=n_candidates, seed=own_seed)
+        system.add(piece.best.score, quadrant, intent, time.perf_counter() - started)
+        steps.tick()
+    return system
+
+
+def from_ngram(model: NGram, requests: Requests, steps: Steps) -> System:
+    """The n-gram model's pieces, to which emotion means nothing."""
+    system = System()
+    for quadrant, seed in requests:
+        started, intent = time.perf_counter(), requests.free(quadrant)
+        score = model.compose(intent, seed=4 * seed + quadrant)
+        system.add(score, quadrant, intent, time.perf_counter() - started)
+        steps.tick()
+    return system

@@ -1,0 +1,121 @@
+"""Composing what a request asks for, and writing it in every form that was wanted.
+
+Contents: :func:`compose`, :class:`Outputs`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from muse.errors import InputError
+
+if TYPE_CHECKING:
+    from muse.composer import Composer, Composition
+    from muse.intent import Intent
+    from muse.tasks.request import ComposeRequest
+
+__all__ = ["VIDEO_SUFFIXES", "Outputs", "compose"]
+
+VIDEO_SUFFIXES: Final = (".mp4", ".mkv", ".mov")
+
+
+def compose(
+    request: ComposeRequest,
+    composer: Composer,
+    *,
+    intent: Intent | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Composition:
+    """Compose what a request asks for.
+
+    Parameters
+    ----------
+    intent
+        What :meth:`~muse.tasks.request.ComposeRequest.understood` gave, where it is known already.
+    progress
+        Called with the share done, 0..1.
+
+    Raises
+    ------
+    InputError
+        The request asks for something that does not exist or cannot be read.
+    """
+    if intent is None:
+        _, intent = request.understood()
+    return composer.compose(
+        intent, n_candidates=request.candidates, sampling=request.sampling(), ranking=request.ranking(),
+        seed=request.seed, progress=progress,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Files of one piece, checked before anything is composed."""
+
+    midi: Path
+    sheet: Path | None = None
+    plot: Path | None = None
+    audio: Path | None = None
+    mux: Path | None = None
+    """The video of the request with the music as its sound."""
+
+    @classmethod
+    def named(cls, name: str, files: Mapping[str, str | None], *, several: bool) -> Outputs:
+        """Output files of a piece, with ``{emotion}`` in their names replaced by *name*; their folders are made.
+
+        Parameters
+        ----------
+        files
+            ``midi`` and, each or not, ``sheet``, ``plot``, ``audio``, ``mux``.
+        several
+            Whether the names are for several pieces, so that each needs ``{emotion}``.
+
+        Raises
+        ------
+        InputError
+            A name has an ending that is not legal, is a folder, or would be written by several pieces.
+        """
+        from muse.audio import CODECS
+        from muse.composer.composition import MIDI_SUFFIXES
+        from muse.render import PICTURE_SUFFIXES, SHEET_SUFFIXES
+
+        suffixes = {
+            "midi": MIDI_SUFFIXES, "sheet": SHEET_SUFFIXES, "plot": PICTURE_SUFFIXES, "audio": tuple(CODECS),
+            "mux": VIDEO_SUFFIXES,
+        }  # fmt: skip
+        paths = {}
+        for kind, text in files.items():
+            if text is None:
+                continue
+            if several and "{emotion}" not in text:
+                raise InputError(
+                    f"{text}: several pieces need {{emotion}} in the name, for example out/{{emotion}}.mid"
+                )
+            path = Path(text.replace("{emotion}", re.sub(r"[^\w.+-]+", "-", name).strip("-")))
+            if path.suffix.lower() not in suffixes[kind]:
+                raise InputError(f"{path}: the name of the {kind} must end in {' or '.join(suffixes[kind])}")
+            if path.is_dir():
+                raise InputError(f"{path}: is a folder")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            paths[kind] = path
+        return cls(**paths)
+
+    def write(self, piece: Composition, *, title: str, video: str | None = None) -> None:
+        """Write a piece in every form that is wanted; *video* is what ``mux`` gets the pictures from."""
+        from muse.render import SAMPLE_RATE, piano_roll, render_audio, write_musicxml
+
+        piece.save(self.midi)
+        if self.sheet:
+            write_musicxml(piece.best.score, self.sheet, title=title)
+        if self.plot:
+            piano_roll(piece.best.score, self.plot, title=title)
+        if self.audio or self.mux:
+            samples = render_audio(piece.best.score, self.audio)
+            if self.mux and video:
+                from muse.audio import mux
+
+                mux(video, samples, SAMPLE_RATE, self.mux)

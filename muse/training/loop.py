@@ -1,0 +1,328 @@
+"""One training run: steps, reports, the state to go on from, and the folder that comes out.
+
+What is trained is a :class:`Learner`: it knows its batches, its loss, what is measured and how its weights are written.
+The run does the rest, through Lightning: precision, clipping, accumulation, devices, time limit, resuming.
+
+Conventions
+-----------
+step
+    One change of the weights, over ``accumulate`` batches.
+report
+    Every ``report_every`` steps and at the end: a row of measures into the history, the weights into the checkpoint's
+    folder where they are the best so far, and the state of the run into ``<out>.run/last.ckpt``.
+folder
+    What the learner writes, ``training.json`` (settings), ``metrics.json`` (best row, history, number of weights) and
+    ``README.md`` (the card).
+resuming
+    A run can be killed at any moment and goes on from its last report, exactly: batches and dropout are functions of
+    seed and step. The state is read as tensors and plain values alone.
+
+Contents: :class:`Learner`, :class:`Run`, :func:`train`, :func:`settings_from`, :func:`state_path`, :func:`card`,
+:func:`cosine`, :func:`scheduled`.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import pickle
+import time
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import lightning
+import torch
+from lightning.pytorch.loggers import CSVLogger
+
+from muse.errors import InputError, unknown
+from muse.files import write_json, write_text
+
+__all__ = ["Learner", "Run", "card", "cosine", "scheduled", "settings_from", "state_path", "train"]
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Row = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Run:
+    """How long and how a learner is trained."""
+
+    max_steps: int
+    report_every: int
+    seed: int = 0
+    accumulate: int = 1
+    """Batches a step."""
+    gradient_clip: float = 1.0
+    max_minutes: float = 0.0
+    """Stop after so many minutes of wall time, 0 = never; a later call goes on."""
+    threads: int = 0
+    """CPU threads, 0 = torch's choice."""
+    devices: int | str = 1
+    """Of the accelerator; one on the CPU."""
+
+
+class Learner(lightning.LightningModule):
+    """What a run trains. Subclasses give the methods below and ``configure_optimizers``."""
+
+    best_by: str = ""
+    """The measure that must fall for the weights to be written; empty: the last weights are the best."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.seed = seed
+        self.history: list[Row] = []
+        self._started = time.monotonic()
+
+    def batches(self, first: int) -> Iterable[Any]:
+        """Endless batches from number *first* on, a function of seed and number."""
+        raise NotImplementedError
+
+    def loss(self, batch: Any) -> torch.Tensor:
+        """What is to fall."""
+        raise NotImplementedError
+
+    def measure(self) -> Row:
+        """A row of the history; step and minutes are added to it."""
+        raise NotImplementedError
+
+    def write(self, folder: Path) -> None:
+        """Write weights and configuration."""
+        raise NotImplementedError
+
+    def settings_json(self) -> Mapping[str, Any]:
+        """What ``training.json`` holds."""
+        raise NotImplementedError
+
+    def card(self, name: str) -> str:
+        """The model card of a checkpoint of that name; see :func:`card`."""
+        raise NotImplementedError
+
+    def after_step(self) -> None:
+        """Called when the weights have changed."""
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs beside weights, optimiser and history: tensors and plain values."""
+        return {}
+
+    def take_state(self, state: Mapping[str, Any]) -> None:
+        """What :meth:`state` gave."""
+
+    @property
+    def n_weights(self) -> int:
+        """Number of weights that are written."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    @property
+    def best(self) -> Row:
+        """The row of the history whose weights are written."""
+        return min(self.history, key=lambda row: row[self.best_by]) if self.best_by else self.history[-1]
+
+    def metrics(self) -> dict[str, Any]:
+        """What ``metrics.json`` holds."""
+        return {"best": self.best, "history": self.history, "n_parameters": self.n_weights}
+
+    # ------------------------------------------------------------------------------------------- called by Lightning
+
+    def training_step(self, batch: Any, _index: int) -> torch.Tensor:
+        torch.manual_seed(1_000_003 * self.seed + self.global_step)  # of dropout
+        loss = self.loss(batch)
+        self.log("train_loss", loss, prog_bar=True, batch_size=1)
+        return loss
+
+    def train_dataloader(self) -> Iterable[Any]:
+        return self.batches(self.global_step * self.trainer.accumulate_grad_batches)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["muse"] = {"history": self.history, **self.state()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        state = checkpoint["muse"]
+        self.history = list(state["history"])
+        self._started = time.monotonic() - 60 * (self.history[-1]["minutes"] if self.history else 0)
+        self.take_state(state)
+
+    def report(self) -> bool:
+        """Measure into the history; whether the weights are to be written."""
+        before = [row[self.best_by] for row in self.history] if self.best_by else []
+        with torch.no_grad():
+            row = {"step": float(self.global_step), **self.measure()}
+        self.history.append(row | {"minutes": (time.monotonic() - self._started) / 60})
+        _log.info("%s", self.history[-1])
+        return not before or row[self.best_by] < min(before)
+
+
+class _Reports(lightning.Callback):
+    """Reports when they are due, the time limit, and word of how far the run is."""
+
+    def __init__(self, out: Path, run: Run, on_step: Callable[[float], None] | None) -> None:
+        self.out, self.run, self.on_step = out, run, on_step
+        self._seen = self._reported = -1
+        self._end = time.monotonic() + 60 * run.max_minutes if run.max_minutes else math.inf
+
+    def on_train_start(self, trainer: lightning.Trainer, learner: lightning.LightningModule) -> None:
+        self._seen = self._reported = learner.global_step
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, learner: lightning.LightningModule, *_: Any) -> None:
+        assert isinstance(learner, Learner)
+        if learner.global_step == self._seen:  # the step needs more batches
+            return
+        self._seen = learner.global_step
+        learner.after_step()
+        if self.on_step is not None:
+            self.on_step(learner.global_step / self.run.max_steps)
+        if time.monotonic() >= self._end:
+            trainer.should_stop = True
+        if learner.global_step % self.run.report_every == 0:
+            self._report(trainer, learner)
+
+    def on_train_end(self, trainer: lightning.Trainer, learner: lightning.LightningModule) -> None:
+        assert isinstance(learner, Learner)
+        if learner.global_step != self._reported:
+            self._report(trainer, learner)
+
+    def _report(self, trainer: lightning.Trainer, learner: Learner) -> None:
+        self._reported = learner.global_step
+        is_best = learner.report()
+        if trainer.is_global_zero:
+            self.out.mkdir(parents=True, exist_ok=True)
+            if is_best:
+                learner.write(self.out)
+                write_json(learner.settings_json(), self.out / "training.json")
+                write_text(self.out / "README.md", learner.card(self.out.name))
+            write_json(learner.metrics(), self.out / "metrics.json")
+        trainer.save_checkpoint(state_path(self.out))  # by all devices together
+
+
+def state_path(out: Path | str) -> Path:
+    """Where the state of a run lies that writes into *out*."""
+    out = Path(out)
+    return out.with_name(f"{out.name}.run") / "last.ckpt"
+
+
+def train(
+    make: Callable[[], Learner],
+    out: Path | str,
+    run: Run,
+    *,
+    resume: bool = True,
+    progress: bool = False,
+    on_step: Callable[[float], None] | None = None,
+    callbacks: Sequence[lightning.Callback] = (),
+) -> Learner:
+    """Train a learner and write its checkpoint folder.
+
+    Parameters
+    ----------
+    make
+        Makes the learner, after the seed is set.
+    out
+        Checkpoint folder. The state that a resumed run needs lies beside it in ``<out>.run/``.
+    run
+        How long and how.
+    resume
+        Go on from the state if it is there.
+    progress
+        Show Lightning's progress bar.
+    on_step
+        Called with the share of the steps that is done.
+    callbacks
+        More of Lightning's callbacks.
+
+    Returns
+    -------
+    Learner
+        After its last step.
+
+    Raises
+    ------
+    InputError
+        The state is none that this version wrote.
+    """
+    last = state_path(out)
+    if run.threads:
+        torch.set_num_threads(run.threads)
+    lightning.seed_everything(run.seed, verbose=False)
+    learner = make()
+    trainer = lightning.Trainer(
+        default_root_dir=last.parent,
+        accelerator="auto",
+        devices=run.devices if torch.cuda.is_available() else 1,
+        precision="bf16-mixed",
+        max_steps=run.max_steps,
+        accumulate_grad_batches=run.accumulate,
+        gradient_clip_val=run.gradient_clip,
+        limit_val_batches=0,
+        log_every_n_steps=20,
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        enable_checkpointing=False,  # ours come after a report, so that the history is in them
+        logger=CSVLogger(last.parent, name="logs", flush_logs_every_n_steps=20),
+        callbacks=[_Reports(Path(out), run, on_step), *callbacks],
+    )
+    state = str(last) if resume and last.exists() else None
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)  # between Lightning and PyTorch
+            trainer.fit(learner, ckpt_path=state, weights_only=True)
+    except pickle.UnpicklingError:
+        raise InputError(f"{last} is no state of a run of this version: delete it or restart the run") from None
+    return learner
+
+
+def settings_from(kind: type[T], given: Mapping[str, Any]) -> T:
+    """Settings, a dataclass, from values by name.
+
+    Raises
+    ------
+    InputError
+        A name is none of its fields.
+    """
+    legal = list(kind.__dataclass_fields__)  # type: ignore[attr-defined]
+    for name in given:
+        if name not in legal:
+            raise unknown("training setting", name, legal)
+    return kind(**given)
+
+
+def cosine(step: int, warmup_steps: int, max_steps: int) -> float:
+    """Factor on the learning rate: linear warm-up, then half a cosine down to a tenth."""
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    share = min((step - warmup_steps) / max(max_steps - warmup_steps, 1), 1.0)
+    return 0.1 + 0.45 * (1 + math.cos(math.pi * share))
+
+
+def scheduled(optimizer: torch.optim.Optimizer, factor: Callable[[int], float]) -> Any:
+    """What ``configure_optimizers`` returns: the optimiser, its rate multiplied by a function of the step."""
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def card(
+    title: str, tags: Iterable[str], text: str, facts: Mapping[str, str], note: str, *, head: Mapping[str, str]
+) -> str:
+    """A model card in Hugging Face's form.
+
+    Parameters
+    ----------
+    title
+        Kind of model and name.
+    tags
+        For a search.
+    text
+        What it is and what loads it.
+    facts
+        Rows of the table: data, licences, steps, losses.
+    note
+        What stands under the table.
+    head
+        More entries of the head: ``license``, ``library_name``.
+    """
+    entries = "".join(f"{name}: {value}\n" for name, value in head.items())
+    table = "".join(f"| {name} | {value} |\n" for name, value in facts.items())
+    return f"---\n{entries}tags: [{', '.join(tags)}]\n---\n\n# {title}\n\n{text}\n\n| | |\n|---|---|\n{table}\n{note}\n"

@@ -1,0 +1,170 @@
+"""The last step of the selector's training: experts on attributes, and temperatures that make its probabilities true.
+
+Guo et al., *On Calibration of Modern Neural Networks*, ICML 2017; Platt 1999 for quality.
+
+Contents: :func:`calibrate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from muse.checkpoint import load_tensors, save_tensors
+from muse.corpora import emopia_clips, vgmidi_pieces
+from muse.dataset.read import Corpus
+from muse.files import read_json, write_json
+from muse.score import read_score
+from muse.selector.config import Config
+from muse.selector.events import passage
+from muse.selector.experts import AttributeExperts
+from muse.selector.model import EXPERTS, Selector
+from muse.tokens import GENRES
+from muse.training.selector.damage import GRADES, KINDS, corrupt
+from muse.training.selector.data import N_FOLDS, Library, fold_of, is_kept
+from muse.training.selector.samples import Sample
+
+__all__ = ["calibrate"]
+
+Floats = NDArray[np.float64]
+
+N_WINDOWS = 1500
+"""Windows that the temperature of genres is fitted on."""
+
+
+def calibrate(
+    folder: Path | str, corpus: Path | str, samples: Sequence[Sample], corpora: Path | str | None = None
+) -> Config:
+    """Find the temperatures that make a selector's probabilities true, and write them into its ``config.json``.
+
+    Quadrants (with the weight of the experts
+    on attributes) on EMOPIA's clips whose recordings are kept for it, spread on rated windows, genre and quality on the
+    validation songs; quality is the probability of being real beside as many spoilt windows and samples.
+
+    Parameters
+    ----------
+    folder
+        Checkpoint.
+    corpus
+        The dataset that it learnt from.
+    samples
+        Of the generator, not learnt from.
+    corpora
+        Folder with ``emopia-nc`` and ``vgmidi-unclear``, on which the experts on attributes are fitted; None leaves
+        emotion to the network.
+    """
+    folder = Path(folder)
+    plain = Config.load(folder)
+    temperature, attribute_weight = plain.quadrant_temperature, plain.attribute_weight
+    if corpora is not None:
+        _fit_experts(folder, corpora)
+    selector, held_out = Selector.from_pretrained(folder), Library(Corpus(corpus), "val")
+    if corpora is not None:
+        clips = [clip for clip in emopia_clips(corpora, "train") if is_kept(clip.song_id)]
+        labels = np.array([int(clip.quadrant[1]) - 1 for clip in clips])
+        opinions = selector.opinions([read_score(clip.path) for clip in clips])
+        temperature, attribute_weight = _experts(*opinions, labels)
+    scale, shift = _quality(selector, held_out, samples)
+    config = replace(
+        plain,
+        quadrant_temperature=temperature,
+        attribute_weight=attribute_weight,
+        genre_temperature=_genre_temperature(selector, held_out),
+        quality_scale=scale,
+        quality_shift=shift,
+        spread_scale=_spread(selector, held_out, plain.spread_scale),
+    )
+    write_json(config.to_json(), folder / "config.json")
+    return config
+
+
+def _fit_experts(folder: Path, corpora: Path | str) -> None:
+    """Fit the experts on attributes and put them to the weights: EMOPIA's training clips but for those kept for
+    calibration, VGMIDI's rated pieces but for the fold that the network left out."""
+    clips = [clip for clip in emopia_clips(corpora, "train") if not is_kept(clip.song_id)]
+    left_out = int(read_json(folder / "training.json")["exclude_fold"])
+    rated = [piece for piece in vgmidi_pieces(corpora) if fold_of(piece.song_id, N_FOLDS) != left_out]
+    experts = AttributeExperts.fit(
+        [read_score(clip.path) for clip in clips],
+        np.array([int(clip.quadrant[1]) - 1 for clip in clips]),
+        [read_score(piece.path) for piece in rated],
+        np.array([(piece.valence, piece.arousal) for piece in rated]),
+    )
+    weights = {name: tensor for name, tensor in load_tensors(folder).items() if not name.startswith(EXPERTS)}
+    fitted = {EXPERTS + name: torch.from_numpy(values) for name, values in experts.tensors().items()}
+    experts.save_columns(folder)
+    save_tensors(weights | fitted, folder)
+
+
+def _genre_temperature(selector: Selector, held_out: Library) -> float:
+    named = held_out.pitched[held_out.genre[held_out.pitched] >= 0]
+    named = named if len(named) <= N_WINDOWS else np.random.default_rng(1).choice(named, N_WINDOWS, replace=False)
+    genre = selector.outputs([held_out.passage(int(row)) for row in named])["genre"]
+    # Every genre counts the same, or nearly: the corpus is mostly classical.
+    counts = np.bincount(held_out.genre[named], minlength=len(GENRES))
+    return _temperature(genre, held_out.genre[named], counts[held_out.genre[named]].astype(float) ** -0.5)
+
+
+def _spread(selector: Selector, held_out: Library, default: float) -> float:
+    """How much larger errors of valence and arousal are than the network expects."""
+    rated = np.intersect1d(np.flatnonzero(np.isfinite(held_out.rating).all(axis=1)), held_out.usable)
+    if not len(rated):
+        return default
+    out = selector.outputs([held_out.passage(int(row)) for row in rated])
+    z = (held_out.rating[rated] - out["mean"]) / np.exp(out["log_variance"] / 2)
+    return float(np.sqrt(np.mean(z**2)))
+
+
+def _quality(selector: Selector, held_out: Library, samples: Sequence[Sample]) -> tuple[float, float]:
+    """Scale and shift of the probability of being real."""
+    rng = np.random.default_rng(0)
+    pool = held_out.pitched[held_out.on_grid[held_out.pitched]]
+    music = [held_out.passage(int(row)) for row in rng.choice(pool, min(200, len(pool)), replace=False)]
+    kinds = list(KINDS)
+    spoilt = [
+        corrupt(one, kinds[i % len(kinds)], GRADES[i // len(kinds) % len(GRADES)], music[i - 1], i)
+        for i, one in enumerate(music)
+    ]
+    sampled = [passage(sample.ids) for sample in samples][: len(spoilt)]
+    return _logistic(selector.outputs(music)["quality"], selector.outputs([*spoilt, *sampled])["quality"])
+
+
+def _experts(network: Floats, attributes: Floats, labels: NDArray[np.int64]) -> tuple[float, float]:
+    """Temperature of the network's logits [n, 4] and weight of the experts' log probabilities [n, 4], likeliest."""
+    from scipy.optimize import minimize
+    from scipy.special import log_softmax
+
+    def loss(x: Floats) -> float:
+        log_p = log_softmax(network / np.exp(x[0]) + x[1] * attributes, axis=1)
+        return float(-log_p[np.arange(len(labels)), labels].mean())
+
+    if not len(labels):
+        return 1.0, 0.0
+    found = minimize(loss, np.array([0.0, 0.3]), bounds=[(-2, 2), (0, 2)]).x
+    return float(np.exp(found[0])), float(found[1])
+
+
+def _temperature(logits: Floats, labels: NDArray[np.int64], weight: Floats) -> float:
+    """The temperature of the greatest likelihood."""
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
+    def loss(log_temperature: float) -> float:
+        log_p = log_softmax(logits / np.exp(log_temperature), axis=1)[np.arange(len(labels)), labels]
+        return float(-(weight * log_p).sum() / weight.sum())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-2, 2), method="bounded").x)) if len(labels) else 1.0
+
+
+def _logistic(good: Floats, bad: Floats) -> tuple[float, float]:
+    """Scale and shift of the logistic curve between two sets of scores, the sets of equal weight (Platt 1999)."""
+    from sklearn.linear_model import LogisticRegression
+
+    x, y = np.concatenate([good, bad])[:, None], np.repeat([1, 0], [len(good), len(bad)])
+    model = LogisticRegression(class_weight="balanced", C=1e4).fit(x, y)
+    return float(model.coef_[0, 0]), float(model.intercept_[0])

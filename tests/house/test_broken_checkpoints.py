@@ -1,0 +1,193 @@
+"""Some ninety broken checkpoints: each is refused in one clear line before anything large is made of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from muse.checkpoint import find, load_tensors, save_tensors
+from muse.composer import Composer
+from muse.errors import InputError
+from muse.selector import Selector
+
+Change = Callable[[Path], None]
+
+HUGE, MANY_DIGITS = 10**9, "1" + "0" * 5000
+
+
+def put(file: str, **values: Any) -> Change:
+    """Change entries of a JSON file; None takes one out."""
+
+    def change(folder: Path) -> None:
+        document = json.loads((folder / file).read_text()) | values
+        (folder / file).write_text(json.dumps({name: value for name, value in document.items() if value is not None}))
+
+    return change
+
+
+def text(file: str, content: str | bytes) -> Change:
+    data = content.encode() if isinstance(content, str) else content
+    return lambda folder: (folder / file).write_bytes(data) and None  # type: ignore[func-returns-value]
+
+
+def gone(file: str) -> Change:
+    return lambda folder: (folder / file).unlink()
+
+
+def weights(change: Callable[[dict[str, np.ndarray]], object]) -> Change:
+    def apply(folder: Path) -> None:
+        tensors = load_tensors(folder, "np")
+        change(tensors)
+        save_tensors(tensors, folder)
+
+    return apply
+
+
+def cut(tensors: dict[str, np.ndarray], name: str) -> None:
+    tensors[name] = tensors[name][..., :-1]
+
+
+def fill(tensors: dict[str, np.ndarray], name: str, value: float) -> None:
+    tensors[name] = np.full_like(tensors[name], value)
+
+
+def all_zero(tensors: dict[str, np.ndarray]) -> None:
+    for name in tensors:
+        if tensors[name].dtype.kind == "f":
+            tensors[name][...] = 0
+
+
+def control_edges(edges: Any) -> Change:
+    def change(folder: Path) -> None:
+        document = json.loads((folder / "controls.json").read_text())
+        document["song"]["Note Density"] = edges
+        (folder / "controls.json").write_text(json.dumps(document))
+
+    return change
+
+
+def tokenizer(**values: Any) -> Change:
+    def change(folder: Path) -> None:
+        document = json.loads((folder / "tokenizer.json").read_text())
+        document["config"] |= values
+        (folder / "tokenizer.json").write_text(json.dumps(document))
+
+    return change
+
+
+CONFIG, EMBEDDING, QUERY = "config.json", "model.embed_tokens.weight", "model.layers.0.self_attn.q_proj.weight"
+HEADER = b'{"w": {"dtype": "F32", "shape": [1000000000000], "data_offsets": [0, 4000000000000]}}'
+
+GENERATORS: dict[str, Change] = {
+    **{f"{name} {value!r:.20}": put(CONFIG, **{name: value}) for name, value in [
+        ("num_hidden_layers", HUGE), ("num_hidden_layers", "4"), ("num_hidden_layers", -1), ("num_hidden_layers", 0),
+        ("num_hidden_layers", 3.5), ("num_hidden_layers", True), ("num_hidden_layers", [4]), ("num_hidden_layers", 5),
+        ("num_hidden_layers", 3),
+        ("hidden_size", HUGE), ("hidden_size", "256"), ("hidden_size", 128), ("hidden_size", {}),
+        ("num_attention_heads", 0), ("num_attention_heads", 8), ("num_attention_heads", HUGE),
+        ("num_key_value_heads", 3), ("num_key_value_heads", -2), ("num_key_value_heads", 4),
+        ("head_dim", 63), ("head_dim", HUGE), ("vocab_size", HUGE), ("vocab_size", 823), ("vocab_size", -824),
+        ("intermediate_size", 700), ("intermediate_size", "x"), ("intermediate_size", None),
+        ("max_position_embeddings", HUGE), ("max_position_embeddings", 1), ("max_position_embeddings", "many"),
+        ("rms_norm_eps", "small"), ("rms_norm_eps", -1), ("rope_parameters", [1]),
+        ("rope_parameters", {"rope_theta": "1e4"}), ("rope_parameters", {"rope_theta": float("nan")}),
+        ("model_type", "gpt2"), ("model_type", 7), ("hidden_act", "gelu"),
+    ]},
+    "config is a list": text(CONFIG, "[]"),
+    "config is cut": text(CONFIG, '{"model_type": "llama", '),
+    "config has a number of 5,000 digits": text(CONFIG, f'{{"model_type": "llama", "hidden_size": {MANY_DIGITS}}}'),
+    "config is nested deep": text(CONFIG, "[" * 100_000),
+    "config is not UTF-8": text(CONFIG, b"\xff\xfe"),
+    "config is gone": gone(CONFIG),
+    "training is gone": gone("training.json"),
+    "training has no context": put("training.json", max_tokens=None),
+    "training has a word for a number": put("training.json", max_tokens="2200"),
+    "training has an absurd context": put("training.json", max_tokens=HUGE),
+    "training has a word for a flag": put("training.json", key_relative="yes"),
+    "tokenizer is gone": gone("tokenizer.json"),
+    "tokenizer has no config": text("tokenizer.json", "{}"),
+    "tokenizer has other velocities": tokenizer(num_velocities=8),
+    "tokenizer has other special tokens": tokenizer(special_tokens=[3]),
+    "controls are gone": gone("controls.json"),
+    "controls are empty": text("controls.json", "{}"),
+    "controls are words": control_edges(["a"] * 7),
+    "controls are few": control_edges([1, 2]),
+    "controls fall": control_edges([7, 6, 5, 4, 3, 2, 1]),
+    "weights are gone": gone("model.safetensors"),
+    "weights are cut": lambda folder: (folder / "model.safetensors").write_bytes(
+        (folder / "model.safetensors").read_bytes()[:100_000]
+    ) and None,  # type: ignore[func-returns-value]
+    "weights are empty": text("model.safetensors", b""),
+    "weights claim terabytes": text("model.safetensors", struct.pack("<Q", len(HEADER)) + HEADER),
+    "weights have a header of exabytes": text("model.safetensors", struct.pack("<Q", 2**62) + b"{}"),
+    "a tensor is missing": weights(lambda tensors: tensors.pop(QUERY)),
+    "a tensor is cut": weights(lambda tensors: cut(tensors, QUERY)),
+    "a tensor is turned": weights(lambda tensors: tensors.update({EMBEDDING: tensors[EMBEDDING].T})),
+    "a tensor is of whole numbers": weights(lambda tensors: tensors.update({QUERY: tensors[QUERY].astype(np.int32)})),
+    "a tensor is not finite": weights(lambda tensors: fill(tensors, QUERY, np.nan)),
+    "all weights are zero": weights(all_zero),
+}  # fmt: skip
+
+SELECTORS: dict[str, Change] = {
+    **{f"{name} {value!r:.20}": put(CONFIG, **{name: value}) for name, value in [
+        ("layers", HUGE), ("layers", "6"), ("layers", 7), ("width", -256), ("width", HUGE), ("heads", 0), ("heads", 3),
+        ("quality_scale", "1"), ("genre_temperature", 0), ("network_share", 2.0), ("model_type", "llama"),
+    ]},
+    "columns are gone": gone("attributes.json"),
+    "columns are no list": text("attributes.json", '{"columns": 5}'),
+    "columns are unknown": text("attributes.json", '{"columns": ["Note Density", "Loveliness"]}'),
+    "trees go round": weights(lambda tensors: fill(tensors, "experts.plane.child", 0)),
+    "trees ask for no column": weights(lambda tensors: fill(tensors, "experts.plane.feature", 32_000)),
+    "trees begin nowhere": weights(lambda tensors: fill(tensors, "experts.quadrants.root", -5)),
+    "a tensor is missing": weights(lambda tensors: tensors.pop("queries")),
+    "experts are cut": weights(lambda tensors: cut(tensors, "experts.weight")),
+    "a tensor is cut": weights(lambda tensors: cut(tensors, "blocks.3.up.weight")),
+    "all weights are zero": weights(all_zero),
+}  # fmt: skip
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Callable[[str], Path]:
+    def copy(name: str) -> Path:
+        return Path(shutil.copytree(find(name), tmp_path / name))
+
+    return copy
+
+
+def refused(load: Callable[[], object], folder: Path) -> None:
+    started = time.process_time()
+    with pytest.raises(InputError) as caught:
+        load()
+    message = str(caught.value)
+    assert "\n" not in message and len(message) < 600
+    assert folder.name in message or "context is" in message
+    assert time.process_time() - started < 10
+
+
+@pytest.mark.parametrize("change", GENERATORS.values(), ids=GENERATORS)
+def test_broken_generators_are_refused(copied: Callable[[str], Path], change: Change) -> None:
+    folder = copied("mini")
+    change(folder)
+    refused(lambda: Composer.from_pretrained(folder, selector=None), folder)
+
+
+@pytest.mark.parametrize("change", SELECTORS.values(), ids=SELECTORS)
+def test_broken_selectors_are_refused(copied: Callable[[str], Path], change: Change) -> None:
+    folder = copied("selector")
+    change(folder)
+    refused(lambda: Selector.from_pretrained(folder), folder)
+
+
+def test_another_kind_of_model_is_refused_and_only_generators_are_named() -> None:
+    with pytest.raises(InputError, match=r"holds no llama model: config\.json says 'muse-selector'; .* are mini$"):
+        Composer.from_pretrained("selector")
+    with pytest.raises(InputError, match=r"unknown checkpoint 'minni': did you mean 'mini'\? Known are mini; or give"):
+        Composer.from_pretrained("minni")
