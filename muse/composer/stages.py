@@ -27,7 +27,7 @@ from muse.tokens.vocabulary import N_BUCKETS as ATTRIBUTE_BUCKETS
 if TYPE_CHECKING:
     from symusic.core import ScoreTick as Score
 
-    from muse.mapping.mapper import AttributeTarget
+    from muse.mapping import AttributeTarget
 
 __all__ = ["Piece", "PieceRequest", "Stages", "buckets_from_attributes", "controls_for"]
 

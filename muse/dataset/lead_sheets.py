@@ -22,9 +22,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.corpora.songs import Song, find_songs, read_chords
-from muse.dataset.build import _hash_split
-from muse.dataset.windows import Settings, _find_grid
+from muse.corpora import Song, find_songs, read_chords
+from muse.dataset.build import hash_split
+from muse.dataset.windows import Settings, find_grid
 from muse.errors import InputError, MuseError
 from muse.score import DRUMS, BarGrid, Notes, bar_grid, beat_to_sec, note_array, read_score, tempo_map
 from muse.theory import Mode, key_from_weights
@@ -85,7 +85,7 @@ def read_sheets(song: Song) -> list[Sheet]:
     raw = note_array(score)
     if len(raw) < MIN_NOTES:
         return []
-    score, kind, _ = _find_grid(score, raw, song, Settings(), [])
+    score, kind, _ = find_grid(score, raw, song, Settings(), [])
     if kind == "none":
         return []
     notes, grid, tempos = note_array(score), bar_grid(score), tempo_map(score)
@@ -298,7 +298,7 @@ def _sheet(
         song=shape.name,
         corpus=song.corpus,
         genre=song.genre,
-        split=song.split or _hash_split(f"{song.corpus}/{song.group}"),
+        split=song.split or hash_split(f"{song.corpus}/{song.group}"),
         licence=song.licence,
         tempo_bpm=60 * shape.n_quarters / max(shape.sec(tempos), 1e-3),
         at_start=False,
