@@ -176,7 +176,9 @@ class PlannerTask:
         self.settings, self._windows = settings, _Windows(folder, settings)
         rng = np.random.default_rng([settings.seed, 2])
         w = self._windows
-        self.buckets = Buckets.fit(measure(window_of(*w.draw(w.sheets, rng, w.weights))) for _ in range(min(600, 20 * len(w.sheets))))
+        self.buckets = Buckets.fit(
+            measure(window_of(*w.draw(w.sheets, rng, w.weights))) for _ in range(min(600, 20 * len(w.sheets)))
+        )
         rng = np.random.default_rng([settings.seed, 3])
         held_out = [self._encode(*w.draw(w.held_out, rng), rng, False) for _ in range(settings.n_validation)]
         held_out.sort(key=lambda pair: len(pair[0]))
