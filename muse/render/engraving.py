@@ -13,6 +13,7 @@ import io
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -28,10 +29,13 @@ ENGRAVED_SUFFIXES: Final = (".pdf", ".svg", ".png")
 _SVG: Final = "{http://www.w3.org/2000/svg}"
 _PAGE_MM: Final = (210, 297)
 _MARGIN_MM: Final = 12
+_UNITS_PER_MM: Final = 11.5
+"""Verovio's own are 10, with staves of 7.2 mm; so they have 6.3, as in printed piano music."""
 _SCALE: Final = 40
-"""Percent of Verovio's own size: staves of 7 mm, as in printed scores."""
+"""Percent: pixels in SVG for a unit."""
 _LONGEST_PAGE: Final = 60_000
-"""Tenths of a millimeter, the most that Verovio takes."""
+"""Units, the most that Verovio takes."""
+_PNG_ZOOM: Final = 2.0
 _LARGEST_PNG: Final = 30_000
 """Pixels in height."""
 _MUSIC_FONT: Final = "Leipzig"
@@ -110,13 +114,13 @@ def _pages(document: bytes, *, one_page: bool) -> list[str]:
     verovio = require("verovio", "score", "Engraving")
     verovio.enableLog(verovio.LOG_ERROR)
     toolkit = verovio.toolkit()
-    width, height = (side * 1000 // _SCALE for side in _PAGE_MM)
+    width, height = (round(side * _UNITS_PER_MM) for side in _PAGE_MM)
     toolkit.setOptions(
         {
             "xmlIdSeed": 1, "svgHtml5": False, "smuflTextFont": "none", "font": _MUSIC_FONT, "footer": "none",
             "breaks": "auto", "scale": _SCALE, "pageWidth": width,
             "pageHeight": _LONGEST_PAGE if one_page else height, "adjustPageHeight": one_page,
-            **{f"pageMargin{side}": _MARGIN_MM * 1000 // _SCALE for side in ("Left", "Right", "Top", "Bottom")},
+            **{f"pageMargin{side}": round(_MARGIN_MM * _UNITS_PER_MM) for side in ("Left", "Right", "Top", "Bottom")},
         }
     )  # fmt: skip
     if not toolkit.loadData(document.decode("utf-8")):
@@ -125,56 +129,94 @@ def _pages(document: bytes, *, one_page: bool) -> list[str]:
     if one_page and n_pages > 1:
         raise InputError(f"this score is too long for one picture ({n_pages} of the longest pages): write it as PDF")
     font = Path(toolkit.getResourcePath()) / _MUSIC_FONT
-    return [_draw_music_in_text(toolkit.renderToSVG(number), font) for number in range(1, n_pages + 1)]
+    return [_simplify(toolkit.renderToSVG(number), font) for number in range(1, n_pages + 1)]
 
 
-def _draw_music_in_text(page: str, font: Path) -> str:
-    """Draw the notes that stand in texts (``♩ = 96``) as shapes, so that no viewer needs the music font."""
+def _simplify(page: str, font: Path) -> str:
+    """The same picture in fewer means, as not every viewer knows all: one coordinate system in the place of two, each
+    text in one piece, and notes within texts (``♩ = 96``) as shapes, so that no viewer needs the music font."""
     ET.register_namespace("", _SVG[1:-1])
     ET.register_namespace("xlink", "http://www.w3.org/1999/xlink")
     root = ET.fromstring(page)
-    for group in root.iter():
+    inner = root.find(f"{_SVG}svg")
+    if inner is not None and (box := inner.attrib.pop("viewBox", None)):
+        inner.tag = f"{_SVG}g"
+        root.set("viewBox", box)
+    for group in list(root.iter()):
         for text in [one for one in group if one.tag == f"{_SVG}text"]:
-            spans = [one for one in text.iter(f"{_SVG}tspan") if (one.text or "").strip("\n ") or one.get("font-size")]
-            if any(one.get("font-family") == _MUSIC_FONT for one in spans):
-                _replace_text(group, text, spans, font)
-    return ET.tostring(root, encoding="unicode", xml_declaration=False) + "\n"
+            group.remove(text)
+            for run in _runs(text):
+                _write_run(group, run, font)
+    return ET.tostring(root, encoding="unicode") + "\n"
 
 
-def _replace_text(group: ET.Element, text: ET.Element, spans: list[ET.Element], font: Path) -> None:
-    """Put shapes and one plain text in the place of a text with music in it."""
-    x, y = float(text.get("x", "0")), float(text.get("y", "0"))
-    group.remove(text)
-    words, size = "", 0.0
-    for span in spans:
-        content = re.sub(r"\s+", " ", span.text or "")
-        if span.get("font-family") != _MUSIC_FONT:
-            words += content
-            size = float((span.get("font-size") or "0px")[:-2]) or size
-            continue
-        scale = float((span.get("font-size") or "0px")[:-2]) / _EM
-        for sign in content.strip():
+@dataclass
+class _Run:
+    """Words that follow one another from a place on."""
+
+    place: dict[str, str]
+    """x, y and the anchor."""
+    spans: list[tuple[str, bool, float]] = field(default_factory=list)
+    """Content, whether it is in the music font, size."""
+
+
+def _runs(text: ET.Element) -> list[_Run]:
+    runs = [_Run({"x": "0", "y": "0"})]
+
+    def walk(element: ET.Element, size: float) -> None:
+        place = {name: value for name in ("x", "y", "text-anchor") if (value := element.get(name)) is not None}
+        if "x" in place:
+            runs.append(_Run({**runs[-1].place, **place}))
+        else:
+            runs[-1].place.update(place)
+        size = float(element.get("font-size", f"{size}px").removesuffix("px"))
+        if element.text and element.text.strip("\n ") or (element.text and not element.text.count("\n")):
+            runs[-1].spans.append((element.text.strip("\n"), element.get("font-family") == _MUSIC_FONT, size))
+        for child in element:
+            if child.tag == f"{_SVG}tspan":
+                walk(child, size)
+
+    walk(text, 0.0)
+    return [run for run in runs if run.spans]
+
+
+def _write_run(group: ET.Element, run: _Run, font: Path) -> None:
+    """Shapes for what is in the music font, then the words."""
+    x, y = float(run.place["x"]), float(run.place["y"])
+    for content, music, size in run.spans:
+        for sign in content.strip() if music else "":
             shape = ET.fromstring((font / f"{ord(sign):04X}.xml").read_text(encoding="utf-8")).find("path")
             if shape is not None:
-                attributes = {"transform": f"translate({x:g}, {y:g}) scale({scale:g}, {-scale:g})", "d": shape.get("d", "")}
-                ET.SubElement(group, f"{_SVG}path", {**attributes, "stroke-width": "0"})
-                x += _reach(shape.get("d", "")) * scale
-    if words.strip():
-        plain = ET.SubElement(group, f"{_SVG}text", {"x": f"{x:g}", "y": f"{y:g}", "font-size": f"{size:g}px"})
-        plain.text = "\N{NO-BREAK SPACE}" + words.strip()
+                scale, outline = size / _EM, shape.get("d", "")
+                move = f"translate({x:g}, {y:g}) scale({scale:g}, {-scale:g})"
+                ET.SubElement(group, f"{_SVG}path", {"transform": move, "d": outline, "stroke-width": "0"})
+                x += _reach(outline) * scale
+    words = "".join(content for content, music, _ in run.spans if not music).strip()
+    if words:
+        size = next(size for _, music, size in run.spans if not music)
+        place = {**run.place, "x": f"{x:g}", "font-size": f"{size:g}px"}
+        ET.SubElement(group, f"{_SVG}text", place).text = re.sub(r"\s+", " ", words)
 
 
-def _reach(path: str) -> float:
-    """Width of a note head: where its path begins, doubled; enough to keep the text off it."""
-    found = re.match(r"M(-?[\d.]+)", path)
-    return 1.6 * float(found[1]) if found else 0.0
+def _reach(outline: str) -> float:
+    """How far right of a note the words begin: its outline starts at the left third of the head."""
+    found = re.match(r"M(-?[\d.]+)", outline)
+    return 2.2 * float(found[1]) if found else 0.0
 
 
 def _png(page: str) -> bytes:
     resvg = require("resvg_py", "score", "Engraving as PNG")
+    import matplotlib
+
+    # Fonts that are always there make the same picture on every machine.
+    fonts = sorted((Path(matplotlib.get_data_path()) / "fonts" / "ttf").glob("STIXGeneral*.ttf"))
     height = re.search(r'height="([\d.]+)px"', page)
-    zoom = min(2.0, _LARGEST_PNG / float(height[1])) if height else 2.0
-    return bytes(resvg.svg_to_bytes(svg_string=page, background="white", zoom=zoom, serif_family="Times New Roman"))
+    zoom = min(_PNG_ZOOM, _LARGEST_PNG / float(height[1])) if height else _PNG_ZOOM
+    picture = resvg.svg_to_bytes(
+        svg_string=page, background="white", zoom=zoom, skip_system_fonts=True, font_files=[str(one) for one in fonts],
+        font_family="STIXGeneral", serif_family="STIXGeneral",
+    )  # fmt: skip
+    return bytes(picture)
 
 
 def _pdf(pages: Sequence[str], title: str) -> bytes:
