@@ -1,17 +1,25 @@
 """Rendering: pictures, notation and sound of a score."""
 
-from muse.render.engraving import ENGRAVED_SUFFIXES, engrave, write_sheet
-from muse.render.notation import SHEET_SUFFIXES, musicxml, write_musicxml
-from muse.render.pictures import PICTURE_SUFFIXES, emotion_curves, piano_roll, signed_bars
+from muse.render.engraving import SHEET_SUFFIXES, engrave, write_sheet
+from muse.render.notation import musicxml, write_musicxml
+from muse.render.pictures import (
+    PICTURE_SUFFIXES,
+    asked_against_measured,
+    emotion_curves,
+    emotion_plane,
+    piano_roll,
+    signed_bars,
+)
 from muse.render.sound import SAMPLE_RATE, Synthesizer, find_soundfont, render_audio, render_stems
 
 __all__ = [
-    "ENGRAVED_SUFFIXES",
     "PICTURE_SUFFIXES",
     "SAMPLE_RATE",
     "SHEET_SUFFIXES",
     "Synthesizer",
+    "asked_against_measured",
     "emotion_curves",
+    "emotion_plane",
     "engrave",
     "find_soundfont",
     "musicxml",

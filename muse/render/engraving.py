@@ -19,12 +19,14 @@ from typing import Final
 
 from muse.errors import InputError, require
 from muse.files import write_bytes
-from muse.render.notation import SHEET_SUFFIXES, musicxml, write_musicxml
+from muse.render.notation import MUSICXML_SUFFIXES, musicxml, write_musicxml
 from muse.score import Score
 
-__all__ = ["ENGRAVED_SUFFIXES", "engrave", "write_sheet"]
+__all__ = ["SHEET_SUFFIXES", "engrave", "write_sheet"]
 
-ENGRAVED_SUFFIXES: Final = (".pdf", ".svg", ".png")
+SHEET_SUFFIXES: Final = (*MUSICXML_SUFFIXES, ".pdf", ".svg", ".png")
+"""Endings that :func:`write_sheet` writes."""
+_FORMATS: Final = ("svg", "png", "pdf")
 
 _SVG: Final = "{http://www.w3.org/2000/svg}"
 _PAGE_MM: Final = (210, 297)
@@ -55,7 +57,7 @@ def write_sheet(
     Parameters
     ----------
     path
-        Ends in one of :data:`muse.render.SHEET_SUFFIXES` or :data:`ENGRAVED_SUFFIXES`.
+        Ends in one of :data:`SHEET_SUFFIXES`.
     score, title, key, chords
         As for :func:`muse.render.write_musicxml`.
 
@@ -68,17 +70,22 @@ def write_sheet(
     """
     path = Path(path)
     ending = path.suffix.lower()
-    if ending in SHEET_SUFFIXES:
+    if ending not in SHEET_SUFFIXES:
+        raise InputError(f"{path}: a sheet is {' or '.join(SHEET_SUFFIXES)}, not {ending!r}")
+    if ending in MUSICXML_SUFFIXES:
         write_musicxml(score, path, title=title, key=key, chords=chords)
-    elif ending in ENGRAVED_SUFFIXES:
+    else:
         title = path.stem if title is None else title
         write_bytes(path, engrave(score, ending[1:], title=title, key=key, chords=chords))
-    else:
-        raise InputError(f"{path}: a sheet is {' or '.join((*SHEET_SUFFIXES, *ENGRAVED_SUFFIXES))}, not {ending!r}")
 
 
 def engrave(
-    score: Score, format: str = "svg", *, title: str = "", key: str | None = None, chords: Sequence[tuple[float, str]] = ()
+    score: Score,
+    format: str = "svg",
+    *,
+    title: str = "",
+    key: str | None = None,
+    chords: Sequence[tuple[float, str]] = (),
 ) -> bytes:
     """Sheet music of a score.
 
@@ -101,8 +108,8 @@ def engrave(
     MissingExtraError
         The extra ``score`` is not installed.
     """
-    if f".{format}" not in ENGRAVED_SUFFIXES:
-        raise InputError(f"a sheet is {' or '.join(one[1:] for one in ENGRAVED_SUFFIXES)}, not {format!r}")
+    if format not in _FORMATS:
+        raise InputError(f"a sheet is {' or '.join(_FORMATS)}, not {format!r}")
     pages = _pages(musicxml(score, title=title, key=key, chords=chords), one_page=format != "pdf")
     if format == "svg":
         return pages[0].encode("utf-8")
@@ -170,7 +177,7 @@ def _runs(text: ET.Element) -> list[_Run]:
         else:
             runs[-1].place.update(place)
         size = float(element.get("font-size", f"{size}px").removesuffix("px"))
-        if element.text and element.text.strip("\n ") or (element.text and not element.text.count("\n")):
+        if (element.text and element.text.strip("\n ")) or (element.text and not element.text.count("\n")):
             runs[-1].spans.append((element.text.strip("\n"), element.get("font-family") == _MUSIC_FONT, size))
         for child in element:
             if child.tag == f"{_SVG}tspan":
@@ -206,10 +213,10 @@ def _reach(outline: str) -> float:
 
 def _png(page: str) -> bytes:
     resvg = require("resvg_py", "score", "Engraving as PNG")
-    import matplotlib
+    import matplotlib as mpl
 
     # Fonts that are always there make the same picture on every machine.
-    fonts = sorted((Path(matplotlib.get_data_path()) / "fonts" / "ttf").glob("STIXGeneral*.ttf"))
+    fonts = sorted((Path(mpl.get_data_path()) / "fonts" / "ttf").glob("STIXGeneral*.ttf"))
     height = re.search(r'height="([\d.]+)px"', page)
     zoom = min(_PNG_ZOOM, _LARGEST_PNG / float(height[1])) if height else _PNG_ZOOM
     picture = resvg.svg_to_bytes(

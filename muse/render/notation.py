@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -23,12 +24,12 @@ import numpy as np
 from muse.errors import InputError
 from muse.files import write_bytes
 from muse.render.written import DIVISIONS, Symbol, WrittenPart, spell, written_parts
-from muse.score import DRUMS, BarGrid, Notes, Score, note_array
+from muse.score import DRUMS, BarGrid, Score, note_array
 from muse.theory import estimate_key, instruments, parse_key
 
-__all__ = ["SHEET_SUFFIXES", "musicxml", "write_musicxml"]
+__all__ = ["MUSICXML_SUFFIXES", "musicxml", "write_musicxml"]
 
-SHEET_SUFFIXES = (".musicxml", ".xml")
+MUSICXML_SUFFIXES = (".musicxml", ".xml")
 
 _DOCTYPE: Final = (
     '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE score-partwise PUBLIC '
@@ -43,11 +44,14 @@ _TEMPO_STEP: Final = 0.06
 _CHORD_KINDS: Final = {
     "": "major", "m": "minor", "7": "dominant", "maj7": "major-seventh", "m7": "minor-seventh", "dim": "diminished",
     "dim7": "diminished-seventh", "m7b5": "half-diminished", "aug": "augmented", "6": "major-sixth",
-    "m6": "minor-sixth", "sus2": "suspended-second", "sus4": "suspended-fourth", "mmaj7": "major-minor", "9": "dominant-ninth",
+    "m6": "minor-sixth", "sus2": "suspended-second", "sus4": "suspended-fourth", "mmaj7": "major-minor",
+    "9": "dominant-ninth",
 }  # fmt: skip
 _CHORD: Final = re.compile(r"([A-G])([#b]?)([^/]*)(?:/([A-G])([#b]?))?")
-_FIFTHS_OF_C_FLAT: Final = -7
+_MOST_FIFTHS: Final = 7
 _GUITAR: Final = "guitar"
+_SOUNDS_HIGH: Final = 72
+"""An instrument whose lowest note is this or higher is read an octave lower, as the piccolo is."""
 
 
 def write_musicxml(
@@ -75,8 +79,8 @@ def write_musicxml(
         The ending is another one, or the file cannot be written; and as :func:`musicxml`.
     """
     path = Path(path)
-    if path.suffix.lower() not in SHEET_SUFFIXES:
-        raise InputError(f"{path}: a sheet is {' or '.join(SHEET_SUFFIXES)}, not {path.suffix!r}")
+    if path.suffix.lower() not in MUSICXML_SUFFIXES:
+        raise InputError(f"{path}: a sheet is {' or '.join(MUSICXML_SUFFIXES)}, not {path.suffix!r}")
     write_bytes(path, musicxml(score, title=path.stem if title is None else title, key=key, chords=chords))
 
 
@@ -165,7 +169,7 @@ def _signature(score: Score, key: str | None) -> tuple[int, str]:
         fifths -= 12
     elif "#" in name[1:2] and fifths < 0:
         fifths += 12
-    return (fifths if fifths >= _FIFTHS_OF_C_FLAT and fifths <= 7 else (fifths + 5) % 12 - 5), mode
+    return (fifths if abs(fifths) <= _MOST_FIFTHS else (fifths + 5) % 12 - 5), mode
 
 
 def _tempos(score: Score, grid: BarGrid) -> dict[int, float]:
@@ -216,7 +220,7 @@ def _numbers(parts: Sequence[WrittenPart]) -> list[list[int]]:
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
     edges = np.cumsum([0, *(len(part.notes) for part in parts)])
-    return [rank[a:b].tolist() for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [rank[a:b].tolist() for a, b in pairwise(edges.tolist())]
 
 
 @cache
@@ -287,6 +291,7 @@ class _PartWriter:
                 _add(direction, "staff", 1)
         voices = self.part.bars[bar]
         shown = self._accidentals(voices)
+        first = {staff: min(voice for other, voice in voices if other == staff) for staff, _ in voices}
         for i, ((staff, voice), symbols) in enumerate(voices.items()):
             if i:
                 _add(_add(measure, "backup"), "duration", length)
@@ -295,7 +300,7 @@ class _PartWriter:
                 self._bar_rest(measure, length, name, staff)
                 continue
             for symbol in symbols:
-                self._symbol(measure, symbol, staff, name, shown, hidden=voice > 0)
+                self._symbol(measure, symbol, staff, name, shown, hidden=voice != first[staff])
         if bar == grid.n_bars - 1:
             _add(_add(measure, "barline", location="right"), "bar-style", "light-heavy")
 
@@ -339,7 +344,7 @@ class _PartWriter:
             return [("F", 4, -1)]
         if middle < 58:
             return [("F", 4, 0)]
-        return [("G", 2, 1 if middle > 88 else 0)]
+        return [("G", 2, 1 if instruments()[self.part.program].low >= _SOUNDS_HIGH else 0)]
 
     def _tempo(self, measure: ET.Element, bpm: float) -> None:
         direction = _add(measure, "direction", placement="above")
@@ -354,7 +359,7 @@ class _PartWriter:
         root = _add(harmony, "root")
         _add(root, "root-step", step)
         _alter(root, "root-alter", accidental)
-        _add(harmony, "kind", _CHORD_KINDS.get(kind, "other"), text=kind)
+        _add(harmony, "kind", _CHORD_KINDS.get(kind, "other")).set("text", kind)
         if bass:
             lowest = _add(harmony, "bass")
             _add(lowest, "bass-step", bass)

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from muse.audio import MAX_SECONDS, write_audio
 from muse.errors import InputError, MissingExtraError
 from muse.render.loudness import loudness_lufs, set_loudness, true_peak_db
-from muse.score import Score
+from muse.score import Score, note_array
 from muse.theory import instrument_name
 
 __all__ = ["SAMPLE_RATE", "Synthesizer", "find_soundfont", "render_audio", "render_stems"]
@@ -162,8 +162,8 @@ def _common_gain(played: Sequence[Samples]) -> np.float32:
     """The one gain that brings the sum to its loudness, as far as neither it nor a part passes the ceiling."""
     if not played:
         return np.float32(1)
-    whole = np.sum(played, axis=0, dtype=np.float32)
-    peak = max(map(true_peak_db, (whole, *played)))
+    whole: Samples = np.sum(np.stack(played), axis=0, dtype=np.float32)
+    peak = max(true_peak_db(one) for one in (whole, *played))
     loudness = loudness_lufs(whole, SAMPLE_RATE)
     gain_db = CEILING_DBTP - peak
     if np.isfinite(loudness):
@@ -224,7 +224,12 @@ def _folders() -> list[Path]:
         ]  # fmt: skip
     elif sys.platform == "win32":
         program_data = Path(os.environ.get("PROGRAMDATA", "C:/ProgramData"))
-        folders = [home / "soundfonts", home / "Documents/soundfonts", program_data / "soundfonts", Path("C:/soundfonts")]
+        folders = [
+            home / "soundfonts",
+            home / "Documents/soundfonts",
+            program_data / "soundfonts",
+            Path("C:/soundfonts"),
+        ]
     else:
         folders = [
             home / ".local/share/soundfonts", home / ".local/share/sounds/sf2", Path("/usr/local/share/soundfonts"),
@@ -239,7 +244,7 @@ def _play(score: Score, soundfont: Path, synthesizer: Synthesizer, tracks: Seque
     chosen = [track for track in chosen if len(track.notes)]
     if not chosen:
         return np.zeros((2, 0), np.float32)
-    if (length := float(score.to("Second").end())) > MAX_SECONDS:
+    if (length := _length_sec(score)) > MAX_SECONDS:
         raise InputError(f"the score lasts {length:.0f} s, {MAX_SECONDS:.0f} s are played: cut it into parts")
     drums = [track for track in chosen if track.is_drum]
     tuned = [track for track in chosen if not track.is_drum]
@@ -251,6 +256,11 @@ def _play(score: Score, soundfont: Path, synthesizer: Synthesizer, tracks: Seque
     for part in parts:
         samples[:, : part.shape[1]] += part
     return _cut_tail(samples)
+
+
+def _length_sec(score: Score) -> float:
+    notes = note_array(score)
+    return float((notes["onset_sec"] + notes["duration_sec"]).max(initial=0.0))
 
 
 def _with_tail(score: Score, tracks: Sequence[symusic.core.TrackTick]) -> Score:
@@ -298,7 +308,7 @@ def _play_midirenderer(score: Score, soundfont: Path) -> Samples:
         with wave.open(io.BytesIO(sound)) as stream:
             assert (stream.getframerate(), stream.getsampwidth(), stream.getnchannels()) == (SAMPLE_RATE, 2, 2)
             samples = np.frombuffer(stream.readframes(stream.getnframes()), "<i2").reshape(-1, 2).T
-        if not len(samples.T) or -32768 < samples.min() and samples.max() < 32767:
+        if not len(samples.T) or (samples.min() > -32768 and samples.max() < 32767):
             break
     return np.ascontiguousarray(samples, dtype=np.float32) / np.float32(32768)
 
@@ -364,6 +374,4 @@ def _resampled(samples: Samples, sample_rate: int) -> Samples:
     from scipy.signal import resample_poly
 
     common = int(np.gcd(sample_rate, SAMPLE_RATE))
-    return np.asarray(
-        resample_poly(samples, sample_rate // common, SAMPLE_RATE // common, axis=-1), dtype=np.float32
-    )
+    return np.asarray(resample_poly(samples, sample_rate // common, SAMPLE_RATE // common, axis=-1), dtype=np.float32)

@@ -79,8 +79,8 @@ class WrittenPart:
     notes: Notes
     n_staves: int
     bars: list[dict[tuple[int, int], list[Symbol]]] = field(default_factory=list)
-    """For each bar: (staff, voice), both from 0 -> symbols from its start to its end. A voice with nothing but rests is
-    left out, the first of each staff excepted."""
+    """For each bar: (staff, voice), both from 0 -> symbols from its start to its end. A voice without notes is left out;
+    a staff without notes has one voice of rests."""
 
 
 @dataclass
@@ -277,10 +277,10 @@ def _bar(
     """The symbols of one bar."""
     left, right = int(meter.edges[bar]), int(meter.edges[bar + 1])
     written = {}
-    for key in sorted({*voices, *((staff, 0) for staff in range(n_staves))}):
+    for key, chords in voices.items():
         symbols: list[Symbol] = []
         place = left
-        for chord in voices.get(key, ()):
+        for chord in chords:
             if chord.end <= left or chord.start >= right:
                 continue
             start, end = max(chord.start, left), min(chord.end, right)
@@ -291,13 +291,16 @@ def _bar(
                 symbol.tied_to = left + symbol.start + symbol.length < chord.end
             symbols += values
             place = end
-        if not symbols and key[1] > 0:
+        if not symbols:
             continue
         symbols += _values(meter, bar, place - left, right - left)
         _bracket(symbols, int(meter.beat[bar]))
         _beam(symbols, int(meter.beat[bar]))
         written[key] = symbols
-    return written
+    for staff in range(n_staves):
+        if not any(key[0] == staff for key in written):
+            written[staff, 0] = _values(meter, bar, 0, right - left)
+    return dict(sorted(written.items()))
 
 
 def _values(meter: _Meter, bar: int, start: int, end: int, notes: tuple[int, ...] = ()) -> list[Symbol]:
@@ -345,7 +348,9 @@ def _bracket(symbols: Sequence[Symbol], beat: int) -> None:
 
 def _beam(symbols: Sequence[Symbol], beat: int) -> None:
     """Join what is shorter than a quarter within each beat."""
-    for (short, _), members in groupby(symbols, key=lambda one: (bool(one.notes) and one.value in _N_BEAMS, one.start // beat)):
+    for (short, _), members in groupby(
+        symbols, key=lambda one: (bool(one.notes) and one.value in _N_BEAMS, one.start // beat)
+    ):
         group = list(members)
         if not short or len(group) < 2:
             continue
