@@ -65,7 +65,7 @@ class Pieces:
     """
 
     def __init__(self, *, keep_sec: float = KEEP_SEC, max_kept: int = MAX_KEPT) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="muse-page-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="muse-page-"))
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._lock = threading.Lock()
         self._keep_sec, self._max_kept = keep_sec, max_kept
@@ -73,7 +73,7 @@ class Pieces:
     def add(self, made: Made, session: str) -> str:
         """Keep a piece of a visitor; gives its token."""
         token = secrets.token_urlsafe(16)
-        folder = self._folder / token
+        folder = self.folder / token
         folder.mkdir()
         with self._lock:
             self._kept[token] = _Kept(made, session, folder, time.monotonic() + self._keep_sec)
@@ -111,7 +111,7 @@ class Pieces:
     @contextmanager
     def uploads(self) -> Iterator[Path]:
         """A folder for the files of one request; deleted after it."""
-        folder = Path(tempfile.mkdtemp(dir=self._folder, prefix="request-"))
+        folder = Path(tempfile.mkdtemp(dir=self.folder, prefix="request-"))
         try:
             yield folder
         finally:
@@ -128,7 +128,7 @@ class Pieces:
         """Delete everything."""
         with self._lock:
             self._kept.clear()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def __len__(self) -> int:
         with self._lock:

@@ -12,7 +12,6 @@ Contents: :func:`emotion_plane`, :func:`player`, :func:`shown_piece`; :func:`tol
 from __future__ import annotations
 
 import base64
-import html
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -21,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import gradio as gr
+from markupsafe import Markup
 
-from muse.score import bar_grid, note_array
+from muse.score import bar_grid, beat_to_sec, note_array, tempo_map
 from muse.theory import instrument_name
 
 if TYPE_CHECKING:
@@ -75,11 +75,7 @@ def _candidate(candidate: Any) -> dict[str, Any]:
     notes, grid = note_array(candidate.score), bar_grid(candidate.score)
     programs = list(dict.fromkeys(int(program) for program in notes["program"]))
     end = float((notes["onset_sec"] + notes["duration_sec"]).max(initial=1.0))
-    tempo = notes["onset_beat"], notes["onset_sec"]
-    import numpy as np
-
-    order = np.argsort(tempo[0], kind="stable")
-    bars = np.interp(grid.start_beat[:-1], tempo[0][order], tempo[1][order]) if len(notes) else np.zeros(0)
+    bars = beat_to_sec(tempo_map(candidate.score), grid.start_beat[:-1])
     summary = f"{candidate.merit:.2f}"
     if candidate.ratings is not None:
         summary += f" · {candidate.ratings.emotion.quadrant} · quality {candidate.ratings.quality:.2f}"
@@ -109,19 +105,24 @@ def _link(made: Made) -> str | None:
 
 
 def told(parts: Iterable[tuple[str, str]]) -> str:
-    """Headings with texts; texts may hold what :func:`table` made and are escaped otherwise."""
-    return '<div class="told">' + "".join(
-        f"<h3>{html.escape(heading)}</h3>{text if text.startswith('<div class=') else f'<p>{html.escape(text)}</p>'}"
+    """Headings with texts; empty ones are left out. Only what this module made is taken for HTML."""
+    shown = [
+        Markup("<h3>{}</h3>{}").format(heading, text if isinstance(text, Markup) else Markup("<p>{}</p>").format(text))
         for heading, text in parts
         if text
-    ) + "</div>"  # fmt: skip
+    ]
+    return Markup('<div class="told">{}</div>').format(Markup("").join(shown))
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table; numbers are rounded, texts escaped."""
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in headings)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(_cell(cell))}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    """A table; numbers are rounded."""
+    head = Markup("").join(Markup("<th>{}</th>").format(name) for name in headings)
+    body = Markup("").join(
+        Markup("<tr>{}</tr>").format(Markup("").join(Markup("<td>{}</td>").format(_cell(cell)) for cell in row))
+        for row in rows
+    )
+    whole = '<div class="table"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
+    return Markup(whole).format(head, body)
 
 
 def _cell(value: object) -> str:
@@ -131,19 +132,17 @@ def _cell(value: object) -> str:
 
 
 def progress(text: str, share: float) -> str:
-    """How far something is, with a bar."""
-    return (
-        f'<div class="status" role="status"><progress max="1" value="{share:.3f}" aria-label="progress"></progress>'
-        f"<div>{html.escape(text)}</div></div>"
-    )
+    """How far something is, with a bar; *share* is 0..1."""
+    bar = '<div class="status" role="status"><progress max="1" value="{:.3f}" aria-label="progress"></progress>{}</div>'
+    return Markup(bar).format(share, text)
 
 
 def fault(text: str) -> str:
     """What went wrong, in one line."""
-    return f'<div class="status"><div class="fault" role="alert">{html.escape(" ".join(text.split()))}</div></div>'
+    return Markup('<div class="status"><div class="fault" role="alert">{}</div></div>').format(" ".join(text.split()))
 
 
 def picture(png: bytes, description: str) -> str:
     """A picture within the page."""
     data = base64.b64encode(png).decode("ascii")
-    return f'<div class="picture"><img alt="{html.escape(description)}" src="data:image/png;base64,{data}"></div>'
+    return Markup('<div class="picture"><img alt="{}" src="data:image/png;base64,{}"></div>').format(description, data)
