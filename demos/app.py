@@ -3,7 +3,8 @@
 Conventions
 -----------
 safe on a network
-    Addresses: ``/`` (the page), ``/health`` (JSON), ``/pieces/<token>/<candidate>.<ending>``. No address takes a path of
+    Addresses: ``/`` (the page), ``/health`` (JSON), ``/pieces/<token>/<candidate>.<ending>``,
+    ``/figures/<name>``. No address takes a path of
     this machine. A content security policy forbids browsers to ask any other host. Requests wait in one queue; limits
     are in :mod:`demos.limits`.
 
@@ -38,6 +39,7 @@ from demos.pieces import ENDINGS  # noqa: E402
 from demos.studio import Studio  # noqa: E402
 from demos.tabs import about, compose, explore, recognize  # noqa: E402
 from muse import __version__  # noqa: E402
+from muse.checkpoint import data_path  # noqa: E402
 from muse.errors import MuseError  # noqa: E402
 
 __all__ = ["create_app", "serve"]
@@ -97,6 +99,12 @@ def create_app(studio: Studio | None = None, *, auth: tuple[str, str] | None = N
             return JSONResponse({"error": "there is no such piece; pieces are kept for an hour"}, status_code=404)
         return FileResponse(path, media_type=ENDINGS[path.suffix[1:]], filename=f"muse-{name}")
 
+    @app.get("/figures/{name}")
+    def figure(name: str) -> Response:
+        if name not in dict(explore.FIGURES):
+            return JSONResponse({"error": "there is no such figure"}, status_code=404)
+        return FileResponse(data_path("attributes") / name)
+
     return gr.mount_gradio_app(
         app, _page(studio), path="/", auth=auth, max_file_size=MAX_UPLOAD_BYTES, show_error=False, ssr_mode=False,
         footer_links=[], theme=_theme(), css=widgets.STYLE, pwa=False, mcp_server=False, enable_monitoring=False,
@@ -105,8 +113,8 @@ def create_app(studio: Studio | None = None, *, auth: tuple[str, str] | None = N
 
 
 def _theme() -> gr.themes.Base:
-    """Gradio's soft theme with fonts of the visitor's machine."""
-    return gr.themes.Soft(
+    """Gradio's own theme with fonts of the visitor's machine."""
+    return gr.themes.Default(
         primary_hue="indigo", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
     )
 

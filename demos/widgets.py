@@ -6,7 +6,8 @@ safe
     Whatever comes from a visitor or a file is escaped here, or set as text by the scripts; no other module makes HTML.
 
 Contents: :func:`emotion_plane`, :func:`player`, :func:`shown_piece`; :func:`told`, :func:`progress`, :func:`fault`,
-:func:`table`, :func:`picture`.
+:func:`table`, :func:`picture`, :func:`figure`,
+:func:`sentence`.
 """
 
 from __future__ import annotations
@@ -28,16 +29,16 @@ from muse.theory import instrument_name
 if TYPE_CHECKING:
     from demos.work import Made
 
-__all__ = ["STYLE", "emotion_plane", "fault", "picture", "player", "progress", "shown_piece", "table", "told"]
+__all__ = ["STYLE", "emotion_plane", "fault", "figure", "picture", "player", "progress", "sentence", "shown_piece", "table", "told"]
 
 _STATIC = Path(__file__).parent / "static"
 STYLE = (_STATIC / "page.css").read_text(encoding="utf-8")
 
 
-def emotion_plane(elem_id: str) -> gr.HTML:
+def emotion_plane(elem_id: str, points: Sequence[tuple[float, float]] = ()) -> gr.HTML:
     """The valence-arousal plane; its value is ``{"points": [[valence, arousal], ...], "heard": [v, a] or None}``."""
     return gr.HTML(
-        {"points": [], "heard": None},
+        {"points": [list(point) for point in points], "heard": None},
         html_template=(
             '<div class="plane"><svg viewBox="0 0 320 320" role="application" tabindex="0"></svg>'
             '<div class="buttons"><button type="button" data-mode aria-pressed="false">Draw an arc</button>'
@@ -127,7 +128,9 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def _cell(value: object) -> str:
     if isinstance(value, float):
-        return f"{value:.3g}" if math.isfinite(value) else "–"
+        if not math.isfinite(value):
+            return "–"
+        return f"{value:.3g}" if abs(value) >= 0.001 else "0"
     return str(value)
 
 
@@ -146,3 +149,14 @@ def picture(png: bytes, description: str) -> str:
     """A picture within the page."""
     data = base64.b64encode(png).decode("ascii")
     return Markup('<div class="picture"><img alt="{}" src="data:image/png;base64,{}"></div>').format(description, data)
+
+
+def figure(address: str, caption: str) -> str:
+    """A picture at an address of this page, with what it shows below."""
+    whole = '<figure class="picture"><img loading="lazy" alt="{0}" src="{1}"><figcaption>{0}</figcaption></figure>'
+    return Markup(whole).format(caption, address)
+
+
+def sentence(text: str) -> str:
+    """A text with a capital letter in front and a full stop."""
+    return f"{text[:1].upper()}{text[1:]}."

@@ -52,9 +52,7 @@ def request_of(plane: Mapping[str, Any] | None, fields: Mapping[str, Any]) -> Co
         A value is not legal.
     """
     given = {name: value for name, value in fields.items() if value not in (None, "", [])}
-    for name in ("bars", "candidates", "seed"):
-        if name in given:
-            given[name] = _whole(name, given[name])
+    given |= {name: _number(name, given[name]) for name in ("bars", "candidates", "seed", "tempo") if name in given}
     points = (plane or {}).get("points") or []
     if not isinstance(points, list) or len(points) > 16:
         raise InputError("the emotion plane has too many points: at most 16")
@@ -67,10 +65,12 @@ def request_of(plane: Mapping[str, Any] | None, fields: Mapping[str, Any]) -> Co
     return ComposeRequest.from_fields(given)
 
 
-def _whole(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
-        raise InputError(f"{name} is {value!r}: give a whole number")
-    return int(value)
+def _number(name: str, value: Any) -> int | float:
+    try:
+        number = float(value)
+        return number if name == "tempo" or number != int(number) else int(number)
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"{name} is {str(value)[:40]!r}: give a number") from None
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def build(studio: Studio) -> Filling:
     last = gr.State(None)
     moves = {"another": {}, "happier": {"valence": _STEP}, "calmer": {"arousal": -_STEP}}
 
-    def from_controls(plane: Any, file: str | None, hum: str | None, *values: Any, request: gr.Request) -> Iterator[Any]:
+    def from_controls(request: gr.Request, plane: Any, file: str | None, hum: str | None, *values: Any) -> Iterator[Any]:
         def ask(folder: Path) -> ComposeRequest:
             fields = dict(zip(controls.fields, values, strict=True))
             for slot, kinds in ((file, ("image", "video", "midi", "sound")), (hum, ("sound",))):
@@ -166,6 +166,9 @@ def _layout() -> _Controls:
                     sorted(emotion_words()), label="Emotion word", value=None, allow_custom_value=True, elem_id="word"
                 ),
             }  # fmt: skip
+            with gr.Row():
+                compose = gr.Button("Compose", variant="primary", elem_id="compose", min_width=120)
+                stop = gr.Button("Stop", interactive=False, elem_id="stop", min_width=80)
             with gr.Accordion("More: music, pictures, humming", open=False, elem_id="more"):
                 fields |= _music_fields()
                 file = gr.File(
@@ -175,15 +178,12 @@ def _layout() -> _Controls:
                 hum = gr.Audio(
                     label="Hum a tune", sources=["microphone", "upload"], type="filepath", editable=False, elem_id="hum"
                 )
-            with gr.Row():
-                compose = gr.Button("Compose", variant="primary", elem_id="compose", min_width=120)
-                stop = gr.Button("Stop", interactive=False, elem_id="stop", min_width=80)
         with gr.Column(scale=3, min_width=320):
             status = gr.HTML(_HINT, elem_id="status")
             player = widgets.player("player")
             with gr.Row():
                 again = tuple(
-                    gr.Button(name, interactive=False, min_width=110, elem_id=name.rsplit(" ", 1)[-1])
+                    gr.Button(name, visible=False, min_width=110, elem_id=name.rsplit(" ", 1)[-1])
                     for name in ("Another one", "A little happier", "A little calmer")
                 )
             told = gr.HTML(elem_id="told")
@@ -202,14 +202,15 @@ def _music_fields() -> dict[str, Any]:
         sorted(instrument_families()), value=[], label="Instruments", multiselect=True, allow_custom_value=True
     )
     with gr.Row():
-        fields["tempo"] = gr.Number(label="Tempo (BPM)", value=None, minimum=30, maximum=300)
+        # A number field of Gradio has no way to be empty: it gives 0.
+        fields["tempo"] = gr.Textbox(label="Tempo (BPM)", placeholder="96", max_length=10)
         fields["time_signature"] = gr.Textbox(label="Meter", placeholder="4/4", max_length=10)
     with gr.Row():
         fields["bars"] = gr.Slider(1, MAX_BARS, value=8, step=1, label="Bars", elem_id="bars")
         fields["candidates"] = gr.Slider(
             1, MAX_CANDIDATES, value=2, step=1, label="Candidates", elem_id="candidates"
         )  # fmt: skip
-    fields["seed"] = gr.Number(label="Seed", value=None, precision=0, minimum=0, elem_id="seed")
+    fields["seed"] = gr.Textbox(label="Seed", placeholder="any", max_length=20, elem_id="seed")
     return fields
 
 
@@ -248,6 +249,8 @@ def filled(query: str | None) -> list[Any]:
         value = document.get(name)
         if name == "instruments" and isinstance(value, str):
             value = [part.strip() for part in value.split(",")]
+        if name in ("tempo", "seed") and value is not None:
+            value = f"{value:g}" if name == "tempo" else str(value)
         values.append(gr.skip() if value is None else value)
     return [points, *values]
 
@@ -301,7 +304,7 @@ def _composed(studio: Studio, ask: Callable[[Path], ComposeRequest], session: st
             run.stop()  # nobody waits for it any more, whatever ended this
             studio.end(session, run)
     token = studio.pieces.add(made, session)
-    again = [gr.update(interactive=True)] * n_again
+    again = [gr.update(visible=True)] * n_again
     yield ["", widgets.shown_piece(made, token), _told(made), _plane_of(made), *idle, *again, made]
 
 
@@ -329,7 +332,7 @@ def _told(made: Made) -> str:
     rows = [(name, asked, measured) for name, asked, measured, _ in piece.asked_and_measured()]
     evidence = [(row.field, str(row)) for row in made.parsed.evidence] if made.parsed else []
     return widgets.told([
-        ("Heard", f"{verdict.sentence().capitalize()}." if verdict else ""),
+        ("Heard", widgets.sentence(verdict.sentence()) if verdict else ""),
         ("Why", piece.explanation.sentence() if piece.explanation else ""),
         ("Asked", f"{made.intent.in_words()}. {' '.join(piece.brief.remarks)}".strip()),
         ("Understood from what you gave", widgets.table(("about", "evidence"), evidence) if evidence else ""),

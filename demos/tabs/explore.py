@@ -1,11 +1,11 @@
 """The tab that shows how emotion and music are joined: what a place in the plane asks of music, and what was learnt.
 
-Contents: :func:`build`.
+Contents: :func:`build`, :data:`FIGURES`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import gradio as gr
 
@@ -16,13 +16,16 @@ from muse.checkpoint import data_path
 from muse.errors import MuseError
 from muse.tasks.explore import asked_of
 
-__all__ = ["build"]
+__all__ = ["FIGURES", "build"]
 
-_FIGURES = (
+FIGURES: Final = (
     ("plane.png", "Where labelled pieces lie, and where the mapping puts them"),
     ("importance.png", "Attributes by how much they tell emotions apart"),
     ("distributions.png", "How attributes differ between the quadrants"),
 )
+"""Pictures in ``attributes/`` and what they show."""
+
+_START: Final = (0.6, 0.5)
 
 
 def build(studio: Studio) -> None:
@@ -31,16 +34,14 @@ def build(studio: Studio) -> None:
                 "*low* and *high* bound the eighth of the corpus that it falls in.")  # fmt: skip
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=320):
-            plane = widgets.emotion_plane("explore-plane")
+            plane = widgets.emotion_plane("explore-plane", [_START])
         with gr.Column(scale=3, min_width=320):
-            asked = gr.HTML(_asked({"points": [[0.6, 0.5]]}), elem_id="asked-of")
+            asked = gr.HTML(_asked({"points": [_START]}), elem_id="asked-of")
     plane.input(_asked, plane, asked, show_progress="hidden", queue=False, api_visibility="private")
     with gr.Accordion("What was learnt from labelled pieces", open=False):
-        for name, caption in _FIGURES:
-            path = data_path("attributes") / name
-            if path.is_file():
-                gr.HTML(widgets.picture(path.read_bytes(), caption))
-                gr.Markdown(caption)
+        for name, caption in FIGURES:
+            if (data_path("attributes") / name).is_file():
+                gr.HTML(widgets.figure(f"figures/{name}", caption))
     with gr.Accordion(f"All {len(ATTRIBUTES)} attributes", open=False):
         rows = [(one.name, one.group, one.unit, one.definition) for one in ATTRIBUTES]
         gr.HTML(widgets.told([("Attributes", widgets.table(("name", "group", "unit", "definition"), rows))]),

@@ -68,7 +68,7 @@ def _read(studio: Studio, path: str | None, folder: Path) -> tuple[str, str]:
 def _of_midi(found: dict[str, Any]) -> str:
     emotion = found["emotion"]
     return widgets.told([
-        ("Heard", f"{found['verdict']['text'].capitalize()}."),
+        ("Heard", widgets.sentence(found["verdict"]["text"])),
         ("Why", found["summary"]),
         ("Emotion", _emotion(emotion)),
         ("Music", f"{found['key'] or 'no key'}, {found['tempo']:g} BPM, {found['bars']} bars, {found['n_notes']} notes"),
