@@ -13,6 +13,7 @@ Contents: :func:`create_app`, :func:`serve`.
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -27,6 +28,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 _UPLOADS: Final = tempfile.mkdtemp(prefix="muse-uploads-")
 os.environ["GRADIO_TEMP_DIR"] = _UPLOADS
+atexit.register(shutil.rmtree, _UPLOADS, ignore_errors=True)
 
 import gradio as gr  # noqa: E402
 import uvicorn  # noqa: E402
@@ -74,7 +76,6 @@ def create_app(studio: Studio | None = None, *, auth: tuple[str, str] | None = N
         threading.Thread(target=studio.composer, daemon=True, name="load").start()
         yield
         studio.pieces.close()
-        shutil.rmtree(_UPLOADS, ignore_errors=True)
 
     app = FastAPI(title="Muse", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
 
