@@ -47,7 +47,7 @@ __all__ = [
 DEFAULT_CHECKPOINT = "mini"
 """The generator that composes where none is named: the best that comes with Muse."""
 
-KINDS = ("attributes", "checkpoints")
+KINDS = ("attributes", "checkpoints", "demos")
 """The folders of artefacts."""
 
 INDEX_NAME = "model.safetensors.index.json"
@@ -72,7 +72,7 @@ def data_path(kind: str) -> Path:
     Parameters
     ----------
     kind
-        ``"attributes"`` or ``"checkpoints"``.
+        ``"attributes"``, ``"checkpoints"`` or ``"demos"``.
 
     Returns
     -------
