@@ -10,8 +10,8 @@ installed wheel; :func:`data_path` knows which. Every file is written whole or n
 What a checkpoint says of itself is checked before it is used: numbers by :class:`Settings`, weights by
 :func:`check_tensors` and :func:`check_values`. PyTorch is imported only where tensors of it are asked for.
 
-Contents: :func:`data_path`, :func:`find`, :func:`find_generator`, :class:`Settings`; :func:`load_tensors`, :func:`check_tensors`,
-:func:`check_values`, :func:`under`, :func:`save_tensors`, :class:`Arrays`; :func:`sha256`.
+Contents: :func:`data_path`, :func:`find`, :func:`find_generator`, :class:`Settings`; :func:`load_tensors`,
+:func:`check_tensors`, :func:`check_values`, :func:`under`, :func:`save_tensors`, :class:`Arrays`; :func:`sha256`.
 """
 
 from __future__ import annotations
