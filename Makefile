@@ -15,13 +15,17 @@ WORKERS ?= auto
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := $(VENV)/.muse-installed
+INSTALLED_DEMO := $(VENV)/.muse-installed-demo
 INSTALLED_DEV := $(VENV)/.muse-installed-dev
 SETUP := pyproject.toml constraints.txt hatch_build.py
 
-.PHONY: help compose test lint docs bench evaluate wheel clean
+PORT ?= 7860
+
+.PHONY: help compose demo test lint docs bench evaluate wheel clean
 
 help:
 	@echo "make compose    four pieces, one per quadrant, into out/"
+	@echo "make demo       the page in a browser, on http://127.0.0.1:$(PORT)"
 	@echo "make test       the test suite"
 	@echo "make lint       ruff and mypy"
 	@echo "make docs       the documentation, into site/"
@@ -33,12 +37,16 @@ help:
 compose: $(INSTALLED)
 	$(BIN)/muse compose --emotion Q1 --emotion Q2 --emotion Q3 --emotion Q4 --seed 0 -o 'out/{emotion}.mid'
 
+demo: $(INSTALLED_DEMO)
+	$(BIN)/muse demo --port $(PORT)
+
 test: $(INSTALLED_DEV)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 lint: $(INSTALLED_DEV)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy benchmarks
 
 docs: $(INSTALLED_DEV)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
@@ -65,6 +73,10 @@ $(BIN)/python:
 $(INSTALLED): $(SETUP) | $(BIN)/python
 	$(PIP) install --quiet -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
 	$(PIP) install --quiet -c constraints.txt -e .
+	@touch $@
+
+$(INSTALLED_DEMO): $(INSTALLED)
+	$(PIP) install --quiet -c constraints.txt -e '.[demo,audio,text,vision]'
 	@touch $@
 
 $(INSTALLED_DEV): $(INSTALLED)

@@ -1,6 +1,6 @@
 """Puts the artefact folders into the wheel, so that an installed Muse composes offline.
 
-A checkout keeps ``attributes/`` and ``checkpoints/`` at its top; in the wheel they are ``muse/_data/...``, where
+A checkout keeps ``attributes/``, ``checkpoints/`` and ``demos/`` at its top; in the wheel they are ``muse/_data/...``, where
 ``muse.checkpoint`` looks next. An editable install reads the checkout's own folders and carries nothing.
 """
 
@@ -11,9 +11,9 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-FOLDERS = ("attributes", "checkpoints")
+FOLDERS = ("attributes", "checkpoints", "demos")
 # What training leaves behind and composing never reads.
-LEFT_OUT = {".ckpt", ".log", ".pt", ".tmp"}
+LEFT_OUT = {".ckpt", ".log", ".pt", ".pyc", ".tmp"}
 
 
 class ArtefactHook(BuildHookInterface):  # type: ignore[type-arg]

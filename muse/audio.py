@@ -17,6 +17,8 @@ Contents: :func:`sound_files`, :func:`open_media`, :func:`read_audio`, :func:`st
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import stat
 from collections.abc import Iterator
 from fractions import Fraction
@@ -111,7 +113,7 @@ def open_media(path: str | Path, kind: str) -> Iterator[InputContainer]:
     av = require("av", "audio" if kind == "audio" else "vision", f"Reading {kind}")
     path = Path(path)
     _checked_file(path, kind)
-    av.logging.set_level(None)  # faults are told by us, in one line
+    av.logging.set_level(None)  # we report faults ourselves, in one line
     options = {"protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS)}
     try:
         with av.open(str(path), options=options, metadata_errors="replace", timeout=MOST_WAIT_SEC) as container:
@@ -143,7 +145,7 @@ def _checked_file(path: Path, kind: str) -> None:
             raise InputError(f"{path} is empty: {wanted}")
         if facts.st_size > MAX_BYTES:
             raise InputError(
-                f"{path} has {facts.st_size / 2**30:.1f} GB, {MAX_BYTES >> 30} are read: cut it into parts"
+                f"{path} has {facts.st_size / 2**30:.1f} GB, at most {MAX_BYTES >> 30} are read: cut it into parts"
             )
         with path.open("rb") as stream:
             start = stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
@@ -324,6 +326,9 @@ def _written(path: str | Path) -> Iterator[OutputContainer]:
         except InputError:
             raise
         except (av.error.FFmpegError, ValueError) as error:
+            code = getattr(error, "errno", None)
+            if code in errno.errorcode and code != errno.EINVAL:  # the file system's: a full disk, no permission
+                raise OSError(code, os.strerror(code)) from None
             raise InputError(f"{path} cannot be written ({error}): choose another ending, for example .mp4") from None
 
 

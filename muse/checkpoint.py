@@ -47,7 +47,7 @@ __all__ = [
 DEFAULT_CHECKPOINT = "mini"
 """The generator that composes where none is named: the best that comes with Muse."""
 
-KINDS = ("attributes", "checkpoints")
+KINDS = ("attributes", "checkpoints", "demos")
 """The folders of artefacts."""
 
 INDEX_NAME = "model.safetensors.index.json"
@@ -72,7 +72,7 @@ def data_path(kind: str) -> Path:
     Parameters
     ----------
     kind
-        ``"attributes"`` or ``"checkpoints"``.
+        ``"attributes"``, ``"checkpoints"`` or ``"demos"``.
 
     Returns
     -------
@@ -297,7 +297,7 @@ def _load_file(path: Path, framework: str) -> dict[str, Any]:
             return dict(load_file(path))
         return {name: _to_numpy(tensor) for name, tensor in safetensors.deserialize(path.read_bytes())}  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
-        raise InputError(f"{path} is no sound safetensors file ({error}): get it again") from None
+        raise InputError(f"{path} is no intact safetensors file ({error}): get it again") from None
 
 
 def _to_numpy(tensor: Mapping[str, Any]) -> np.ndarray[Any, Any]:

@@ -109,7 +109,7 @@ def compose(
 
 @asks_for(ComposeRequest, only=PROMPTS)
 def intent(fields: Mapping[str, Any], as_json: JsonOption = False) -> None:
-    """Tell what is understood of prompts, and by what evidence; composes nothing."""
+    """Show what is understood of prompts, and by what evidence; composes nothing."""
     parsed, asked = ComposeRequest(**fields).understood()
     if parsed is None:
         raise InputError(f"there is no prompt; give {', '.join('--' + kind for kind in PROMPTS)}")
@@ -126,7 +126,7 @@ def _composer(checkpoint: str | None) -> Callable[[], Composer]:
     from muse.checkpoint import DEFAULT_CHECKPOINT, find
     from muse.composer import Composer
 
-    folder = find(checkpoint or DEFAULT_CHECKPOINT)  # a wrong name is told before anything else is done
+    folder = find(checkpoint or DEFAULT_CHECKPOINT, "llama")  # a wrong name is reported before anything else is done
     return cache(lambda: Composer.from_pretrained(folder if checkpoint is None else checkpoint))
 
 

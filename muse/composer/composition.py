@@ -44,7 +44,7 @@ class Candidate:
     log_likelihood: float
     """Mean over the tokens that were free to choose, nats, of the model without guidance."""
     ratings: Ratings | None = None
-    """What the selector thinks of it; None without a selector, or where there are too few notes to rate."""
+    """What the selector gives it; None without a selector, or where there are too few notes to rate."""
     merit: float = 0.0
     """0..1, what candidates are ranked by; see the module's conventions."""
 
@@ -191,12 +191,12 @@ class Composition:
             *brief.remarks,
         ]
         if best.ratings:
-            heard = best.ratings
-            lines.append(f"quality {heard.quality:.2f}")
+            rated = best.ratings
+            lines.append(f"quality {rated.quality:.2f}")
             lines.append(
-                f"heard as valence {heard.emotion.valence:+.2f}, arousal {heard.emotion.arousal:+.2f} ("
-                + ", ".join(f"Q{i + 1} {p:.2f}" for i, p in enumerate(heard.quadrants))
-                + f"), {heard.genre}"
+                f"rated as valence {rated.emotion.valence:+.2f}, arousal {rated.emotion.arousal:+.2f} ("
+                + ", ".join(f"Q{i + 1} {p:.2f}" for i, p in enumerate(rated.quadrants))
+                + f"), {rated.genre}"
             )
         if found := self.verdict():
             lines.append(f"verdict: {found.sentence()}")

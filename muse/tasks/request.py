@@ -148,6 +148,29 @@ class ComposeRequest:
         """What is given, by name, in JSON's types."""
         return {name: value for name, value in dataclasses.asdict(self).items() if value not in (None, {})}
 
+    def moved(self, intent: Intent, *, valence: float = 0.0, arousal: float = 0.0) -> ComposeRequest:
+        """The same request with its emotion moved in the plane: a little happier, a little calmer.
+
+        Parameters
+        ----------
+        intent
+            What :meth:`understood` gave; without an emotion, the middle of the plane is moved.
+        valence, arousal
+            How far; the ends of the plane hold.
+        """
+        from muse.emotion import EmotionPath
+
+        path = intent.emotion or EmotionPath.parse((0.0, 0.0))
+        points = [
+            tuple(round(min(1.0, max(-1.0, at + by)), 4) for at, by in ((e.valence, valence), (e.arousal, arousal)))
+            for e in path.emotions
+        ]
+        if len(points) == 1:
+            v, a = points[0]
+            return replace(self, emotion=None, arc=None, valence=v, arousal=a)
+        stops = [f"{v:g},{a:g}@{p:g}" for (v, a), p in zip(points, path.positions, strict=True)]
+        return replace(self, emotion=None, arc=" > ".join(stops), valence=None, arousal=None)
+
     @property
     def prompts(self) -> dict[str, str]:
         """The prompts that are given, by kind."""

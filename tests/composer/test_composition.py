@@ -85,7 +85,7 @@ def test_one_verdict() -> None:
     assert agreed.agreed and agreed.sentence() == "sad (Q3) by the selector (0.70) and its attributes (0.50)"
     split = decide([Reading("the selector", "Q3", 0.7), Reading("its attributes", "Q1", 0.5)])
     assert not split.agreed and split.quadrant == "Q3"
-    assert split.sentence().endswith("its attributes (0.50) says happy (Q1): they disagree on valence and arousal")
+    assert split.sentence().endswith("but happy (Q1) by its attributes (0.50): they disagree on valence and arousal")
     with pytest.raises(InputError, match="needs readings"):
         decide([])
 

@@ -1,0 +1,91 @@
+// Player: every candidate with its piano roll, a cursor, one-click listening and downloads. Value: see widgets.py.
+const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7b3294", "#8c510a"];
+let chosen = 0, ticking = 0;
+const tag = (name, fields = {}, ...inside) => {
+  const node = document.createElement(name);
+  for (const [key, value] of Object.entries(fields)) node.setAttribute(key, value);
+  node.append(...inside);
+  return node;
+};
+
+function draw() {
+  cancelAnimationFrame(ticking);
+  const root = element.querySelector(".player");
+  if (!root) return;
+  root.replaceChildren();
+  const value = props.value;
+  if (!value || !value.candidates || !value.candidates.length) return;
+  chosen = Math.min(chosen, value.candidates.length - 1);
+  const now = value.candidates[chosen], place = `${value.base}/${chosen + 1}`;
+
+  if (value.candidates.length > 1) {
+    const row = tag("div", { class: "candidates", role: "group", "aria-label": "Candidates, best first" });
+    value.candidates.forEach((one, i) => {
+      const button = tag("button", { type: "button", "aria-pressed": String(i === chosen) },
+        tag("b", {}, i ? `Candidate ${i + 1}` : "Best"), ` ${one.summary}`);
+      button.addEventListener("click", () => { chosen = i; draw(); element.querySelector("audio").play(); });
+      row.append(button);
+    });
+    root.append(row);
+  }
+  const audio = tag("audio", { controls: "", preload: "auto", src: `${place}.wav`, "aria-label": "Listen" });
+  const canvas = tag("canvas", { class: "roll", role: "img",
+    "aria-label": `Piano roll: ${now.notes.length} notes, ${now.instruments.join(", ")}` });
+  root.append(audio, canvas);
+  const legend = tag("div", { class: "legend" });
+  now.instruments.forEach((name, i) => {
+    const spot = tag("i");
+    spot.style.background = COLORS[i % COLORS.length];
+    legend.append(tag("span", {}, spot, name));
+  });
+  root.append(legend);
+  const files = tag("div", { class: "files", role: "group", "aria-label": "Downloads" });
+  for (const [ending, name] of [["mid", "MIDI"], ["wav", "WAV"], ["musicxml", "MusicXML"], ["json", "JSON"]])
+    files.append(tag("a", { href: `${place}.${ending}`, download: `muse-${value.seed}-${chosen + 1}.${ending}` }, `↓ ${name}`));
+  if (value.link) files.append(tag("a", { href: value.link, class: "again" }, "Link to this piece"));
+  root.append(files);
+  paint(canvas, now, audio);
+}
+
+function paint(canvas, now, audio) {
+  const wide = Math.max(280, canvas.clientWidth), high = 240, ratio = window.devicePixelRatio || 1;
+  const styles = getComputedStyle(canvas), ink = styles.color;
+  const pitches = now.notes.map((n) => n[2]);
+  const low = Math.min(...pitches) - 2, top = Math.max(...pitches) + 2;
+  const sx = wide / now.seconds, sy = high / (top - low + 1);
+  const sheet = document.createElement("canvas");
+  for (const one of [canvas, sheet]) { one.width = wide * ratio; one.height = high * ratio; }
+  const pen = sheet.getContext("2d"), front = canvas.getContext("2d");
+  pen.scale(ratio, ratio);
+  pen.font = "10px sans-serif";
+  now.bars.forEach((second, i) => {
+    pen.globalAlpha = .18; pen.fillStyle = ink; pen.fillRect(second * sx, 0, 1, high);
+    if (i % Math.ceil(now.bars.length / 16) === 0) { pen.globalAlpha = .6; pen.fillText(String(i + 1), second * sx + 3, 10); }
+  });
+  for (let pitch = Math.ceil(low / 12) * 12; pitch <= top; pitch += 12) {
+    pen.globalAlpha = .12; pen.fillRect(0, high - (pitch - low) * sy, wide, 1);
+  }
+  for (const [onset, seconds, pitch, velocity, instrument] of now.notes) {
+    pen.globalAlpha = .35 + .65 * velocity / 127;
+    pen.fillStyle = COLORS[instrument % COLORS.length];
+    pen.fillRect(onset * sx, high - (pitch - low + 1) * sy, Math.max(1.5, seconds * sx - .5), Math.max(2, sy - .5));
+  }
+  const tick = () => {
+    if (!canvas.isConnected) return;
+    front.setTransform(1, 0, 0, 1, 0, 0);
+    front.clearRect(0, 0, canvas.width, canvas.height);
+    front.drawImage(sheet, 0, 0);
+    front.fillStyle = ink;
+    front.fillRect(audio.currentTime * sx * ratio, 0, 2 * ratio, canvas.height);
+    if (!audio.paused) ticking = requestAnimationFrame(tick);
+  };
+  for (const name of ["play", "pause", "seeked", "timeupdate"]) audio.addEventListener(name, tick);
+  canvas.addEventListener("click", (event) => {
+    const box = canvas.getBoundingClientRect();
+    audio.currentTime = (event.clientX - box.left) / box.width * now.seconds;
+    audio.play();
+  });
+  tick();
+}
+watch("value", () => { chosen = 0; draw(); });
+draw();

@@ -1,0 +1,121 @@
+"""A composition in a thread of its own, that tells how far it is and can be stopped.
+
+Contents: :class:`Run`, :class:`Stopped`, :class:`Made`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from demos.limits import MAX_SECONDS, check_request, check_work
+from muse.errors import MuseError
+from muse.tasks.compose import compose
+
+if TYPE_CHECKING:
+    from muse.composer import Composer, Composition
+    from muse.intent import Intent
+    from muse.prompts import Parsed
+    from muse.tasks.request import ComposeRequest
+
+__all__ = ["Made", "Run", "Stopped"]
+
+
+class Stopped(MuseError):
+    """The composition was stopped, by its visitor or for the time it took."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What became of a request."""
+
+    request: ComposeRequest
+    parsed: Parsed | None
+    intent: Intent
+    piece: Composition
+
+
+class Run:
+    """One composition; starts at once.
+
+    Parameters
+    ----------
+    request
+        What is asked for.
+    composer
+        Gives the composer; called in the thread, so that loading it counts as work.
+    seconds
+        The composition is stopped when it has taken so long.
+
+    Raises
+    ------
+    InputError
+        The request is too much for the page.
+    """
+
+    def __init__(
+        self, request: ComposeRequest, composer: Callable[[], Composer], seconds: float = MAX_SECONDS
+    ) -> None:
+        check_request(request)
+        self.request = request
+        self.bars = 0
+        """Of the piece, 0 as long as that is not known."""
+        self.share = 0.0
+        """How much is done, 0..1."""
+        self._composer = composer
+        self._deadline = time.monotonic() + seconds
+        self._stopped = threading.Event()
+        self._done = threading.Event()
+        self._made: Made | None = None
+        self._fault: BaseException | None = None
+        threading.Thread(target=self._work, daemon=True, name="compose").start()
+
+    def stop(self) -> None:
+        """End it at the next note."""
+        self._stopped.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it is done after at most so many seconds."""
+        return self._done.wait(seconds)
+
+    def result(self) -> Made:
+        """What was made.
+
+        Raises
+        ------
+        Stopped
+            It was stopped.
+        MuseError
+            What went wrong.
+        """
+        self._done.wait()
+        if self._fault is not None:
+            raise self._fault
+        assert self._made is not None
+        return self._made
+
+    def _work(self) -> None:
+        try:
+            parsed, intent = self.request.understood()
+            check_work(self.request, intent)
+            self.bars = intent.bars
+            self._check()
+            piece = compose(self.request, self._composer(), intent=intent, progress=self._progress)
+            self._made = Made(self.request, parsed, intent, piece)
+        except BaseException as fault:  # told in result(), whatever it is
+            self._fault = fault
+        finally:
+            self._done.set()
+
+    def _progress(self, share: float) -> None:
+        self.share = share
+        self._check()
+
+    def _check(self) -> None:
+        if self._stopped.is_set():
+            raise Stopped("stopped")
+        if time.monotonic() > self._deadline:
+            raise Stopped("this took too long and was stopped: ask for fewer bars or candidates")
