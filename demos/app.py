@@ -106,11 +106,12 @@ def create_app(studio: Studio | None = None, *, auth: tuple[str, str] | None = N
             return JSONResponse({"error": "there is no such figure"}, status_code=404)
         return FileResponse(data_path("attributes") / name)
 
-    return gr.mount_gradio_app(
+    gr.mount_gradio_app(
         app, _page(studio), path="/", auth=auth, max_file_size=MAX_UPLOAD_BYTES, show_error=False, ssr_mode=False,
         footer_links=[], theme=_theme(), css=widgets.STYLE, pwa=False, mcp_server=False, enable_monitoring=False,
         favicon_path=None,
     )  # fmt: skip
+    return app
 
 
 def _theme() -> gr.themes.Base:

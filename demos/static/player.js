@@ -1,6 +1,6 @@
 // Player: every candidate with its piano roll, a cursor, one-click listening and downloads. Value: see widgets.py.
-const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7b3294", "#8c510a"];
-let chosen = 0, ticking = 0;
+const COLORS = ["#2b8fd6", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#a05bc4", "#b0701f"];
+let chosen = 0, ticking = 0, repaint = () => {};
 const tag = (name, fields = {}, ...inside) => {
   const node = document.createElement(name);
   for (const [key, value] of Object.entries(fields)) node.setAttribute(key, value);
@@ -44,7 +44,14 @@ function draw() {
     files.append(tag("a", { href: `${place}.${ending}`, download: `muse-${value.seed}-${chosen + 1}.${ending}` }, `↓ ${name}`));
   if (value.link) files.append(tag("a", { href: value.link, class: "again" }, "Link to this piece"));
   root.append(files);
-  paint(canvas, now, audio);
+  repaint = () => paint(canvas, now, audio);
+  for (const name of ["play", "pause", "seeked", "timeupdate"]) audio.addEventListener(name, () => canvas.tick());
+  canvas.addEventListener("click", (event) => {
+    const box = canvas.getBoundingClientRect();
+    audio.currentTime = (event.clientX - box.left) / box.width * now.seconds;
+    audio.play();
+  });
+  repaint();
 }
 
 function paint(canvas, now, audio) {
@@ -79,13 +86,15 @@ function paint(canvas, now, audio) {
     front.fillRect(audio.currentTime * sx * ratio, 0, 2 * ratio, canvas.height);
     if (!audio.paused) ticking = requestAnimationFrame(tick);
   };
-  for (const name of ["play", "pause", "seeked", "timeupdate"]) audio.addEventListener(name, tick);
-  canvas.addEventListener("click", (event) => {
-    const box = canvas.getBoundingClientRect();
-    audio.currentTime = (event.clientX - box.left) / box.width * now.seconds;
-    audio.play();
-  });
+  canvas.tick = tick;
   tick();
 }
-watch("value", () => { chosen = 0; draw(); });
+// Gradio changes its colors a moment after the system does.
+window.addEventListener("resize", () => repaint());
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTimeout(() => repaint(), 200));
+watch("value", () => {
+  chosen = 0;
+  draw();
+  if (props.value && innerWidth < 700) element.scrollIntoView({ behavior: "smooth" });
+});
 draw();

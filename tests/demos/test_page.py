@@ -20,9 +20,6 @@ pytest.importorskip("gradio", reason="the page needs the extra `demo`", exc_type
 
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from muse import Composer
-from muse.errors import InputError
-from muse.tasks.request import ComposeRequest
 
 from demos import limits, widgets
 from demos.app import create_app
@@ -30,7 +27,10 @@ from demos.pieces import Pieces
 from demos.studio import Studio
 from demos.tabs.compose import filled, request_of
 from demos.uploads import take
-from demos.work import Made, Run, Stopped
+from demos.work import Made, Run, StoppedError
+from muse import Composer
+from muse.errors import InputError
+from muse.tasks.request import ComposeRequest
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,9 @@ def client(studio: Studio) -> Iterator[TestClient]:
 
 
 def test_the_plane_and_the_controls_become_a_request() -> None:
-    one = request_of({"points": [[0.5, -0.25]]}, {"text": "", "bars": 4.0, "tempo": "96", "seed": "", "instruments": []})
+    one = request_of(
+        {"points": [[0.5, -0.25]]}, {"text": "", "bars": 4.0, "tempo": "96", "seed": "", "instruments": []}
+    )
     assert one.to_fields() == {"valence": 0.5, "arousal": -0.25, "bars": 4, "tempo": 96.0, "candidates": 4}
     arc = request_of({"points": [[0.5, -0.25], [-0.5, 0.75]]}, {})
     assert arc.arc == "0.5,-0.25 > -0.5,0.75"
@@ -165,14 +167,14 @@ def test_a_run_is_stopped_in_the_middle(composer: Composer) -> None:
         pass
     run.stop()
     asked = time.monotonic()
-    with pytest.raises(Stopped, match="stopped"):
+    with pytest.raises(StoppedError, match="stopped"):
         run.result()
     assert time.monotonic() - asked < 5
     assert run.share < 1
 
 
 def test_a_run_ends_when_its_time_is_over(composer: Composer) -> None:
-    with pytest.raises(Stopped, match="took too long"):
+    with pytest.raises(StoppedError, match="took too long"):
         Run(ComposeRequest(emotion="sad", bars=64, candidates=4, seed=0), lambda: composer, seconds=0.2).result()
 
 
