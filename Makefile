@@ -47,6 +47,7 @@ test: $(INSTALLED_DEV)
 lint: $(INSTALLED_DEV)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy benchmarks
 
 # All extras together must have one solution with the pinned versions.
 resolve: $(INSTALLED_DEV)

@@ -39,7 +39,7 @@ def write(path: Path, codec: str, seconds: float = 3.0) -> bytes:
     tone = 0.3 * np.sin(2 * np.pi * 220 * time_sec) + 0.2 * np.sin(2 * np.pi * 277.2 * time_sec)
     sound = (tone * (0.5 + 0.5 * np.sign(np.sin(4 * np.pi * time_sec)))).astype(np.float32)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=RATE, layout="stereo")
+        stream: Any = container.add_stream(codec, rate=RATE, layout="stereo")
         for first in range(0, len(sound), 1024):
             frame = av.AudioFrame.from_ndarray(np.stack([sound[first : first + 1024]] * 2), "fltp", "stereo")
             frame.sample_rate, frame.pts = RATE, first

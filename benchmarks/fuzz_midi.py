@@ -1,6 +1,6 @@
 """Mutated MIDI files: each is read or refused in one clear line, in bounded memory and time.
 
-``python benchmarks/fuzz_midi.py`` breaks sound MIDI files in many ways and does with each what a user may do: it is
+``python benchmarks/fuzz_midi.py`` breaks intact MIDI files in many ways and does with each what a user may do: it is
 read, written and read again, measured whole and in windows of four bars, and its bars are counted. It prints a summary
 and exits with 1 if a file ended the process, took more than 20 s of the processor or the process more than 1.5 GB,
 raised anything but a MuseError of one line, or changed when it was written; ``--keep`` stores such files.

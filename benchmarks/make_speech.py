@@ -1,7 +1,7 @@
 """Make speech: short texts in ten languages, read by eSpeak NG, as it comes out of rooms, telephones and microphones.
 
 ``muse train recognizer --other FOLDER`` learns from it what is no music. ``pip install espeakng-loader`` brings the
-program (GPL-3.0; what it says is nobody's).
+program (GPL-3.0; the license does not cover what it says).
 
     python benchmarks/make_speech.py FOLDER
 """
@@ -46,7 +46,10 @@ class Voice:
     """eSpeak NG, which writes what it says into a list."""
 
     def __init__(self) -> None:
-        import espeakng_loader
+        try:
+            import espeakng_loader
+        except ImportError:
+            raise SystemExit("speech is made by the package espeakng-loader: pip install espeakng-loader") from None
 
         self.library = ctypes.CDLL(espeakng_loader.get_library_path())
         self.sample_rate: int = self.library.espeak_Initialize(
@@ -54,13 +57,13 @@ class Voice:
         )
         self.blocks: list[Sound] = []
 
-        def heard(samples: ctypes._Pointer[ctypes.c_short], n: int, _events: int) -> int:
+        def collect(samples: ctypes._Pointer[ctypes.c_short], n: int, _events: int) -> int:
             if samples and n:
                 self.blocks.append(np.ctypeslib.as_array(samples, (n,)) / 32768)
             return 0
 
         kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
-        self.callback = kind(heard)  # must live as long as the library may call it
+        self.callback = kind(collect)  # must live as long as the library may call it
         self.library.espeak_SetSynthCallback(self.callback)
 
     def say(self, text: str, voice: str, **parameters: int) -> Sound:
@@ -110,6 +113,6 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         raise SystemExit(__doc__)
     main(Path(sys.argv[1]))

@@ -37,11 +37,11 @@ def measure(n: int) -> dict[str, Any]:
         for candidate in piece.candidates:
             found = [
                 find_statement(candidate.score, one, bar_steps=48, denominator=4) == len(one.motif.step)
-                for one in piece.plan.statements
+                for one in piece.brief.statements
             ]
             candidates, opened = candidates + 1, opened + found[0]
             stated, whole = stated + len(found) - 1, whole + sum(found[1:])
-        ways.update(one.how for one in piece.plan.statements[1:])
+        ways.update(one.how for one in piece.brief.statements[1:])
     return {
         "tunes": k + 1, "pieces": candidates, "open_with_the_motif_note_for_note": opened,
         "later_statements": stated, "of_them_whole": whole, "how": dict(ways.most_common()),

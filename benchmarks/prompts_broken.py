@@ -1,6 +1,6 @@
 """What broken pictures and videos do: each must be read, or refused in one clear line, within time and memory.
 
-``python benchmarks/prompts_broken.py -n 100`` makes sound files of every format, breaks them in `n` ways each kind, and
+``python benchmarks/prompts_broken.py -n 100`` makes intact files of all formats, breaks them in `n` ways each kind, and
 prints JSON: how many were read and refused, the slowest, the most memory, and every fault. Ends with 1 if there is one.
 """
 
@@ -28,7 +28,7 @@ MOST_SECONDS, MOST_BYTES = 20.0, 1_500_000_000
 
 
 def pictures() -> dict[str, bytes]:
-    """A sound picture of every format and kind of pixel."""
+    """An intact picture of every format and kind of pixel."""
     rng = np.random.default_rng(0)
     base = Image.fromarray(rng.integers(0, 255, (12, 16, 4), dtype=np.uint8)).resize((640, 480))
     deep = Image.fromarray((np.asarray(base.convert("L")).astype(np.uint16)) * 257)
@@ -72,7 +72,7 @@ def videos(folder: Path) -> dict[str, bytes]:
             for k in range(24):
                 if k % 12 == 0:
                     picture = Image.fromarray(rng.integers(0, 255, (6, 8, 3), dtype=np.uint8)).resize((160, 120))
-                container.mux(stream.encode(av.VideoFrame.from_image(picture.rotate(k))))
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(np.asarray(picture.rotate(k)), format="rgb24")))
             container.mux(stream.encode(None))
         files[name] = (folder / name).read_bytes()
     return files

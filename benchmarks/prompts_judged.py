@@ -10,7 +10,6 @@ major where that is glad. Judges are those of the evaluation, which took no part
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import tempfile
 from pathlib import Path
@@ -22,6 +21,8 @@ from prompts_pictures import make_video
 
 from muse.audio import write_audio
 from muse.composer import Composer
+from muse.corpora.table import read_rows
+from muse.errors import MuseError
 from muse.evaluate.judges import fit_judges, read_emopia
 from muse.prompts import parse_prompts
 from muse.prompts.humming.transcribe import SAMPLE_RATE
@@ -63,8 +64,7 @@ TAGS = (
 
 def prompts_of(quadrant: int, prompts: Path, corpora: Path, folder: Path) -> list[dict[str, str]]:
     """Ten prompts of one quadrant 0..3."""
-    with (prompts / "oasis" / "ratings.csv").open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["thumb"]]
+    rows = [row for row in read_rows(prompts / "oasis" / "ratings.csv") if row["thumb"]]
     ratings = np.array([[float(row["valence_mean"]), float(row["arousal_mean"])] for row in rows])
     z = (ratings - ratings.mean(0)) / ratings.std(0)
     side = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)][quadrant])
@@ -73,7 +73,7 @@ def prompts_of(quadrant: int, prompts: Path, corpora: Path, folder: Path) -> lis
     make_video(folder / f"{quadrant}.mp4", pictures[2:], [4.0] * 4, seed=quadrant)
     clips = read_emopia(corpora, "val")
     example = np.flatnonzero(clips.quadrant == quadrant + 1)[0]
-    write_score(read_score(clips.source[example]), folder / f"{quadrant}.mid")  # type: ignore[arg-type]
+    write_score(read_score(clips.source[example]), folder / f"{quadrant}.mid")
     # Who asks for glad music hums a tune in major: a motif brings its key along.
     wanted = "major" if quadrant in (0, 3) else "minor"
     beat, length, pitch = next(one for one in melodies(200, 1) if mode_of(one[2], one[1]) == wanted)
@@ -141,4 +141,8 @@ if __name__ == "__main__":
     parser.add_argument("prompts", type=Path)
     parser.add_argument("corpora", type=Path)
     arguments = parser.parse_args()
-    print(json.dumps(measure(arguments.prompts, arguments.corpora), indent=1, ensure_ascii=False))
+    try:
+        document = measure(arguments.prompts, arguments.corpora)
+    except MuseError as error:
+        parser.error(str(error))
+    print(json.dumps(document, indent=1, ensure_ascii=False))

@@ -9,7 +9,6 @@ of seeds 0 and 1; those measured here have others.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import subprocess
 import sys
@@ -23,6 +22,8 @@ import av
 import numpy as np
 from PIL import Image
 
+from muse.corpora.table import read_rows
+from muse.errors import MuseError
 from muse.prompts.image import parse_image
 from muse.prompts.video import parse_video
 from muse.training.prompts.image import fit_reader
@@ -101,8 +102,7 @@ def hits(found: Sequence[float], true: Sequence[float], tolerance: float) -> int
 def measure(prompts: Path) -> dict[str, Any]:
     """All figures."""
     folder = prompts / "oasis"
-    with (folder / "ratings.csv").open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["thumb"]]
+    rows = [row for row in read_rows(folder / "ratings.csv") if row["thumb"]]
     ratings = np.array([[float(row["valence_mean"]), float(row["arousal_mean"])] for row in rows])
     files = [folder / "thumbs" / row["thumb"] for row in rows]
 
@@ -177,4 +177,8 @@ def measure(prompts: Path) -> dict[str, Any]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("prompts", type=Path)
-    print(json.dumps(measure(parser.parse_args().prompts), indent=2))
+    try:
+        document = measure(parser.parse_args().prompts)
+    except MuseError as error:
+        parser.error(str(error))
+    print(json.dumps(document, indent=2))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from muse.dataset.read import Corpus
+from muse.errors import MuseError
 from muse.evaluate.reports import render
 from muse.evaluate.selector import emotion_across_folds, emotion_of_clips, genre_of_windows, quality_of_windows
 from muse.files import read_json, write_json, write_text
@@ -81,7 +82,10 @@ def main() -> None:
     parser.add_argument("--ablation", nargs="+", metavar="DIR", help="selectors trained on fewer tasks")
     parser.add_argument("-o", "--output", type=Path, default=DOCS)
     arguments = parser.parse_args()
-    document = measure(arguments)
+    try:
+        document = measure(arguments)
+    except MuseError as error:
+        parser.error(str(error))
     write_json(document, arguments.output / "selector.json")
     write_text(arguments.output / "selector.md", page(document))
 

@@ -17,6 +17,8 @@ Contents: :func:`sound_files`, :func:`open_media`, :func:`read_audio`, :func:`st
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import stat
 from collections.abc import Iterator
 from fractions import Fraction
@@ -50,7 +52,7 @@ MAX_SECONDS: Final = 3600.0
 """What :func:`read_audio` takes into memory at once; :func:`stream_audio` has no limit."""
 AUDIO_SUFFIXES: Final = (".mp3", ".wav", ".flac", ".ogg", ".m4a")
 """Endings by which sound files are found in folders."""
-CODECS: Final = {".wav": "pcm_s16le", ".flac": "flac", ".mp3": "libmp3lame", ".m4a": "aac"}
+CODECS: Final = {".wav": "pcm_s16le", ".flac": "flac", ".ogg": "libopus", ".mp3": "libmp3lame", ".m4a": "aac"}
 """Endings that are written, and with which codec."""
 FORMATS: Final = (
     "wav", "w64", "aiff", "au", "caf", "flac", "ogg", "mp3", "aac", "mov", "matroska", "avi", "mpegts", "mpeg", "asf",
@@ -66,6 +68,8 @@ MOST_WAIT_SEC: Final = 8.0
 MAX_LEVEL: Final = 1e6
 """Of a sample, where 1 is full scale; above it float32 spectra would overflow."""
 _BLOCK: Final = 1 << 15
+_OPUS_RATE: Final = 48_000
+"""Hertz, of Opus, whatever goes in."""
 _LOWEST_RATE, _HIGHEST_RATE = 1_000, 768_000
 
 
@@ -109,7 +113,7 @@ def open_media(path: str | Path, kind: str) -> Iterator[InputContainer]:
     av = require("av", "audio" if kind == "audio" else "vision", f"Reading {kind}")
     path = Path(path)
     _checked_file(path, kind)
-    av.logging.set_level(None)  # faults are told by us, in one line
+    av.logging.set_level(None)  # we report faults ourselves, in one line
     options = {"protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS)}
     try:
         with av.open(str(path), options=options, metadata_errors="replace", timeout=MOST_WAIT_SEC) as container:
@@ -141,7 +145,7 @@ def _checked_file(path: Path, kind: str) -> None:
             raise InputError(f"{path} is empty: {wanted}")
         if facts.st_size > MAX_BYTES:
             raise InputError(
-                f"{path} has {facts.st_size / 2**30:.1f} GB, {MAX_BYTES >> 30} are read: cut it into parts"
+                f"{path} has {facts.st_size / 2**30:.1f} GB, at most {MAX_BYTES >> 30} are read: cut it into parts"
             )
         with path.open("rb") as stream:
             start = stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
@@ -316,11 +320,15 @@ def _written(path: str | Path) -> Iterator[OutputContainer]:
     with replacing(path) as temporary:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with av.open(str(temporary), "w") as container:
+            # Without marks of the time and of versions, the same sound gives the same bytes.
+            with av.open(str(temporary), "w", container_options={"fflags": "+bitexact"}) as container:
                 yield container
         except InputError:
             raise
         except (av.error.FFmpegError, ValueError) as error:
+            code = getattr(error, "errno", None)
+            if code in errno.errorcode and code != errno.EINVAL:  # the file system's: a full disk, no permission
+                raise OSError(code, os.strerror(code)) from None
             raise InputError(f"{path} cannot be written ({error}): choose another ending, for example .mp4") from None
 
 
@@ -336,7 +344,8 @@ def write_audio(samples: NDArray[np.floating], sample_rate: int, path: str | Pat
     if ending not in CODECS:
         raise InputError(f"{path}: sound is written as {', '.join(CODECS)}; choose one of these endings")
     with _written(path) as container:
-        stream: Any = container.add_stream(CODECS[ending], rate=sample_rate)
+        rate = _OPUS_RATE if CODECS[ending] == "libopus" else sample_rate
+        stream: Any = container.add_stream(CODECS[ending], rate=rate)
         stream.layout = "stereo" if np.ndim(samples) == 2 else "mono"
         _encode(container, stream, samples, sample_rate)
 

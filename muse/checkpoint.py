@@ -297,7 +297,7 @@ def _load_file(path: Path, framework: str) -> dict[str, Any]:
             return dict(load_file(path))
         return {name: _to_numpy(tensor) for name, tensor in safetensors.deserialize(path.read_bytes())}  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
-        raise InputError(f"{path} is no sound safetensors file ({error}): get it again") from None
+        raise InputError(f"{path} is no intact safetensors file ({error}): get it again") from None
 
 
 def _to_numpy(tensor: Mapping[str, Any]) -> np.ndarray[Any, Any]:

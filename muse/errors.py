@@ -1,4 +1,4 @@
-"""The exception family of Muse, and the one way to ask for an optional package.
+"""The exception family of Muse, the one way to ask for an optional package, and what counts as a number at the door.
 
 Every error that a caller can cause derives from :class:`MuseError`; each is also the standard exception that a
 reader would expect, so ``except ValueError`` works as well as ``except muse.MuseError``.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import numbers
 from collections.abc import Iterable
 from types import ModuleType
+from typing import Any, TypeGuard
 
-__all__ = ["InputError", "MissingExtraError", "MuseError", "nearest", "require", "unknown"]
+__all__ = ["InputError", "MissingExtraError", "MuseError", "is_number", "is_whole", "nearest", "require", "unknown"]
 
 _MAX_LISTED = 30
 """Names that a message lists before it only counts the rest."""
@@ -86,3 +88,13 @@ def nearest(given: str, known: Iterable[str], *, n_near: int = 3) -> list[str]:
     for name in known:
         lower.setdefault(name.casefold(), name)
     return [lower[found] for found in difflib.get_close_matches(given.casefold(), lower, n=n_near, cutoff=0.6)]
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether a value that came in is a real number, numpy's among them; truth values are none."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def is_whole(value: Any) -> TypeGuard[int]:
+    """Whether a value that came in is an integer, numpy's among them; truth values are none."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)

@@ -70,9 +70,11 @@ def read_json(path: str | Path) -> Any:
     Raises
     ------
     InputError
-        The file is missing, or no JSON: with line and column.
+        The file is missing, no ordinary file, or no JSON: with line and column.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise InputError(f"{path} is no ordinary file: give a JSON file")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -163,19 +163,20 @@ COLUMNS: Final[tuple[str, ...]] = tuple(column for row in ATTRIBUTES for column 
 """Names of all columns."""
 
 SONG_CONTROLS: Final[tuple[str, ...]] = _in_order("song_control")
-"""What the generator is told about a piece: what listeners hear, nothing that only tells key or length."""
+"""Attributes of the whole piece that the generator is conditioned on: audible ones, none that only depend on key or
+length."""
 
 SECTION_CONTROLS: Final[tuple[str, ...]] = _in_order("section_control")
-"""What the generator is told again about every section."""
+"""Attributes of every section that the generator is conditioned on."""
 
 SECTION_BARS: Final = 4
 """Bars of a section."""
 
 N_BUCKETS: Final = 8
-"""Values of a control are told as one of so many buckets, cut at quantiles of the music that is learnt from."""
+"""Buckets of a control, cut at quantiles of the training music."""
 
 LEVERS: Final[tuple[str, ...]] = _in_order("lever")
-"""Song controls that every target of an emotion holds: what listeners were shown to hear (EMelodyGen's ablation), with
+"""Song controls that every target of an emotion holds: those shown to be audible (EMelodyGen's ablation), with
 note density and articulation."""
 
 _BY_NAME: Final[dict[str, Attribute]] = {row.name: row for row in ATTRIBUTES} | {

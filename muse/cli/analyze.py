@@ -22,15 +22,15 @@ def analyze(
         str | None,
         typer.Option(
             metavar="F.png",
-            help="Draw what speaks for and against the emotion, of sound its curve (PNG or SVG); {file} stands for the "
-            "file's name.",
+            help="Draw what adds to the emotion and what takes from it, of sound its curve (PNG or SVG); {file} stands "
+            "for the file's name.",
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell emotion, key, tempo, genre, quality and attributes of MIDI files, and why they sound as they do.
+    """Report emotion, key, tempo, genre, quality and attributes of MIDI files, and why they sound as they do.
 
-    Of sound files, what the recogniser hears (muse recognize).
+    Of sound files, what `muse recognize` says.
 
     Reasons are contributions to log-odds: of the recognized quadrant against its neighbor in valence, and against its
     neighbor in arousal. In JSON, score.valence is score.baseline.valence (the middle of the corpus) plus the sum of
@@ -94,7 +94,7 @@ def recognize(
         typer.Option(
             "--table",
             metavar="F.jsonl",
-            help="For folders: add a line a file to this table; files that are in it already are not heard again.",
+            help="For folders: add a line a file to this table; files that are in it already are not analyzed again.",
         ),
     ] = None,
     plot: Annotated[
@@ -104,7 +104,7 @@ def recognize(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a table: a row per file, or per half second.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell the emotion of sound: valence, arousal, quadrant, what listeners feel, and the key."""
+    """Report the emotion of sound: valence, arousal, quadrant, what listeners feel, and the key."""
     if as_csv and as_json:
         raise InputError("--csv and --json exclude each other: choose one")
 
@@ -187,14 +187,14 @@ def _print_recognition_csv(rows: Sequence[Mapping[str, Any]], dynamic: bool) -> 
     import csv
 
     writer = csv.writer(sys.stdout)
-    told = [row for row in rows if "error" not in row]
+    usable = [row for row in rows if "error" not in row]
     if dynamic:
         writer.writerow(["file", "time_s", "valence", "arousal", "valence_spread", "arousal_spread"])
-        writer.writerows([row["file"], *point.values()] for row in told for point in row["curve"])
+        writer.writerows([row["file"], *point.values()] for row in usable for point in row["curve"])
         return
-    tags = list(told[0]["tags"]) if told else []
+    tags = list(usable[0]["tags"]) if usable else []
     writer.writerow(["file", "valence", "arousal", "quadrant", "music", "confidence", "key", "duration_s", *tags])
-    for row in told:
+    for row in usable:
         emotion = row["emotion"]
         facts = [emotion["valence"], emotion["arousal"], emotion["quadrant"]]
         facts += [row["music"], row["confidence"], row["key"] or ""]
@@ -232,20 +232,21 @@ def _print_analysis(row: Mapping[str, Any], n_reasons: int = 6) -> None:
     console.print(row["file"], soft_wrap=True)
     console.print(row["summary"])
     console.print(f"{', '.join(facts)}, {row['n_notes']} notes")
-    if heard := row["heard"]:
+    console.print(f"verdict: {row['verdict']['text']}", soft_wrap=True)
+    if rated := row["heard"]:
         genres = sorted(row["genre"].items(), key=lambda item: -item[1])[:2]
         console.print(
-            f"quality {row['quality']:.2f}, genre {', '.join(f'{name} {p:.2f}' for name, p in genres)}; selector "
-            f"hears {heard['quadrant']} (valence {heard['valence']:+.2f}, arousal {heard['arousal']:+.2f})"
+            f"selector: quality {row['quality']:.2f}, genre {', '.join(f'{name} {p:.2f}' for name, p in genres)}, "
+            f"valence {rated['valence']:+.2f}, arousal {rated['arousal']:+.2f}"
         )
     table = Table(box=None, pad_edge=False)
     for heading in ("attribute", "value", "typical", "percentile", "valence", "arousal"):
         table.add_column(heading, justify="left" if heading == "attribute" else "right")
     for reason in row["explanation"][:n_reasons]:
-        told = (reason["value"], reason["corpus_median"])
+        shown = (reason["value"], reason["corpus_median"])
         table.add_row(
             f"{reason['attribute']} ({reason['unit']})",
-            *("-" if value is None else f"{value:.3g}" for value in told),
+            *("-" if value is None else f"{value:.3g}" for value in shown),
             "-" if reason["percentile"] is None else f"{100 * reason['percentile']:.0f}",
             *(f"{reason['contribution'][axis]:+.2f}" for axis in ("valence", "arousal")),
         )

@@ -50,10 +50,19 @@ def compose(
         ),
     ] = None,
     checkpoint: CheckpointOption = None,
-    sheet: Annotated[str | None, typer.Option(metavar="F.musicxml", help="Write notation as well.")] = None,
+    sheet: Annotated[
+        str | None, typer.Option(metavar="F.pdf", help="Write sheet music as well (MusicXML, PDF, SVG or PNG).")
+    ] = None,
     plot: Annotated[str | None, typer.Option(metavar="F.png", help="Draw the piano roll as well (PNG or SVG).")] = None,
     audio: Annotated[
-        str | None, typer.Option(metavar="F.wav", help="Write the sound as well (WAV, FLAC, MP3 or M4A).")
+        str | None, typer.Option(metavar="F.wav", help="Write the sound as well (WAV, FLAC, OGG, MP3 or M4A).")
+    ] = None,
+    stems: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Write the sound of each instrument as well, a WAV file each.")
+    ] = None,
+    soundfont: Annotated[
+        str | None,
+        typer.Option(metavar="F.sf2", help="What plays the sound; else MUSE_SOUNDFONT, else what is found."),
     ] = None,
     mux: Annotated[
         str | None, typer.Option(metavar="F.mp4", help="Write the video of --video with the music as its sound.")
@@ -61,7 +70,7 @@ def compose(
     as_json: JsonOption = False,
 ) -> None:
     """Compose a piece from an emotion or from prompts, and write it as MIDI."""
-    files = {"midi": output, "sheet": sheet, "plot": plot, "audio": audio, "mux": mux}
+    files = {"midi": output, "sheet": sheet, "plot": plot, "audio": audio, "mux": mux, "stems": stems}
     if batch is not None:
         beside = [name for name in fields if name not in _IN_A_BATCH]
         if beside or emotion or any(file for kind, file in files.items() if kind != "midi"):
@@ -70,6 +79,7 @@ def compose(
             )
         _compose_batch(batch, output, ComposeRequest(**{"seed": 0, **fields}), checkpoint, as_json)
         return
+    from muse.render import find_soundfont
     from muse.tasks.compose import Outputs
     from muse.tasks.compose import compose as compose_request
 
@@ -81,13 +91,15 @@ def compose(
     understood = [request.understood() for request in requests]
     if explain:
         _print_understood(*understood[0], err=as_json)
+    if soundfont is not None:
+        find_soundfont(soundfont)
     outputs = [Outputs.named(request.name, files, several=several) for request in requests]
     composer = _composer(checkpoint)
     documents = []
     for request, (_, asked), written in zip(requests, understood, outputs, strict=True):
         with progress_bar(f"composing {request.name}") as progress:
             piece = compose_request(request, composer(), intent=asked, progress=progress)
-        written.write(piece, title=request.name, video=request.video)
+        written.write(piece, title=request.name, video=request.video, soundfont=soundfont)
         documents.append({"output": written.midi, **piece.to_json()})
         if not as_json:
             typer.echo(f"{written.midi}\n{piece.report()}")
@@ -97,7 +109,7 @@ def compose(
 
 @asks_for(ComposeRequest, only=PROMPTS)
 def intent(fields: Mapping[str, Any], as_json: JsonOption = False) -> None:
-    """Tell what is understood of prompts, and by what evidence; composes nothing."""
+    """Show what is understood of prompts, and by what evidence; composes nothing."""
     parsed, asked = ComposeRequest(**fields).understood()
     if parsed is None:
         raise InputError(f"there is no prompt; give {', '.join('--' + kind for kind in PROMPTS)}")
@@ -114,7 +126,7 @@ def _composer(checkpoint: str | None) -> Callable[[], Composer]:
     from muse.checkpoint import DEFAULT_CHECKPOINT, find
     from muse.composer import Composer
 
-    folder = find(checkpoint or DEFAULT_CHECKPOINT)  # a wrong name is told before anything else is done
+    folder = find(checkpoint or DEFAULT_CHECKPOINT, "llama")  # a wrong name is reported before anything else is done
     return cache(lambda: Composer.from_pretrained(folder if checkpoint is None else checkpoint))
 
 

@@ -41,7 +41,7 @@ def _n_attributes() -> int:
 
 
 def info(as_json: JsonOption = False) -> None:
-    """Tell versions, device, checkpoints and where tables lie; for bug reports."""
+    """Show versions, device, checkpoints and where tables lie; for bug reports."""
     from muse.checkpoint import DEFAULT_CHECKPOINT, data_path
     from muse.emotion import emotion_words
 

@@ -27,7 +27,7 @@ from muse.errors import MuseError
 __all__ = ["app", "main"]
 
 app = typer.Typer(
-    help="Turn an emotion into symbolic music, and tell which emotion a piece carries.",
+    help="Turn an emotion into symbolic music, and recognize the emotion that a piece carries.",
     add_completion=False, no_args_is_help=True, rich_markup_mode=None,
 )  # fmt: skip
 
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             raise
         else:
             code = complain(
-                f"internal error, please report it: {type(error).__name__}: {error} (MUSE_DEBUG=1 tells where)"
+                f"internal error, please report it: {type(error).__name__}: {error} (MUSE_DEBUG=1 shows where)"
             )
     sys.exit(code if isinstance(code, int) else 0)
 

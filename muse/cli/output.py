@@ -85,7 +85,7 @@ def log(message: str) -> None:
 
 @contextlib.contextmanager
 def progress_bar(task: str) -> Iterator[Progress | None]:
-    """A progress bar on stderr, or None where nobody would see it."""
+    """A progress bar on stderr, or None where stderr is no terminal."""
     if not sys.stderr.isatty():
         yield None
         return

@@ -88,7 +88,7 @@ def train_samples(
     seed: Annotated[int | None, typer.Option(metavar="N", min=0, help="Same seed, same samples.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compose beside real windows, for the selector to tell the two apart."""
+    """Compose beside real windows, from which the selector learns to tell one from the other."""
     from muse.dataset.read import Corpus
     from muse.training.selector.samples import write_samples
 
@@ -148,7 +148,7 @@ DataArgument = Annotated[
 ]
 ChordsOption = Annotated[str, typer.Option(metavar="DIR", help="Folder of POP909, to learn chords and keys from.")]
 CacheOption = Annotated[
-    str, typer.Option(metavar="DIR", help="Folder that keeps what was heard; an interrupted run goes on from it.")
+    str, typer.Option(metavar="DIR", help="Folder of intermediate results; an interrupted run goes on from it.")
 ]
 EncoderOption = Annotated[
     str, typer.Option(metavar="NAME|DIR", help="musicnn, a folder of MERT, or a MERT of the hub (m-a-p/MERT-v1-95M).")
@@ -248,7 +248,7 @@ def train_pictures(
     seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of the cross-validation.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fit what reads emotion in pictures."""
+    """Fit the reader of emotion in pictures."""
     from muse.training.prompts.image import train_image
 
     print_document(train_image(data, output, **given(seed=seed)), as_json)
@@ -262,7 +262,7 @@ def train_prompts(
     seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of splits and training.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fit what reads emotion in texts."""
+    """Fit the reader of emotion in texts."""
     from muse.checkpoint import find
     from muse.training.prompts.text import train
 

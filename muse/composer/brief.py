@@ -52,7 +52,7 @@ class Brief:
     @property
     def barred_third(self) -> int:
         """Semitones above the tonic of the other mode's third. Networks hold the mode badly (MI-MIDI, arXiv 2608.06638)
-        and listeners hear it first (EMelodyGen), so it is ruled out: no other note decides between major and minor."""
+        and listeners notice it most (EMelodyGen), so it is ruled out: no other note decides between major and minor."""
         return 3 if self.mode == "major" else 4
 
     @property

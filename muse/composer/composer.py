@@ -37,7 +37,7 @@ from muse.composer.composition import Candidate, Composition
 from muse.composer.finish import finish
 from muse.composer.rank import DEFAULT_RANKING, Ranking, adherence, merit
 from muse.emotion import Emotion, EmotionPath
-from muse.errors import InputError, unknown
+from muse.errors import InputError, is_whole, unknown
 from muse.generator.sampler import Generated, Sampler, Sampling
 from muse.grammar import Constraints, Grammar, TuneNote
 from muse.intent import Intent
@@ -134,10 +134,10 @@ class Composer:
         """
         started = time.perf_counter()
         intent = intent if intent is not None else Intent(**fields)
-        if not 1 <= n_candidates <= _MAX_CANDIDATES:
-            raise InputError(f"n_candidates is {n_candidates}; legal are 1..{_MAX_CANDIDATES}")
-        if seed is not None and seed < 0:
-            raise InputError(f"seed is {seed}; legal are whole numbers from 0")
+        if not is_whole(n_candidates) or not 1 <= n_candidates <= _MAX_CANDIDATES:
+            raise InputError(f"n_candidates is {n_candidates!r}; legal are 1..{_MAX_CANDIDATES}")
+        if seed is not None and (not is_whole(seed) or seed < 0):
+            raise InputError(f"seed is {seed!r}; legal are whole numbers from 0")
         seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else int(seed)
         rng = np.random.default_rng(seed)
 
@@ -237,8 +237,8 @@ class Composer:
         """The candidates with ratings and merit."""
         ratings: list[Ratings | None] = [None] * len(candidates)
         if self.selector is not None:
-            told = [i for i, candidate in enumerate(candidates) if candidate.n_notes >= MIN_NOTES]
-            for i, rating in zip(told, self.selector.rate([candidates[i].score for i in told]), strict=True):
+            rateable = [i for i, candidate in enumerate(candidates) if candidate.n_notes >= MIN_NOTES]
+            for i, rating in zip(rateable, self.selector.rate([candidates[i].score for i in rateable]), strict=True):
                 ratings[i] = rating
         return [
             replace(candidate, ratings=rating, merit=merit(candidate.adherence, rating, intent, ranking))

@@ -44,7 +44,7 @@ class Candidate:
     log_likelihood: float
     """Mean over the tokens that were free to choose, nats, of the model without guidance."""
     ratings: Ratings | None = None
-    """What the selector thinks of it; None without a selector, or where there are too few notes to rate."""
+    """What the selector gives it; None without a selector, or where there are too few notes to rate."""
     merit: float = 0.0
     """0..1, what candidates are ranked by; see the module's conventions."""
 
@@ -89,23 +89,24 @@ class Composition:
         Parameters
         ----------
         path
-            ``.mid`` or ``.midi``, with intent and seed in a text event; ``.musicxml``, ``.xml`` or ``.mxl`` where
-            :data:`muse.render.SHEET_SUFFIXES` has it: notation; ``.wav`` and the others of
-            :data:`muse.audio.CODECS`: sound.
+            ``.mid`` or ``.midi``, with intent and seed in a text event; ``.musicxml``, ``.xml``, ``.pdf``, ``.svg`` or
+            ``.png``: sheet music; ``.wav`` and the others of :data:`muse.audio.CODECS`: sound.
 
         Raises
         ------
         InputError
             The ending is none of these, or the file cannot be written.
+        MissingExtraError
+            The ending needs an extra that is not installed.
         """
         from muse.audio import CODECS
-        from muse.render import SHEET_SUFFIXES, write_musicxml
+        from muse.render import SHEET_SUFFIXES, write_sheet
 
         ending = Path(path).suffix.lower()
         if ending in MIDI_SUFFIXES:
             write_score(self.best.score, path, text=json.dumps(self.origin(), ensure_ascii=False, sort_keys=True))
         elif ending in SHEET_SUFFIXES:
-            write_musicxml(self.best.score, path, title=self._title())
+            write_sheet(self.best.score, path, title=self._title(), key=self.brief.key_name)
         elif ending in CODECS:
             self.save_audio(path)
         else:
@@ -113,7 +114,7 @@ class Composition:
             raise InputError(f"{path}: there is no format {ending or 'without an ending'}; legal are {legal}")
 
     def save_audio(self, path: str | Path) -> None:
-        """Write the sound of the best candidate: WAV, FLAC, MP3 or M4A, by the name's ending.
+        """Write the sound of the best candidate: WAV, FLAC, OGG, MP3 or M4A, by the name's ending.
 
         Raises
         ------
@@ -123,6 +124,14 @@ class Composition:
         from muse.render import render_audio
 
         render_audio(self.best.score, path)
+
+    def piano_roll(self, path: str | Path | None = None, *, title: str | None = None, format: str = "png") -> bytes:
+        """The best candidate as a piano roll, in the key that it was written in; instruments that were asked for and
+        do not play are marked in the legend. Arguments as for :func:`muse.render.piano_roll`."""
+        from muse.render import piano_roll
+
+        asked = self.brief.programs if self.intent.instruments else ()
+        return piano_roll(self.best.score, path, title=title, format=format, asked=asked, key=self.brief.key_name)
 
     def to_pretty_midi(self) -> Any:
         """The best candidate as ``pretty_midi.PrettyMIDI``."""
@@ -182,12 +191,12 @@ class Composition:
             *brief.remarks,
         ]
         if best.ratings:
-            heard = best.ratings
-            lines.append(f"quality {heard.quality:.2f}")
+            rated = best.ratings
+            lines.append(f"quality {rated.quality:.2f}")
             lines.append(
-                f"heard as valence {heard.emotion.valence:+.2f}, arousal {heard.emotion.arousal:+.2f} ("
-                + ", ".join(f"Q{i + 1} {p:.2f}" for i, p in enumerate(heard.quadrants))
-                + f"), {heard.genre}"
+                f"rated as valence {rated.emotion.valence:+.2f}, arousal {rated.emotion.arousal:+.2f} ("
+                + ", ".join(f"Q{i + 1} {p:.2f}" for i, p in enumerate(rated.quadrants))
+                + f"), {rated.genre}"
             )
         if found := self.verdict():
             lines.append(f"verdict: {found.sentence()}")
@@ -230,10 +239,7 @@ class Composition:
 
     def _repr_html_(self) -> str:
         """Piano roll and table, for notebooks."""
-        from muse.render import piano_roll
-
-        picture = piano_roll(self.best.score, format="svg")
-        body = picture.decode("utf-8") if isinstance(picture, bytes) else ""
+        body = self.piano_roll(format="svg").decode("utf-8")
         rows = "".join(
             f"<tr><td>{html.escape(name)}</td><td>{asked:.3g}</td><td>{got:.3g}</td></tr>"
             for name, asked, got, _ in self.asked_and_measured()

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from muse.composer.brief import Brief, edges_by_name
 from muse.emotion import EmotionPath
-from muse.errors import InputError
+from muse.errors import InputError, is_number
 from muse.intent import Intent
 from muse.mapping import AttributeTarget
 from muse.selector import Ratings
@@ -45,13 +45,17 @@ class Ranking:
     quality: float = 1.0
     """The selector's probability that people wrote it."""
     emotion: float = 1.0
-    """Overlap of the quadrants that the selector hears with those asked for; only where an emotion is asked for."""
+    """Overlap of the quadrants that the selector gives with those asked for; only where an emotion is asked for."""
     genre: float = 0.5
     """The selector's probability of the genre; only where one is asked for."""
 
     def __post_init__(self) -> None:
         weights = vars(self)
-        faults = [f"{name} is {w}" for name, w in weights.items() if not (math.isfinite(w) and w >= 0)]
+        faults = [
+            f"{name} is {weight!r}"
+            for name, weight in weights.items()
+            if not (is_number(weight) and 0 <= weight < math.inf)
+        ]
         if faults or not any(weights.values()):
             raise InputError(f"ranking weights are 0 or more and not all 0; {'; '.join(faults) or 'all are 0'}")
 

@@ -37,7 +37,7 @@ def has_metadata(folder: Path) -> bool:
     Raises
     ------
     InputError
-        Its first line is no UTF-8: nobody knows what is in it.
+        Its first line is no UTF-8.
     """
     table = folder / TABLE
     if not table.is_file():
@@ -116,7 +116,7 @@ def _labels(row: Row, source: Source) -> dict[str, Any]:
         )
     kind = ""
     if not math.isnan(point[0] + point[1]):
-        # +1 and -1 exactly, along with a quadrant, are its signs and nobody's rating.
+        # +1 and -1 exactly, along with a quadrant, are its signs and no rating.
         kind = "quadrant" if quadrant and point == QUADRANT_SIGNS[quadrant] else "rating"
     elif quadrant:
         point, kind = QUADRANT_SIGNS[quadrant], "quadrant"

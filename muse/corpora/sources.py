@@ -14,7 +14,7 @@ from typing import Final
 __all__ = ["LICENCE_CLASSES", "SOURCES", "Source", "source_of"]
 
 LICENCE_CLASSES: Final = ("permissive", "copyleft", "nc", "unclear")
-"""From the freest to the one that nobody knows."""
+"""From the most permissive on; unknown terms last."""
 
 
 @dataclass(frozen=True)

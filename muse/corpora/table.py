@@ -76,7 +76,7 @@ class Row:
 
 
 def inside(text: str) -> bool:
-    """Whether a path that somebody wrote stays inside the folder that it is meant for, on any system."""
+    """Whether a path from a table stays inside the folder that it is meant for, on any system."""
     leads_out = text.startswith(("/", "\\")) or Path(text).is_absolute() or ".." in PureWindowsPath(text).parts
     return bool(text) and "\0" not in text and not leads_out
 
@@ -119,7 +119,7 @@ def read_rows(path: Path, *, delimiter: str = ",", exact: bool = False) -> Itera
 
 
 def header(path: Path) -> list[str]:
-    """Column names of any CSV file that lies about; empty where it has none that can be read."""
+    """Column names of any CSV file; empty where it has none that can be read."""
     try:
         with _open(path, errors="replace") as stream:
             return [name.strip() for name in next(csv.reader(stream), [])]
@@ -169,4 +169,4 @@ def _line_without_utf8(path: Path) -> int:
                 line.decode("utf-8")
             except UnicodeDecodeError:
                 return number
-    return 0  # somebody has changed it meanwhile
+    return 0  # it has been changed meanwhile

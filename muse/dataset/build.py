@@ -496,14 +496,14 @@ def _splits(songs: Sequence[Song], records: Sequence[Mapping[str, Any]], origina
         # What one source holds out, no other may bring back into training.
         held_out = "test" if "test" in given else "val" if "val" in given else ""
         choice = held_out or (
-            "train" if given else _hash_split(min(f"{songs[i].corpus}/{songs[i].group}" for i in group))
+            "train" if given else hash_split(min(f"{songs[i].corpus}/{songs[i].group}" for i in group))
         )
         for i in group:
             splits[i] = songs[i].split or choice
     return splits
 
 
-def _hash_split(group: str) -> str:
+def hash_split(group: str) -> str:
     share = int.from_bytes(hashlib.sha256(group.encode()).digest()[:8], "big") / 2**64
     for name in SPLITS[1:]:
         if share < FRACTIONS[name]:

@@ -133,7 +133,7 @@ def process_song(song: Song, settings: Settings) -> SongResult:
     note_hash, sketch = _note_hash(notes), _melody_sketch(notes)
 
     rejects: list[tuple[str, str, int]] = []
-    score, grid_kind, quality = _find_grid(score, notes, song, settings, rejects)
+    score, grid_kind, quality = find_grid(score, notes, song, settings, rejects)
     on_grid = grid_kind != "none"
     if not on_grid:
         rejects.append(("grid", f"no bar grid (best fit {quality:.1f}); kept with stand-in bars", 0))
@@ -186,7 +186,7 @@ def process_song(song: Song, settings: Settings) -> SongResult:
     return SongResult(rows, rejects, note_hash, sketch)
 
 
-def _find_grid(
+def find_grid(
     score: Score, notes: Notes, song: Song, settings: Settings, rejects: list[tuple[str, str, int]]
 ) -> tuple[Score, str, float]:
     """The score on the best bars there are, the kind of grid, and how well the notes lie on it."""

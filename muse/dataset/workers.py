@@ -150,9 +150,9 @@ class Workers(Generic[T, R]):
         """Messages of the workers; :class:`Died` for those that are gone or late."""
         now = time.monotonic()
         nearest = min(worker.deadline for worker in self._workers)
-        heard = mpc.wait([worker.pipe for worker in self._workers], max(0.0, min(nearest - now, 60.0)))
+        ready = mpc.wait([worker.pipe for worker in self._workers], max(0.0, min(nearest - now, 60.0)))
         for worker in list(self._workers):
-            if worker.pipe in heard:
+            if worker.pipe in ready:
                 try:
                     message = worker.pipe.recv()
                 except (EOFError, OSError):

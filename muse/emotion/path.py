@@ -70,7 +70,7 @@ class EmotionPath:
         """Read a path from an arc, a list of emotions, a single emotion, its dictionary form or a path.
 
         An arc gives each of its emotions an equal share of the piece, placed in the share's middle: the first
-        half share and the last are heard pure, the way between neighbors is straight. ``@`` sets positions by
+        half share and the last hold one emotion, between neighbors the path is linear. ``@`` sets positions by
         hand, then for every emotion: ``"calm@0 > tense@0.6 > triumphant@1"``.
 
         Raises

@@ -1,4 +1,4 @@
-"""One verdict: what several readings of a piece say of its emotion, and whether they agree.
+"""One verdict from several readings of the emotion of a piece, and whether they agree.
 
 A *reading* is one way of telling the quadrant (a model, or a rule on attributes). The first reading decides; the
 verdict says which others contradict it, and on which axis.
@@ -22,10 +22,10 @@ _WORDS = dict(zip(QUADRANTS, ("happy", "angry", "sad", "calm"), strict=True))
 
 @dataclass(frozen=True)
 class Reading:
-    """What one way of reading a piece says."""
+    """The quadrant that one way of reading a piece gives."""
 
     by: str
-    """Who says it, for example ``"selector"``."""
+    """What gives it, as it stands in a sentence, for example ``"the selector"``."""
     quadrant: str
     """``"Q1"`` .. ``"Q4"``."""
     probability: float | None = None
@@ -48,13 +48,13 @@ class Verdict:
         """The verdict in words, with the axis on which readings differ."""
         first, *others = self.readings
         if self.agreed:
-            who = " and ".join([_told(first), *(_told(one) for one in others)])
-            return f"{_WORDS[self.quadrant]} ({self.quadrant}) by {who}"
+            sources = " and ".join([_source(first), *(_source(one) for one in others)])
+            return f"{_WORDS[self.quadrant]} ({self.quadrant}) by {sources}"
         against = [one for one in others if one.quadrant != self.quadrant]
-        said = ", ".join(f"{_told(one)} says {_WORDS[one.quadrant]} ({one.quadrant})" for one in against)
+        other = ", ".join(f"{_WORDS[one.quadrant]} ({one.quadrant}) by {_source(one)}" for one in against)
         axes = sorted({axis for one in against for axis in _axes(self.quadrant, one.quadrant)}, reverse=True)
-        verdict = f"{_WORDS[self.quadrant]} ({self.quadrant}) by {_told(first)}"
-        return f"{verdict}, but {said}: they disagree on {' and '.join(axes)}"
+        verdict = f"{_WORDS[self.quadrant]} ({self.quadrant}) by {_source(first)}"
+        return f"{verdict}, but {other}: they disagree on {' and '.join(axes)}"
 
     def to_json(self) -> dict[str, Any]:
         """``quadrant``, ``agreed``, ``text`` and the single readings."""
@@ -79,7 +79,7 @@ def decide(readings: Sequence[Reading]) -> Verdict:
     return Verdict(readings[0].quadrant, tuple(readings))
 
 
-def _told(reading: Reading) -> str:
+def _source(reading: Reading) -> str:
     return reading.by if reading.probability is None else f"{reading.by} ({reading.probability:.2f})"
 
 

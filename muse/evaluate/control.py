@@ -54,7 +54,7 @@ GOAL_SHARE, GOAL_RANK = 0.80, 0.70
 ALONE_BARS = 8
 """Of the pieces in which one control is asked for by itself."""
 GRID_EDGE = 0.9
-"""Outermost valence and arousal of the grid; the very corners of the plane are nobody's emotion."""
+"""Outermost valence and arousal of the grid; no emotion word lies in the very corners of the plane."""
 STEPS_OF_JUDGES = 10
 """Steps of progress that fitting and checking the judges counts for."""
 _FITTED: Mapping[str, Callable[[], Judge]] = {"primary": FeatureJudge, "second": PhraseJudge}

@@ -72,7 +72,7 @@ def check_generations(
         ``n``, ``n_faultless``, ``faults`` (name -> pieces that have it), ``n_repeated``, ``n_same_file``;
         ``instruments``, see below; and ``failures``: seed, request and findings of each piece with a fault.
 
-        ``instruments`` tells what is easily taken for one apart: ``n_without_foreign``, pieces in which nothing plays
+        ``instruments`` counts separately what is easily confused: ``n_without_foreign``, pieces in which nothing plays
         that was not asked for; ``n_all_play``, pieces in which everything plays that was; and of the pieces that were
         asked for several instruments ``n_ensembles``, ``n_ensembles_all_play`` and ``least_bar_rate``, the mean share
         of bars in which the instrument plays that plays least (None without such pieces).

@@ -359,7 +359,7 @@ def _faster_threads(folder: Path, dtype: str | None) -> int:
 def _weights(checkpoint: str | Path) -> Iterator[tuple[Path, bool]]:
     """Folder of the weights, and whether they are trained: random ones stand in for a size without a checkpoint."""
     try:
-        yield find(checkpoint), True
+        yield find(checkpoint, "llama"), True
         return
     except InputError:
         if str(checkpoint) not in SIZES:

@@ -59,12 +59,13 @@ class Size:
 
 
 SIZES: dict[str, Size] = {
+    "micro": Size(width=128, n_layers=4, n_heads=4, feed_forward=384, purpose="an hour's share of a busy CPU"),
     "tiny": Size(width=192, n_layers=4, n_heads=6, feed_forward=512, purpose="tests; trains in minutes on a CPU"),
     "mini": Size(width=256, n_layers=4, n_heads=4, feed_forward=704, purpose="best for an hour or two on a CPU"),
     "small": Size(width=384, n_layers=5, n_heads=6, feed_forward=1024, purpose="the default; trains in hours on a CPU"),
     "base": Size(width=512, n_layers=10, n_heads=8, feed_forward=1344, purpose="for a GPU; bf16 shards under 16 MB"),
 }
-"""name -> :class:`Size`: about 1.8, 3.2, 8.2 and 28 million weights."""
+"""name -> :class:`Size`: about 0.9, 1.8, 3.2, 8.2 and 28 million weights."""
 
 
 def config(size: str, vocab_size: int) -> LlamaConfig:

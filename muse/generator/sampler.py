@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muse.checkpoint import find
-from muse.errors import InputError
+from muse.errors import InputError, is_number
 from muse.generator.engines import Cache, Engine, OnnxEngine, TorchEngine, has_onnx_runtime
 
 __all__ = ["Generated", "Grammar", "Sampler", "Sampling", "draw"]
@@ -53,10 +53,12 @@ class Sampling:
     from the unconditional prefix; 1 = off, above 1 follows the controls more closely."""
 
     def __post_init__(self) -> None:
-        faults = []
+        faults = [f"{name} is {value!r}, give a number" for name, value in vars(self).items() if not is_number(value)]
+        if faults:
+            raise InputError("; ".join(faults))
         if not 0 <= self.temperature < np.inf:
             faults.append(f"temperature is {self.temperature}, legal is 0 or more")
-        if self.top_k < 0 or self.top_k != int(self.top_k):
+        if not 0 <= self.top_k < np.inf or self.top_k != int(self.top_k):
             faults.append(f"top_k is {self.top_k}, legal are whole numbers from 0")
         if not 0 < self.top_p <= 1:
             faults.append(f"top_p is {self.top_p}, legal is above 0 and up to 1")

@@ -194,7 +194,7 @@ class Explanation:
         return reasons, objections[:MAX_OBJECTIONS]
 
     def _evidence(self, axis: int) -> list[tuple[float, Contribution]]:
-        """Per theme, its contribution toward the recognized side of an axis, and the attribute that speaks for it."""
+        """Per theme, its contribution toward the recognized side of an axis, and its weightiest attribute."""
         side = 1.0 if self.quadrant == self.between[axis][0] else -1.0
         themes: dict[str, list[Contribution]] = {}
         for row in self.contributions:

@@ -1,7 +1,7 @@
 """Emotion <-> attributes: one fitted table, read both ways.
 
 :class:`EmotionMapper` learns from labelled windows of music how attributes go with emotion. Read forwards
-(:meth:`~EmotionMapper.target`), it says which attributes a piece must have to be heard as sad; backwards
+(:meth:`~EmotionMapper.target`), it says which attributes a piece must have to be perceived as sad; backwards
 (:meth:`~EmotionMapper.predict`, :meth:`~EmotionMapper.describe`), which emotion measured attributes carry, and why
 (:meth:`~EmotionMapper.explain`).
 
@@ -21,8 +21,8 @@ domain
     compared with the corpus by value; those whose scale is an artifact of how a dataset was made (velocities of a
     transcriber, tempo of a beat tracker) by rank within their own domain (``rank_matched``).
 
-How the table is fitted is told in :mod:`muse.mapping.learning`. scikit-learn is imported by ``fit`` and ``predict``,
-never by ``from_pretrained`` and ``target``, so that composing does not load it.
+How the table is fitted is described in :mod:`muse.mapping.learning`. scikit-learn is imported by ``fit`` and
+``predict``, never by ``from_pretrained`` and ``target``, so that composing does not load it.
 
 Contents: :class:`EmotionMapper`, :class:`NotFittedError`.
 """
@@ -462,7 +462,7 @@ class EmotionMapper(Classifier):
     def _values(self, levels: Floats, tempo_bpm: float | None = None) -> dict[str, float]:
         """Values at levels, by name, with `tempo_bpm` for the tempo where given.
 
-        Notes a beat are notes a second times seconds a beat. Tempo and notes a second are what listeners hear, so
+        Notes a beat are notes a second times seconds a beat. Tempo and notes a second are what listeners perceive, so
         where all three are asked for, notes a beat follow from them, within the corpus' range.
         """
         values = {
@@ -493,7 +493,7 @@ class EmotionMapper(Classifier):
             if edges is not None and name not in edges:
                 continue
             low, high, bucket = bucket_of(values[name], quantiles, None if edges is None else edges[name])
-            # Forests see how attributes tell the labelled music apart; what listeners hear counts at least half.
+            # Forests see how attributes tell the labelled music apart; what listeners perceive counts at least half.
             weight = max(0.5 if name in LEVERS else 0.0, float(self.importances_[j]) / top)
             rows.append((name, values[name], low, high, bucket, weight))
         return AttributeTarget(*zip(*rows, strict=True)) if rows else AttributeTarget((), (), (), (), (), ())

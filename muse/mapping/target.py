@@ -1,4 +1,4 @@
-"""What a piece is asked to measure: :class:`AttributeTarget`, and the buckets in which generators are told.
+"""What a piece is asked to measure: :class:`AttributeTarget`, and the buckets of the generator's controls.
 
 Contents: :class:`AttributeTarget`, :func:`bucket_of`.
 """
@@ -18,7 +18,7 @@ from muse.mapping.levels import GRID_SHARES, Floats
 class AttributeTarget:
     """What a piece (or a section) is asked to measure, for a subset of the attributes. All tuples have one length.
 
-    Adherence is judged by ``value`` and the range; the generator is told ``bucket``.
+    Adherence is judged by ``value`` and the range; the generator gets ``bucket``.
     """
 
     names: tuple[str, ...]

@@ -95,9 +95,10 @@ class Recognition:
         ]
         apart = [i for i in range(2) if highs[0][i] != highs[1][i]]
         axes = " and ".join(f"{('valence', 'arousal')[i]} {values[i]:+.2f} ± {self.spread[i]:.2f}" for i in apart)
+        lie = "lies" if len(apart) == 1 else "lie"
         near = all(abs(values[i]) <= self.spread[i] for i in apart)
         return (
-            f"{self.quadrant} is the most probable quadrant ({self.quadrants[self.quadrant]:.0%}), {axes} lies in "
+            f"{self.quadrant} is the most probable quadrant ({self.quadrants[self.quadrant]:.0%}), {axes} {lie} in "
             f"{self.emotion.quadrant}: the one is learnt from labelled clips, the other from ratings of other music"
             + (", and 0 is within its spread" if near else "")
         )

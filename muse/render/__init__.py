@@ -1,16 +1,32 @@
 """Rendering: pictures, notation and sound of a score."""
 
-from muse.render.notation import SHEET_SUFFIXES, write_musicxml
-from muse.render.pictures import PICTURE_SUFFIXES, emotion_curves, piano_roll, signed_bars
-from muse.render.sound import SAMPLE_RATE, render_audio
+from muse.render.engraving import SHEET_SUFFIXES, engrave, write_sheet
+from muse.render.notation import musicxml, write_musicxml
+from muse.render.pictures import (
+    PICTURE_SUFFIXES,
+    asked_against_measured,
+    emotion_curves,
+    emotion_plane,
+    piano_roll,
+    signed_bars,
+)
+from muse.render.sound import SAMPLE_RATE, Synthesizer, find_soundfont, render_audio, render_stems
 
 __all__ = [
     "PICTURE_SUFFIXES",
     "SAMPLE_RATE",
     "SHEET_SUFFIXES",
+    "Synthesizer",
+    "asked_against_measured",
     "emotion_curves",
+    "emotion_plane",
+    "engrave",
+    "find_soundfont",
+    "musicxml",
     "piano_roll",
     "render_audio",
+    "render_stems",
     "signed_bars",
     "write_musicxml",
+    "write_sheet",
 ]

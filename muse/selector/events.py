@@ -2,7 +2,7 @@
 
 REMI spells a note in four tokens or more; put together into one event, a window is a quarter as long and attention
 sixteen times cheaper (compound words: Hsiao et al., AAAI 2021; OctupleMIDI: Zeng et al., MusicBERT, ACL 2021). Time is
-told twice, because emotion lies in seconds and good rhythm in beats: performances without real bars leave the fields
+given twice, because emotion lies in seconds and good rhythm in beats: performances without real bars leave the fields
 of meter open, and training leaves them open at random, so the same network reads both.
 
 Conventions

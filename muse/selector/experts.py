@@ -1,4 +1,4 @@
-"""What a piece's measured attributes tell of its emotion, beside what the network hears in its notes.
+"""Emotion predicted from a piece's measured attributes, beside what the network predicts from its notes.
 
 Some nine hundred labelled clips and pieces are few for a network and enough for trees: both err, differently, and
 together they are right more often than either. Quadrants come from extremely randomised trees (Geurts et al., Machine
@@ -51,7 +51,7 @@ class Forest:
     child: NDArray[Any]
     """Left and right child, int [nodes, 2]."""
     value: NDArray[Any]
-    """What a node tells, float [nodes, outputs]."""
+    """Prediction of a node, float [nodes, outputs]."""
 
     @classmethod
     def of(cls, trees: Sequence[Any]) -> Forest:
@@ -164,8 +164,8 @@ class AttributeExperts:
         errors = []
         for k in range(_N_FOLDS):
             out = order == k
-            told = _plane(*_fit_plane(of_rated[~out], levels[~out], ratings[~out], seed), of_rated[out], levels[out])
-            errors.append(told - ratings[out])
+            found = _plane(*_fit_plane(of_rated[~out], levels[~out], ratings[~out], seed), of_rated[out], levels[out])
+            errors.append(found - ratings[out])
 
         from sklearn.ensemble import ExtraTreesClassifier
 
@@ -182,7 +182,7 @@ class AttributeExperts:
             mapper,
         )
 
-    def tell(self, score: Score) -> tuple[Floats, Floats]:
+    def predict(self, score: Score) -> tuple[Floats, Floats]:
         """Probabilities of the quadrants [4]; valence and arousal [2] in -1..1."""
         measured = extract(score, names=list(dict.fromkeys([*self.columns, *SONG_CONTROLS])))
         found = measured.to_dict()

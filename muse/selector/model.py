@@ -90,7 +90,7 @@ class Selector:
     read
         The network: outputs of a window.
     experts
-        Tell emotion from attributes; None leaves it to the network.
+        Predict emotion from attributes; None leaves it to the network.
 
     Examples
     --------
@@ -141,15 +141,15 @@ class Selector:
         InputError
             A score has fewer than four notes.
         """
-        told = [None if self.experts is None else self.experts.tell(score) for score in scores]
+        by_attributes = [None if self.experts is None else self.experts.predict(score) for score in scores]
         read = self._pieces(scores)
-        return [self._ratings(part, weight, by) for (part, weight), by in zip(read, told, strict=True)]
+        return [self._ratings(part, weight, by) for (part, weight), by in zip(read, by_attributes, strict=True)]
 
     def opinions(self, scores: Sequence[Score]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """What network (logits) and experts (log probabilities) say of the quadrants, [n, 4] each; to calibrate by."""
         network = [weight @ part["quadrant"] for part, weight in self._pieces(scores)]
-        told = [np.ones(4) / 4 if self.experts is None else self.experts.tell(score)[0] for score in scores]
-        return np.stack(network), np.log(np.stack(told) + SURPRISE)
+        experts = [np.ones(4) / 4 if self.experts is None else self.experts.predict(score)[0] for score in scores]
+        return np.stack(network), np.log(np.stack(experts) + SURPRISE)
 
     def _pieces(self, scores: Sequence[Score]) -> Iterator[tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]]:
         """Outputs of the windows of each piece, and the windows' weights."""

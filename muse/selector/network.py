@@ -149,7 +149,7 @@ class Network(nn.Module):
     def doubts(self, hidden: Tensor) -> Tensor:
         """Log odds that an event is not where it was written; [B, T - 1].
 
-        Quality is learnt from one order of whole windows; told which events damage has put there, the network learns
+        Quality is learnt from one order of whole windows; given the events that damage put there, the network learns
         from every one of them what damage looks like (ELECTRA: Clark et al., ICLR 2020).
         """
         return self.misplaced(hidden[:, 1:].float()).squeeze(-1)

@@ -37,12 +37,12 @@ class Analyzer:
         return Selector.from_pretrained()
 
     def analyze(self, file: str | Path, *, plot: str | Path | None = None) -> dict[str, Any]:
-        """What ``muse analyze`` tells of a MIDI file, without its name.
+        """What ``muse analyze`` reports of a MIDI file, without its name.
 
         Parameters
         ----------
         plot
-            Picture of what speaks for and against the emotion.
+            Picture of what adds to the emotion and what takes from it.
 
         Raises
         ------

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from muse.composer import Composer
 
 __all__ = ["BatchLine", "Outcome", "compose_batch", "read_requests"]
+
+log = logging.getLogger(__name__)
 
 MAX_LINES: Final = 100_000
 
@@ -108,8 +111,8 @@ def _line(number: int, line: str, folder: Path, defaults: ComposeRequest) -> Bat
         return BatchLine(number, name, fault=f"no JSON ({error.msg} at column {error.colno})")
     except RecursionError:
         return BatchLine(number, name, fault="no request: it is nested too deeply")
-    except ValueError as error:  # a number of thousands of digits
-        return BatchLine(number, name, fault=f"no request ({error})")
+    except ValueError:
+        return BatchLine(number, name, fault="no request: a number in it has thousands of digits")
     if not isinstance(fields, dict):
         return BatchLine(number, name, fault="not an object: write {...}")
     identity = str(fields.pop("id", name))
@@ -166,6 +169,9 @@ def compose_batch(
                 yield _one(line, line.request, folder, composer, versions)
             except (MuseError, OSError) as error:
                 yield Outcome(line, fault=" ".join(str(error).split()))
+            except Exception as error:  # a fault of ours must not lose the rest of a long run
+                log.debug("line %d", line.line, exc_info=True)
+                yield Outcome(line, fault=f"internal error, {type(error).__name__}: {' '.join(str(error).split())}")
         if progress is not None:
             progress((i + 1) / len(requests))
 

@@ -62,6 +62,8 @@ class Outputs:
     audio: Path | None = None
     mux: Path | None = None
     """The video of the request with the music as its sound."""
+    stems: Path | None = None
+    """A folder for the sound of each instrument."""
 
     @classmethod
     def named(cls, name: str, files: Mapping[str, str | None], *, several: bool) -> Outputs:
@@ -70,7 +72,7 @@ class Outputs:
         Parameters
         ----------
         files
-            ``midi`` and, each or not, ``sheet``, ``plot``, ``audio``, ``mux``.
+            ``midi`` and, each or not, ``sheet``, ``plot``, ``audio``, ``mux``, ``stems``.
         several
             Whether the names are for several pieces, so that each needs ``{emotion}``.
 
@@ -96,6 +98,11 @@ class Outputs:
                     f"{text}: several pieces need {{emotion}} in the name, for example out/{{emotion}}.mid"
                 )
             path = Path(text.replace("{emotion}", re.sub(r"[^\w.+-]+", "-", name).strip("-")))
+            if kind == "stems":
+                if path.exists() and not path.is_dir():
+                    raise InputError(f"{path}: is a file; give a folder for the stems")
+                paths[kind] = path
+                continue
             if path.suffix.lower() not in suffixes[kind]:
                 raise InputError(f"{path}: the name of the {kind} must end in {' or '.join(suffixes[kind])}")
             if path.is_dir():
@@ -104,18 +111,23 @@ class Outputs:
             paths[kind] = path
         return cls(**paths)
 
-    def write(self, piece: Composition, *, title: str, video: str | None = None) -> None:
-        """Write a piece in every form that is wanted; *video* is what ``mux`` gets the pictures from."""
-        from muse.render import SAMPLE_RATE, piano_roll, render_audio, write_musicxml
+    def write(
+        self, piece: Composition, *, title: str, video: str | None = None, soundfont: str | Path | None = None
+    ) -> None:
+        """Write a piece in every form that is wanted; *video* is what ``mux`` gets the pictures from, *soundfont* what
+        :func:`muse.render.find_soundfont` takes."""
+        from muse.render import SAMPLE_RATE, render_audio, render_stems, write_sheet
 
         piece.save(self.midi)
         if self.sheet:
-            write_musicxml(piece.best.score, self.sheet, title=title)
+            write_sheet(piece.best.score, self.sheet, title=title, key=piece.brief.key_name)
         if self.plot:
-            piano_roll(piece.best.score, self.plot, title=title)
+            piece.piano_roll(self.plot, title=title)
         if self.audio or self.mux:
-            samples = render_audio(piece.best.score, self.audio)
+            samples = render_audio(piece.best.score, self.audio, soundfont=soundfont)
             if self.mux and video:
                 from muse.audio import mux
 
                 mux(video, samples, SAMPLE_RATE, self.mux)
+        if self.stems:
+            render_stems(piece.best.score, self.stems, soundfont=soundfont)

@@ -223,7 +223,7 @@ def test_every_way_to_ask(run: Callable[..., Result], tmp_path: Path, emotion: l
         (["--temperature", "-1"], ["temperature"]),
         (["--top-p", "2"], ["top_p"]),
         (["--seed", "-5"], ["seed"]),
-        (["--checkpoint", "enormous"], ["enormous"]),
+        (["--checkpoint", "enormous"], ["unknown checkpoint 'enormous': Known are mini; or"]),
         (["--emotion", "sad", "--emotion", "calm"], ["{emotion}"]),
         (["--plot", "roll.gif"], ["roll.gif", ".png"]),
         (["--sheet", "song.pdf"], ["song.pdf", ".musicxml"]),
@@ -379,6 +379,7 @@ def test_analyze_for_people(run: Callable[..., Result], song_path: Path, monkeyp
     assert "mostly because it" in result.out
     assert "quality 0." in result.out
     document = run("analyze", song_path, "--json").json[0]
+    assert f"verdict: {document['verdict']['text']}" in result.out
     rows = [line for line in result.out.splitlines() if re.search(r"[+-]\d+\.\d\d +[+-]\d+\.\d\d$", line)]
     assert [line.partition(" (")[0] for line in rows[:6]] == [row["attribute"] for row in document["explanation"][:6]]
     numbers = [[float(number) for number in line.split()[-2:]] for line in rows]

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -191,7 +192,7 @@ def test_report_json_and_notebook_view(sad: Composition) -> None:
         ({"genre": "pup"}, "unknown genre 'pup'.*did you mean 'pop'"),
         ({"attributes": {"Mean Pich": 60}}, "unknown attribute to ask for 'Mean Pich': did you mean 'Mean Pitch'"),
         ({"attributes": {"Mean Pitch": 900}}, "Mean Pitch is asked to be 900; legal is 0 to 127"),
-        ({"time_signature": "7/16"}, "7/16 is not in the vocabulary"),
+        ({"time_signature": "7/16"}, "music in 7/16 cannot be written"),
     ],
 )
 def test_what_does_not_exist_is_refused(composer: Composer, fields: dict[str, object], message: str) -> None:
@@ -204,9 +205,27 @@ def test_too_many_candidates_are_refused(composer: Composer) -> None:
         composer.compose(Intent(), n_candidates=0)
 
 
-def test_a_negative_seed_is_refused(composer: Composer) -> None:
-    with pytest.raises(InputError, match="seed is -5"):
-        composer.compose(Intent(), seed=-5)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seed": -5}, "seed is -5"),
+        ({"seed": "x"}, "seed is 'x'"),
+        ({"seed": 1.5}, "seed is 1.5"),
+        ({"n_candidates": "2"}, "n_candidates is '2'"),
+    ],
+)
+def test_numbers_that_are_none_are_refused(composer: Composer, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        composer.compose(Intent(), **options)
+
+
+def test_settings_of_sampling_and_ranking_are_numbers() -> None:
+    with pytest.raises(InputError, match="temperature is 'hot', give a number; top_p is None"):
+        Sampling(temperature="hot", top_p=None)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="top_k is inf"):
+        Sampling(top_k=float("inf"))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="quality is 'much'"):
+        Ranking(quality="much")  # type: ignore[arg-type]
 
 
 def test_one_call_composes() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,22 @@ def test_notation_has_every_note(piece: Composition, tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["a.pdf", "a", "a.txt"])
+@pytest.mark.parametrize(("ending", "start"), [(".pdf", b"%PDF-"), (".svg", b"<svg"), (".png", b"\x89PNG")])
+def test_sheet_music_is_engraved(piece: Composition, tmp_path: Path, ending: str, start: bytes) -> None:
+    path = tmp_path / f"a{ending}"
+    piece.save(path)
+    assert path.read_bytes().startswith(start)
+
+
+def test_the_roll_says_who_does_not_play() -> None:
+    asked = muse.compose("sad", bars=2, n_candidates=1, seed=1, instruments=["piano"])
+    silent = dataclasses.replace(asked, brief=dataclasses.replace(asked.brief, programs=(0, 73)))
+    text = silent.piano_roll(format="svg").decode()
+    assert "Flute (does not play)" in text and "Piano (does not play)" not in text
+    assert asked.brief.key_name in text
+
+
+@pytest.mark.parametrize("name", ["a.doc", "a", "a.txt"])
 def test_other_endings_are_refused(piece: Composition, tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match=r"there is no format .*legal are \.mid"):
         piece.save(tmp_path / name)
@@ -69,7 +85,7 @@ def test_one_verdict() -> None:
     assert agreed.agreed and agreed.sentence() == "sad (Q3) by the selector (0.70) and its attributes (0.50)"
     split = decide([Reading("the selector", "Q3", 0.7), Reading("its attributes", "Q1", 0.5)])
     assert not split.agreed and split.quadrant == "Q3"
-    assert split.sentence().endswith("its attributes (0.50) says happy (Q1): they disagree on valence and arousal")
+    assert split.sentence().endswith("but happy (Q1) by its attributes (0.50): they disagree on valence and arousal")
     with pytest.raises(InputError, match="needs readings"):
         decide([])
 

@@ -397,7 +397,7 @@ def test_groups_and_works_and_melodies_fall_into_one_split() -> None:
 
 
 def test_split_shares() -> None:
-    shares = Counter(building._hash_split(f"corpus/{i}") for i in range(20_000))
+    shares = Counter(building.hash_split(f"corpus/{i}") for i in range(20_000))
     for name, share in building.FRACTIONS.items():
         assert shares[name] / 20_000 == pytest.approx(share, abs=0.005)
 

@@ -171,6 +171,22 @@ def test_a_failed_write_leaves_nothing_and_names_the_file(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("ending", [".wav", ".flac", ".mp3", ".m4a"])
+def test_a_full_disk_is_no_fault_of_the_ending(tmp_path: Path, ending: str) -> None:
+    resource = pytest.importorskip("resource")
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, RATE * 4).astype(np.float32)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, before[1]))  # the system refuses all beyond, as a full disk does
+    try:
+        with pytest.raises(InputError) as caught:
+            write_audio(samples, RATE, tmp_path / f"a{ending}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'a'}{ending}: cannot be written (") and "free space" in message
+    assert ".part" not in message and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("ending", [".wav", ".flac", ".mp3", ".m4a"])
 def test_broken_sound_is_one_line_or_a_result(tmp_path: Path, ending: str, rng: np.random.Generator) -> None:
     whole = written(tmp_path / f"whole{ending}", 1.0)
     for k in range(12):

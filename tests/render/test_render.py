@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import resource
 import struct
@@ -14,7 +15,15 @@ import pytest
 from matplotlib.image import imread
 
 from muse.errors import InputError
-from muse.render import emotion_curves, piano_roll, signed_bars, write_musicxml
+from muse.mapping import AttributeTarget
+from muse.render import (
+    asked_against_measured,
+    emotion_curves,
+    emotion_plane,
+    piano_roll,
+    signed_bars,
+    write_musicxml,
+)
 from muse.score import NOTE_DTYPE, Score, from_notes, note_array, write_score
 
 
@@ -76,6 +85,42 @@ def test_same_score_same_bytes(song: Score, format: str) -> None:
 
 def test_a_score_without_notes_gives_an_empty_grid() -> None:
     assert "bar" in svg_text(piano_roll(from_notes(np.empty(0, NOTE_DTYPE)), format="svg"))
+
+
+def test_who_was_asked_and_does_not_play_is_marked_and_chords_stand_above(song: Score) -> None:
+    data = piano_roll(song, format="svg", asked=(0, 73), chords=[(0, "Am"), (4, "F#m7"), (400, "G")], key="C major")
+    words = svg_text(data)
+    assert "Flute (does not play)" in words and "Acoustic Grand Piano" in words
+    assert words.index("Am") < words.index("F#m7") and "G" not in words
+    assert any(text.endswith("C major") for text in words)
+
+
+TARGET = AttributeTarget(("tempo", "$density$"), (60.0, 2.0), (50.0, 1.0), (70.0, 3.0), (1, 2), (0.5, 1.0))
+
+
+def test_asked_stands_beside_measured_the_heaviest_first(tmp_path: Path) -> None:
+    path = tmp_path / "asked.svg"
+    data = asked_against_measured(TARGET, {"tempo": 75.0, "$density$": math.nan}, path)
+    assert path.read_bytes() == data
+    words = svg_text(data)
+    assert words.index("$density$") < words.index("tempo")
+    assert {"50 – 70; measured 75", "1 – 3; measured undefined"} <= set(words)
+    assert "tempo" not in svg_text(asked_against_measured(TARGET, {}, format="svg", n_most=1))
+
+
+def test_points_lie_where_their_numbers_say() -> None:
+    points = {"asked": [(-0.5, 0.5)], "heard": [(0.5, -0.5)]}
+    data = emotion_plane(points, format="svg").decode()
+    assert {"asked", "heard", "valence", "arousal"} <= set(svg_text(data.encode()))
+    places = dict(
+        zip(
+            points,
+            re.findall(r'<use [^>]*x="([\d.]+)" y="([\d.]+)" style="[^"]*#(?:0072b2|d55e00)', data),
+            strict=False,
+        )
+    )
+    assert float(places["asked"][0]) < float(places["heard"][0])  # valence to the right
+    assert float(places["asked"][1]) < float(places["heard"][1])  # arousal upwards
 
 
 def test_long_scores_number_fewer_bars() -> None:

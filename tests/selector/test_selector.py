@@ -218,7 +218,7 @@ def experts() -> AttributeExperts:
 def test_experts_tell_quick_from_slow(experts: AttributeExperts) -> None:
     tune = a_tune(np.random.default_rng(9), 8)
     for tempo, arousal in ((180, 0.7), (60, -0.7)):
-        shares, point = experts.tell(from_notes(note_array(tune), tempo_bpm=tempo))
+        shares, point = experts.predict(from_notes(note_array(tune), tempo_bpm=tempo))
         assert shares.sum() == pytest.approx(1, abs=1e-6)
         assert (shares[:2].sum() > 0.52) == (arousal > 0) and (shares[2:].sum() > 0.52) == (arousal < 0)
         assert point[1] == pytest.approx(arousal, abs=0.45) and abs(point[0]) < 0.1
@@ -240,7 +240,7 @@ def test_experts_come_back_from_a_folder(experts: AttributeExperts, tmp_path: Pa
     tune = a_tune(np.random.default_rng(9), 8)
     experts.save_columns(tmp_path)
     again = AttributeExperts.load(experts.tensors(), tmp_path)
-    for a, b in zip(again.tell(tune), experts.tell(tune), strict=True):
+    for a, b in zip(again.predict(tune), experts.predict(tune), strict=True):
         np.testing.assert_array_equal(a, b)
     with pytest.raises(InputError, match="lack 'spread'"):
         AttributeExperts.load({name: v for name, v in experts.tensors().items() if name != "spread"}, tmp_path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -77,7 +77,10 @@ BAD = {
     '{"key": "H#"}': "key",
     '{"text": ""}': "",
     "[" * 100_000: "nested too deeply",
-    '{"seed": ' + "9" * 5000 + "}": "no request",
+    '{"seed": ' + "9" * 5000 + "}": "thousands of digits",
+    '{"emotion": "sad", "temperature": "hot"}': "temperature is 'hot'",
+    '{"emotion": "sad", "guidance": [1]}': "guidance is [1]",
+    '{"emotion": "sad", "rank": {"quality": "much"}}': "quality is 'much'",
 }
 
 
@@ -87,7 +90,23 @@ def test_bad_lines_are_told_and_stop_nobody(composer: Composer, tmp_path: Path) 
     for outcome, words in zip(outcomes, BAD.values(), strict=False):
         assert outcome.document is None and words in outcome.fault and "\n" not in outcome.fault, outcome
     assert outcomes[-1].document is not None
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["line-17.json", "line-17.mid"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["line-20.json", "line-20.mid"]
+
+
+def test_a_fault_of_ours_costs_one_line(composer: Composer, tmp_path: Path) -> None:
+    class Faulty:
+        versions = composer.versions
+
+        def compose(self, *args: Any, **options: Any) -> Any:
+            if options["seed"] == 1:
+                raise KeyError("two\nlines")
+            return composer.compose(*args, **options)
+
+    rows = [{"emotion": "sad", "bars": 1, "candidates": 1, "seed": seed} for seed in (1, 2)]
+    requests = read_requests(lines(tmp_path / "all.jsonl", *rows))
+    first, second = run(requests, tmp_path / "out", cast(Composer, Faulty()))
+    assert first.document is None and "KeyError" in first.fault and "\n" not in first.fault
+    assert second.document is not None
 
 
 def test_other_separators_of_unicode_tear_no_line(tmp_path: Path) -> None:

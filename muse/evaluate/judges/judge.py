@@ -84,7 +84,7 @@ class Judge(ABC):
         kept = np.array([len(c) > 0 for c in clips], dtype=bool)
         quadrant = quadrant[kept]
         if few := [q for q in (1, 2, 3, 4) if (quadrant == q).sum() < 2]:
-            raise InputError(f"quadrants {few} have fewer than two clips with notes; a judge must hear all four")
+            raise InputError(f"quadrants {few} have fewer than two clips with notes; a judge is trained on all four")
         self._fit([c for c in clips if len(c)], quadrant)
         return self
 

@@ -32,7 +32,7 @@ class PieceCheck:
     n_beyond_end: int
     """Notes that start or still sound after the last bar asked for."""
     foreign_programs: tuple[int, ...]
-    """Programs (128 = drums) that play and that nobody asked for."""
+    """Programs (128 = drums) that play and were not asked for."""
     missing_programs: tuple[int, ...]
     """Programs that were asked for and never play."""
     least_bar_rate: float

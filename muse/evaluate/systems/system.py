@@ -1,4 +1,4 @@
-"""The pieces of one system, whoever made them.
+"""The pieces of one system: a composer, people, a folder of files.
 
 Contents: :class:`System`.
 """
@@ -19,7 +19,7 @@ class System:
 
     scores: list[Score] = field(default_factory=list)
     quadrants: list[int] = field(default_factory=list)
-    """Quadrant 1..4 asked for, of each piece, 0 where a piece was asked for none; empty where nobody asked."""
+    """Quadrant 1..4 asked for, of each piece, 0 where it was asked for none; empty where there were no requests."""
     intents: list[Intent] = field(default_factory=list)
     """Requests; empty where there were none."""
     seconds: list[float] = field(default_factory=list)

@@ -67,7 +67,7 @@ def durations(frame: Frame, row: Row) -> Mask | None:
 
 
 def positions(frame: Frame, row: Row) -> Mask | None:
-    """Nobody passes by the next note of the tune."""
+    """The place of the next note of the tune and all before it: no instrument writes past that note."""
     note = awaited(frame, row)
     return None if note is None else frame.positions <= note.position
 

@@ -6,10 +6,10 @@ target
     The attributes of the example that the composer can ask for become the intent's attributes, but for tempo, which has
     a field of its own; key, meter, instruments and, where the selector is sure of it, genre are taken over.
 emotion
-    Where the selector hears it (valence, arousal, with their spread); it weighs in when prompts are joined.
+    As the selector rates it (valence, arousal, with their spread); it weighs in when prompts are joined.
 sound
     A recording of one voice is read as a tune (:mod:`muse.prompts.humming`) and becomes the motif; of a recording of
-    several, the recogniser (:mod:`muse.recognizer`) tells emotion and key.
+    several, the recogniser (:mod:`muse.recognizer`) gives emotion and key.
 
 Contents: :func:`parse_example`.
 """
@@ -74,7 +74,7 @@ def parse_example(source: str | Path | Score) -> Parsed:
     Raises
     ------
     InputError
-        It cannot be read, or is a recording in which the recogniser hears no music.
+        It cannot be read, or is a recording in which the recogniser finds no music.
     """
     if isinstance(source, (str, Path)):
         if Path(source).suffix.lower() not in MIDI_SUFFIXES and Path(source).is_file():
@@ -97,20 +97,20 @@ def _of_sound(path: Path) -> Parsed:
 
 
 def _of_recording(path: Path) -> Parsed:
-    """Emotion and key of a recording of several voices, as the recogniser hears them."""
-    heard = _recognizer().recognize(path)
-    if heard.music < LEAST_MUSIC:
-        raise InputError(f"{path}: no music was heard in it (probability {heard.music:.2f}): give another recording")
+    """Emotion and key of a recording of several voices, as the recogniser finds them."""
+    found = _recognizer().recognize(path)
+    if found.music < LEAST_MUSIC:
+        raise InputError(f"{path}: there is no music in it (probability {found.music:.2f}): give another recording")
     rows = [
         Evidence(
-            "emotion", EmotionPath.parse(heard.emotion), path.name, round(0.6 * heard.confidence, 4), "sound",
-            spread=heard.spread,
+            "emotion", EmotionPath.parse(found.emotion), path.name, round(0.6 * found.confidence, 4), "sound",
+            spread=found.spread,
         )
     ]  # fmt: skip
     fields: dict[str, Any] = {"emotion": rows[0].value}
-    if heard.key is not None:
-        fields["key"] = str(heard.key)
-        rows.append(Evidence("key", str(heard.key), path.name, min(max(heard.key.clarity, 0.0), 1.0), "sound"))
+    if found.key is not None:
+        fields["key"] = str(found.key)
+        rows.append(Evidence("key", str(found.key), path.name, min(max(found.key.clarity, 0.0), 1.0), "sound"))
     text = "a recording of several voices: its emotion and key are taken; for its notes, give the music as MIDI"
     return Parsed(Intent(**fields), (*rows, Evidence("note", "example", text, 1.0, "note")))
 
@@ -129,8 +129,8 @@ def _of_score(score: Score, name: str) -> Parsed:
         fields[field] = value
         rows.append(Evidence(field, value, words, confidence, "notes", **more))
 
-    heard = _selector().rate([score])[0]
-    add("emotion", EmotionPath.parse(heard.emotion), name, 0.6, spread=heard.spread)
+    found = _selector().rate([score])[0]
+    add("emotion", EmotionPath.parse(found.emotion), name, 0.6, spread=found.spread)
     measured = extract(score, names=SONG_CONTROLS).to_dict()
     tempo = float(mean_tempo_bpm(score))
     attributes = {
@@ -151,6 +151,6 @@ def _of_score(score: Score, name: str) -> Parsed:
     add("instruments", tuple(instrument_name(int(program)) for program in order), name, 0.9)
     bars = min(max(int(grid.n_bars), 1), MAX_BARS)
     add("bars", min(bars, LONGEST_BARS), f"{name} has {bars} bars", 0.4)
-    if heard.genres[heard.genre] >= SURE_GENRE and heard.genre != "other":
-        add("genre", heard.genre, name, heard.genres[heard.genre])
+    if found.genres[found.genre] >= SURE_GENRE and found.genre != "other":
+        add("genre", found.genre, name, found.genres[found.genre])
     return Parsed(Intent(**fields), tuple(rows))

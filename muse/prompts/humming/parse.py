@@ -1,4 +1,4 @@
-"""Humming: a tune that somebody sings, hums or whistles becomes the motif that a piece opens with.
+"""Humming: a tune that is sung, hummed or whistled becomes the motif that a piece opens with.
 
 The notes of the voice (:mod:`muse.prompts.humming.transcribe`), then their tempo and places in the beat
 (:mod:`muse.prompts.humming.grid`).
@@ -34,7 +34,7 @@ LOWEST, HIGHEST = 55, 84
 
 
 class NoMelodyError(InputError):
-    """It is sound, but no tune is heard in it."""
+    """It is sound, but no tune is found in it."""
 
 
 def parse_humming(source: str | Path | NDArray[Any], sample_rate: int | None = None) -> Parsed:

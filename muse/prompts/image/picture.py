@@ -3,7 +3,7 @@
 Conventions
 -----------
 formats
-    PNG, JPEG, WebP, GIF, BMP and TIFF, told by the bytes and not by the name. Others are refused, above all those that
+    PNG, JPEG, WebP, GIF, BMP and TIFF, by the bytes and not by the name. Others are refused, above all those that
     other programs would be started for (PostScript) or that refer to other files.
 memory
     At most :data:`MAX_BYTES` while a picture is decoded, by what its header says and what the format's decoder takes a
@@ -69,7 +69,7 @@ def read_picture(source: str | Path | bytes | Array | Image.Image) -> Array:
         It is no picture, broken, in another format, or would take more than :data:`MAX_BYTES`.
     """
     require("PIL", "vision", "A picture as prompt")
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     where = str(source) if isinstance(source, (str, Path)) else "the picture"
     if isinstance(source, np.ndarray):
@@ -99,7 +99,9 @@ def read_picture(source: str | Path | bytes | Array | Image.Image) -> Array:
     except Exception as error:  # decoders raise whatever they like on broken files
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         reason = reason.replace(repr(where), "the file")
-        known = "give a sound PNG, JPEG, WebP, GIF, BMP or TIFF"
+        if isinstance(error, UnidentifiedImageError):  # its text is about a Python object
+            reason = "it is none, or damaged"
+        known = "give an intact PNG, JPEG, WebP, GIF, BMP or TIFF"
         raise InputError(f"{where} cannot be read as a picture ({reason}): {known}") from None
 
 

@@ -1,4 +1,4 @@
-"""The fitted heads that tell what people feel before a picture, and what it resembles.
+"""The fitted heads: the emotion that people feel at a picture, and the themes that it resembles.
 
 Conventions
 -----------

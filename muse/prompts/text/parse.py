@@ -4,7 +4,7 @@ Conventions
 -----------
 Emotion comes from two sides that are joined by precision (:mod:`muse.prompts.parsed`): the emotion words of the text
 (:mod:`muse.prompts.text.words`) and the heads fitted to sentences (:mod:`muse.prompts.text.encoder`). The intent takes
-the view of the reader, in whom the text wakes something; the writer's is a row of its own. Where the text tells an arc,
+the emotion evoked in the reader; the one that the writer expresses is a row of its own. Where the text has an arc,
 its words alone decide. A text that states facts only leaves the emotion open.
 
 Without the encoder's package, words and the fitted lexicon decide, and a note says so. Only English is understood;

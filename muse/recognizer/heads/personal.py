@@ -68,7 +68,7 @@ class RecognizedPiece:
 
 
 def curve_on_steps(curve: Floats | None, n_steps: int) -> Floats:
-    """Valence and arousal in the middle of every step, float32 [n_steps, 2]; NaN where nobody rated."""
+    """Valence and arousal in the middle of every step, float32 [n_steps, 2]; NaN where there are no ratings."""
     if curve is None or len(curve) == 0:
         return np.full((n_steps, 2), np.nan, np.float32)
     at = (np.arange(n_steps) + 0.5) * STEP_SEC

@@ -222,7 +222,7 @@ def read_corpus(files: Mapping[str, list[Song]], step: Callable[[], None]) -> Fl
         for song in songs:
             step()
             if kind == "pop909" and song.beats_path is None:
-                continue  # a performance whose bars nobody knows
+                continue  # a performance whose bars are not known
             try:
                 score = read_score(song.path)
                 if song.beats_path is not None:

@@ -59,7 +59,7 @@ class Part:
     plane: Floats | None
     """[clips, 2]."""
     curve: torch.Tensor | None
-    """Valence and arousal of every step, [W, T, 2]; NaN where nobody rated."""
+    """Valence and arousal of every step, [W, T, 2]; NaN where there are no ratings."""
 
     def only(self, chosen: NDArray[np.bool_]) -> Part:
         """Some of the clips."""

@@ -485,7 +485,7 @@ class _Learner(Learner):
             f"A HuBERT network of {self.n_weights:,} weights, pre-trained by MERT's recipe (Li et al., ICLR 2024).\n"
             "`muse.recognizer` loads it as an encoder, `transformers.HubertModel.from_pretrained` as a network.",
             {
-                "data": f"{len(self.takes):,} takes of sound and rendered MIDI, chosen by whoever ran the training",
+                "data": f"{len(self.takes):,} takes of sound and rendered MIDI, chosen by the one who ran the training",
                 "steps": f"{best['step']:,.0f}",
                 "loss on takes held out": f"{best['total']:.4f}",
             },

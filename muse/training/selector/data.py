@@ -115,7 +115,7 @@ class Labels:
     rank: tuple[int, int] = (0, 0)
     """(0, 0) best. A row is better than another where it is no worse in either number and better in one."""
     misplaced: NDArray[np.bool_] | None = None
-    """Events that damage has put there; None where nobody knows."""
+    """Events that damage has put there; None where unknown."""
 
 
 class Batches:

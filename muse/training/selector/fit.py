@@ -57,7 +57,8 @@ class _Learner(Learner):
         self.log_weight = torch.nn.Parameter(torch.zeros(len(TASKS)))
         self.fresh: set[str] = set()
         if settings.init:
-            weights = {name: value.float() for name, value in load_tensors(find(settings.init)).items()}
+            folder = find(settings.init, "muse-selector")
+            weights = {name: value.float() for name, value in load_tensors(folder).items()}
             missing, _ = self.network.load_state_dict(weights, strict=False)
             self.fresh = set(missing)
         self.mean = {name: value.clone() for name, value in self.network.state_dict().items()}

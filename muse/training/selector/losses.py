@@ -38,7 +38,7 @@ def quality_loss(quality: Tensor, group: Tensor, rank: Tensor) -> Tensor | None:
 
 
 def misplaced_loss(doubts: Tensor, misplaced: Tensor) -> Tensor | None:
-    """Cross-entropy of which events damage has put there, of one shape; NaN where nobody knows."""
+    """Cross-entropy of which events damage has put there, of one shape; NaN where unknown."""
     known = torch.isfinite(misplaced)
     if not known.any():
         return None

@@ -1,0 +1,201 @@
+"""The third stage: from an arrangement to a score that sounds played.
+
+The loudness of each bar comes from the arranger in absolute terms; here it gets the accents and the unevenness of a
+hand (:class:`Hand`, seeded), a swell over each phrase and a tune above its accompaniment; the tempo gives way at the
+end. Onsets stay on the grid, so what is written can be read; a setting leaves all of it out.
+
+Contents: :data:`PLACES`, :func:`place_of`, :class:`Hand`, :class:`Touch`, :func:`perform`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import symusic
+from numpy.typing import NDArray
+
+from muse.composer.arrange import Arrangement
+from muse.score import DRUMS, NOTE_DTYPE, from_notes
+from muse.theory import instrument_name, instruments
+from muse.tokens.arrangement import part_of
+
+if TYPE_CHECKING:
+    from symusic.core import ScoreTick as Score
+
+__all__ = ["PLACES", "Hand", "Touch", "perform", "place_of"]
+
+_STEPS = 12  # a quarter note
+_PHRASE_BARS = 4
+_SWELL = 3.0  # velocity at the middle of a phrase over its ends
+_TUNE_OVER = 6.0  # velocity of the tune over the loudest accompaniment that it sounds with
+_SLOWING = (0.97, 0.92, 0.84, 0.72)  # of the tempo, over the quarters of the last bar
+
+
+PLACES = ("one", "middle", "beat", "eighth", "other")
+"""Where in a bar an onset lies: on its first beat, in its middle, on another beat, between beats, elsewhere."""
+
+
+def place_of(position: NDArray[np.int64], bar: int) -> NDArray[np.int64]:
+    """Index in :data:`PLACES` of positions in twelfths of a quarter; `bar` is the length of the bar."""
+    out = np.full(len(position), 4)
+    out[position % 6 == 0] = 3
+    out[position % 12 == 0] = 2
+    out[(position * 2 == bar) & (bar % 24 == 0)] = 1
+    out[position == 0] = 0
+    return out
+
+
+@dataclass(frozen=True)
+class Hand:
+    """What a hand adds to a bar's loudness, in MIDI velocity.
+
+    The defaults are those of POP909's players, as :func:`muse.training.touch.fit_touch` measures them on 150 songs.
+    """
+
+    accent: tuple[float, ...] = (2.63, 2.23, 4.06, -2.56, -1.70)
+    """By :data:`PLACES`."""
+    spread: float = 10.55
+    """Standard deviation from onset to onset; it does not drift (correlation of neighbours -0.12)."""
+    chord_spread: float = 8.73
+    """Standard deviation within a chord."""
+    top: float = 2.69
+    """The highest note of a chord against its mean."""
+
+
+@dataclass(frozen=True)
+class Touch:
+    """How an arrangement is played."""
+
+    tempo_bpm: float = 96.0
+    deadpan: bool = False
+    """Velocities as the arranger says, and one tempo."""
+    mean_velocity: float | None = None
+    """Mean velocity of the piece, 1..127: loudness in absolute terms, as listeners hear it; None: the arranger's."""
+    slows_down: bool = True
+    hand: Hand = field(default_factory=Hand)
+
+
+def perform(arrangement: Arrangement, touch: Touch = Touch(), rng: np.random.Generator | None = None) -> Score:
+    """The score of an arrangement: one track an instrument, in the order asked for.
+
+    Parameters
+    ----------
+    arrangement
+        What is played.
+    touch
+        How.
+    rng
+        For the grain of the velocities.
+    """
+    rng = rng or np.random.default_rng(0)
+    plan, casting = arrangement.plan, arrangement.casting
+    size = plan.bar_length * 3
+    total = size * len(plan.bars)
+    rows = []
+    for i, program in enumerate(casting.programs):
+        notes = [
+            (b * size + n.position, n.pitch, n.span, float(n.velocity))
+            for b, bar in enumerate(arrangement.notes[i])
+            for n in bar
+        ]
+        if i == casting.lead:
+            notes += _tune(arrangement, size)
+        table = _playable(sorted(notes), program, total)
+        rows += [(onset, pitch, span, velocity, program, i) for onset, pitch, span, velocity in table]
+    out = np.zeros(len(rows), NOTE_DTYPE)
+    if rows:
+        onset, pitch, span, velocity, program_, track = (np.array(column) for column in zip(*rows, strict=True))
+        if not touch.deadpan:
+            velocity = velocity + _swell(onset, size) + _unevenness(onset, pitch, track, size, touch.hand, rng)
+        out["onset_beat"], out["duration_beat"] = onset / _STEPS, span / _STEPS
+        out["pitch"], out["program"], out["track"] = pitch, program_, track
+        if touch.mean_velocity is not None:
+            velocity = velocity + touch.mean_velocity - velocity.mean()
+        out["velocity"] = np.clip(np.rint(velocity), 8, 127)
+    names = [instrument_name(p) if p != DRUMS else "drums" for p in casting.programs]
+    score = from_notes(out, tempo_bpm=touch.tempo_bpm, time_signature=plan.time_signature, names=names)
+    if touch.slows_down and not touch.deadpan and len(plan.bars) > 1:
+        _slow_down(score, plan.bar_length, len(plan.bars), touch.tempo_bpm)
+    return score
+
+
+def _tune(arrangement: Arrangement, size: int) -> list[tuple[int, int, int, float]]:
+    """The tune as (onset, pitch, span, velocity), above what it sounds with."""
+    octave = 12 * arrangement.casting.octave
+    out = []
+    for b, (bar, velocity) in enumerate(zip(arrangement.plan.bars, arrangement.lead, strict=True)):
+        loudest = max((n.velocity for part in arrangement.notes for n in part[b]), default=0)
+        level = max(float(velocity), min(loudest + _TUNE_OVER, 118.0) if loudest else 0.0)
+        out += [(b * size + n.position * 3, n.pitch + octave, n.length * 3, level or 72.0) for n in bar.melody]
+    return out
+
+
+def _playable(
+    notes: Sequence[tuple[int, int, int, float]], program: int, total: int
+) -> list[tuple[int, int, int, float]]:
+    """Notes within the range, one at a time on each key, and no more at once than the instrument can sound."""
+    one = instruments()[program]
+    is_drum = part_of(program) == "drums"
+    by_onset: dict[int, dict[int, tuple[int, float]]] = {}
+    for onset, pitch, span, velocity in notes:
+        if is_drum or one.low <= pitch <= one.high:
+            chord = by_onset.setdefault(onset, {})
+            if pitch not in chord or velocity > chord[pitch][1]:
+                chord[pitch] = (max(span, chord.get(pitch, (0, 0.0))[0]), velocity)
+    sounding: list[list[float]] = []  # [onset, pitch, end, velocity]
+    out: list[list[float]] = []
+    for onset in sorted(by_onset):
+        chord = by_onset[onset]
+        kept = sorted(chord, reverse=True)[: one.polyphony] if not is_drum else sorted(chord)
+        if not is_drum and len(chord) > len(kept) and one.polyphony > 1:
+            kept = [*kept[:-1], min(chord)]  # the outer notes carry the harmony
+        sounding = [s for s in sounding if s[2] > onset]
+        for struck in [s for s in sounding if s[1] in kept]:
+            struck[2] = onset
+        sounding = [s for s in sounding if s[2] > onset]
+        while sounding and len(sounding) + len(kept) > one.polyphony and not is_drum:
+            first = min(sounding, key=lambda s: s[0])
+            first[2] = onset
+            sounding.remove(first)
+        for pitch in kept:
+            span, velocity = chord[pitch]
+            note = [onset, pitch, min(onset + span, total), velocity]
+            sounding.append(note)
+            out.append(note)
+    return [(int(a), int(p), max(int(end - a), 1), v) for a, p, end, v in out]
+
+
+def _unevenness(
+    onset: NDArray[np.int64],
+    pitch: NDArray[np.int64],
+    track: NDArray[np.int64],
+    size: int,
+    hand: Hand,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Accents of the meter, and a hand's own differences from onset to onset and within a chord."""
+    out = np.array(hand.accent)[place_of(onset % size, size)]
+    chords, which = np.unique(np.stack([track, onset]), axis=1, return_inverse=True)
+    out += rng.normal(0, hand.spread, (chords.shape[1],))[which]
+    n_notes = np.bincount(which)[which]
+    highest = np.full(chords.shape[1], -1)
+    np.maximum.at(highest, which, pitch)
+    inside = rng.normal(0, hand.chord_spread, len(onset)) + hand.top * np.where(pitch == highest[which], 1.0, -0.5)
+    return out + np.where(n_notes > 1, inside, 0.0)
+
+
+def _swell(onset: NDArray[np.int64], size: int) -> NDArray[np.float64]:
+    """Velocity over each phrase, 0 on average: softer at both ends."""
+    place = (onset % (size * _PHRASE_BARS)) / (size * _PHRASE_BARS)
+    return np.asarray(_SWELL * (np.sin(np.pi * place) - 2 / np.pi))
+
+
+def _slow_down(score: Score, bar_length: int, n_bars: int, tempo_bpm: float) -> None:
+    """Tempo events over the last bar."""
+    ticks = score.ticks_per_quarter * bar_length // 4
+    start = ticks * (n_bars - 1)
+    for k, share in enumerate(_SLOWING):
+        score.tempos.append(symusic.Tempo(start + ticks * k // len(_SLOWING), tempo_bpm * share))

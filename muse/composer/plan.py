@@ -1,0 +1,203 @@
+"""The first stage: a lead sheet for a request, by a causal model over plan tokens.
+
+Chords, tune and form that are given are forced tokens; the model fills what is open. Bars that return are copied by
+the grammar (:mod:`muse.grammar.plan`), and varied now and then.
+
+Contents: :class:`PlanRequest`, :class:`Planner`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from muse.checkpoint import find
+from muse.errors import InputError
+from muse.files import read_json
+from muse.generator.sampler import Sampler, Sampling
+from muse.grammar.plan import PlanRow, PlanRules
+from muse.grammar.rows import RowGrammar
+from muse.theory import Mode
+from muse.tokens.plan import PITCHES, VOCABULARY, Bar, Note, Plan, Prefix, bar_length, encode_prefix, fold_shift
+from muse.tokens.plan_form import Buckets, follow, sections_from_text
+
+__all__ = ["DEFAULT_PLANNER", "PlanRequest", "Planner"]
+
+DEFAULT_PLANNER = "planner"
+_CONTEXT = 2000  # tokens; longer histories were never learnt
+_VARIED = 0.3  # of sections that return, how many end otherwise than they did
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """What is asked of a plan. None leaves a thing open."""
+
+    n_bars: int = 16
+    time_signature: tuple[int, int] = (4, 4)
+    tonic: int = 0
+    mode: Mode = "major"
+    genre: str | None = "pop"
+    controls: Mapping[str, int] = field(default_factory=dict)
+    """Names of :data:`muse.tokens.plan.PLAN_CONTROLS` -> buckets, as :attr:`Planner.buckets` gives them for values."""
+    chords: Plan | None = None
+    """Its chords are kept; as many bars as asked for, or fewer, which are then repeated."""
+    melody: Plan | None = None
+    """Its tune is kept; its other bars are open."""
+    form: str = ""
+    """As ``AABA``; see :func:`muse.tokens.plan_form.sections_from_text`."""
+    lowest: int = 48
+    highest: int = 84
+    """Range of the tune, MIDI pitches as they sound."""
+    max_empty: int = 10_000
+    """Bars that may lack a tune."""
+    has_end: bool = True
+    from_start: bool = False
+    """Begin as songs begin, with an introduction, rather than as their sections do."""
+
+
+class Planner:
+    """Writes plans. Use :meth:`from_pretrained`."""
+
+    def __init__(self, sampler: Sampler, buckets: Buckets) -> None:
+        self.sampler, self.buckets = sampler, buckets
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: str | Path = DEFAULT_PLANNER, *, device: str = "cpu") -> Planner:
+        """The planner of a checkpoint folder.
+
+        Raises
+        ------
+        InputError
+            There is no such checkpoint, or it is no planner's.
+        """
+        folder = find(name_or_path)
+        VOCABULARY.check(read_json(folder / "vocabulary.json"), folder)
+        edges = {name: tuple(values) for name, values in read_json(folder / "controls.json").items()}
+        return cls(Sampler.from_pretrained(folder, device=device, context=_CONTEXT), Buckets(edges))
+
+    def plan(
+        self,
+        request: PlanRequest,
+        n: int = 1,
+        *,
+        sampling: Sampling = Sampling(),
+        rng: np.random.Generator | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[Plan]:
+        """Write `n` plans for a request.
+
+        Raises
+        ------
+        InputError
+            What is given does not fit the bars, the meter or the range.
+        """
+        rng = rng or np.random.default_rng()
+        shift = fold_shift(-request.tonic)
+        rules, sections = self._rules(request, shift, rng)
+        prefix = Prefix(
+            request.time_signature,
+            request.mode,
+            request.genre,
+            from_start=request.from_start,
+            melody_first=rules.melody_first,
+            controls=request.controls,
+        )
+        grammar = RowGrammar(lambda _: PlanRow(rules))
+        self.sampler.generate(
+            encode_prefix(prefix),
+            n,
+            grammar,
+            sampling,
+            rng,
+            unconditional_prefix=encode_prefix(replace(prefix, controls={}, genre=None)),
+            progress=progress,
+        )
+        plans = []
+        for row in grammar.rows:
+            if isinstance(row, PlanRow):
+                plan = Plan(tuple(row.bars), request.time_signature, 0, request.mode, sections)
+                plans.append(_with_given(_one_voice(plan.transposed(-shift)), request))
+        return plans
+
+    def _rules(
+        self, request: PlanRequest, shift: int, rng: np.random.Generator
+    ) -> tuple[PlanRules, tuple[tuple[str, int], ...]]:
+        n, size = request.n_bars, bar_length(request.time_signature)
+        chords, melody, lags = {}, {}, {}
+        for name, given in (("chords", request.chords), ("melody", request.melody)):
+            if given is not None and bar_length(given.time_signature) != size:
+                raise InputError(f"the {name} given are in another meter than the piece; ask for the same")
+            if given is not None and len(given.bars) > n:
+                raise InputError(f"the {name} given have {len(given.bars)} bars, more than the {n} asked for")
+        if request.chords is not None:
+            bars = request.chords.transposed(shift).bars
+            chords = {i: bars[i % len(bars)].chords for i in range(n)}
+            chords = {i: c for i, c in chords.items() if c}
+        if request.melody is not None:
+            melody = {i: bar.melody for i, bar in enumerate(request.melody.transposed(shift).bars)}
+        sections = sections_from_text(request.form, n) if request.form else ()
+        if sections:
+            lags = _returns(sections, rng, has_end=request.has_end)
+        if chords or melody:
+            empty = Bar()
+            said = Plan(tuple(Bar(chords.get(i, ()), melody.get(i, ())) for i in range(n)), request.time_signature)
+            for i, bar in enumerate(follow(said).bars):
+                if i in melody or (i in chords and i not in lags):
+                    lags[i] = replace(
+                        lags.get(i, empty),
+                        melody_lag=bar.melody_lag,
+                        melody_exact=bar.melody_exact,
+                        chords_lag=bar.chords_lag,
+                    )
+        rules = PlanRules(
+            n, size, request.mode, chords, melody, lags,
+            lowest=max(request.lowest + shift, PITCHES.start), highest=min(request.highest + shift, PITCHES.stop - 1),
+            max_empty=request.max_empty, has_end=request.has_end, melody_first=bool(melody) and not chords,
+        )  # fmt: skip
+        return rules, sections
+
+
+def _returns(sections: Sequence[tuple[str, int]], rng: np.random.Generator, *, has_end: bool) -> dict[int, Bar]:
+    """How the bars of sections that return follow their first time; the last bars of some are left open."""
+    first: dict[str, tuple[int, int]] = {}
+    lags: dict[int, Bar] = {}
+    start = 0
+    for label, length in sections:
+        if label in first:
+            source, source_length = first[label]
+            n_copied = min(length, source_length)
+            is_end = has_end and start + length == sum(n for _, n in sections)
+            if (is_end or rng.random() < _VARIED) and n_copied > 2:
+                n_copied -= 2
+            for i in range(n_copied):
+                lags[start + i] = Bar(melody_lag=start - source, melody_exact=True, chords_lag=start - source)
+        else:
+            first[label] = (start, length)
+        start += length
+    return lags
+
+
+def _one_voice(plan: Plan) -> Plan:
+    """The plan with each note of its tune ending where the next begins."""
+    size = plan.bar_length
+    notes = [(b * size + n.position, n) for b, bar in enumerate(plan.bars) for n in bar.melody]
+    ends = [start for start, _ in notes[1:]] + [size * len(plan.bars)]
+    bars: list[list[Note]] = [[] for _ in plan.bars]
+    for (start, note), end in zip(notes, ends, strict=True):
+        bars[start // size].append(replace(note, length=min(note.length, end - start)))
+    return replace(plan, bars=tuple(replace(b, melody=tuple(m)) for b, m in zip(plan.bars, bars, strict=True)))
+
+
+def _with_given(plan: Plan, request: PlanRequest) -> Plan:
+    """The plan with what was given as it was, where tokens are coarser (lengths, pitches far out)."""
+    bars = list(plan.bars)
+    if request.chords is not None:
+        given = request.chords.bars
+        bars = [replace(b, chords=given[i % len(given)].chords or b.chords) for i, b in enumerate(bars)]
+    if request.melody is not None:
+        for i, bar in enumerate(request.melody.bars):
+            bars[i] = replace(bars[i], melody=bar.melody)
+    return replace(plan, bars=tuple(bars))

@@ -1,0 +1,191 @@
+"""Plan, arrange, perform: the three stages in a row, and what each is asked for where an emotion is.
+
+Valence is said mostly to the plan (mode, harmony, contour), arousal mostly to the arrangement (density, register,
+texture) and the performance (loudness), after Compose & Embellish (Wu & Yang, arXiv 2209.08212) and EMO-Disentanger
+(Huang et al., arXiv 2407.20955).
+
+Contents: :class:`PieceRequest`, :class:`Piece`, :class:`Stages`, :func:`buckets_from_attributes`, :func:`controls_for`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from muse.composer.arrange import DEFAULT_ARRANGER, Arrangement, Arranger, ArrangeRequest, cast
+from muse.composer.perform import Touch, perform
+from muse.composer.plan import DEFAULT_PLANNER, Planner, PlanRequest
+from muse.generator.sampler import Sampling
+from muse.theory import Mode
+from muse.tokens.plan import N_BUCKETS, Plan
+from muse.tokens.vocabulary import N_BUCKETS as ATTRIBUTE_BUCKETS
+
+if TYPE_CHECKING:
+    from symusic.core import ScoreTick as Score
+
+    from muse.mapping import AttributeTarget
+
+__all__ = ["Piece", "PieceRequest", "Stages", "buckets_from_attributes", "controls_for"]
+
+_SILENT_SHARE = 4  # of bars, how many may lack a tune: one in four
+_ALONE_SHARE = 6  # and where the tune is all that an instrument has
+
+PLAN_FROM: Final[Mapping[str, tuple[str, int]]] = {
+    "chord_changes": ("Chord Change Rate", 1),
+    "dissonance": ("Tonal Tension", 1),
+    "borrowed": ("Key Strength", -1),
+    "note_density": ("Note Density per Quarter Note", 1),
+    "note_length": ("Prevalence of Long Rhythmic Values", 1),
+    "pitch_range": ("Range", 1),
+    "mean_pitch": ("Mean Pitch", 1),
+    "leaps": ("Mean Melodic Interval", 1),
+    "syncopation": ("Syncopation", 1),
+}
+"""Control of the planner -> attribute whose quantile it takes over, and whether upwards or downwards."""
+
+SECTION_FROM: Final[Mapping[str, tuple[str, int]]] = {
+    "density": ("Note Density per Quarter Note", 1),
+    "register": ("Mean Pitch", 1),
+    "thickness": ("Average Number of Simultaneous Pitches", 1),
+    "articulation": ("Average Note Duration", 1),
+    "loudness": ("Mean Dynamics", 1),
+}
+"""The same for the arranger's."""
+
+
+def buckets_from_attributes(
+    quantiles: Mapping[str, float], table: Mapping[str, tuple[str, int]], *, share: float = 1.0
+) -> dict[str, int]:
+    """Buckets of a stage's controls from quantiles of attributes.
+
+    Parameters
+    ----------
+    quantiles
+        Attribute -> its place among the corpus's values, 0..1.
+    table
+        :data:`PLAN_FROM` or :data:`SECTION_FROM`.
+    share
+        How far to go from the middle: 1 all the way, less for music nearer to the usual.
+    """
+    out = {}
+    for control, (attribute, sign) in table.items():
+        if attribute in quantiles:
+            place = 0.5 + share * sign * (quantiles[attribute] - 0.5)
+            out[control] = int(np.clip(int(place * N_BUCKETS), 0, N_BUCKETS - 1))
+    return out
+
+
+def controls_for(
+    song: AttributeTarget, sections: Sequence[AttributeTarget], *, share: float = 1.0
+) -> tuple[dict[str, int], list[dict[str, int]]]:
+    """Buckets for planner and arranger from what an emotion asks of a piece and of each four bars of it."""
+
+    def quantiles(target: AttributeTarget) -> dict[str, float]:
+        return {name: (bucket + 0.5) / ATTRIBUTE_BUCKETS for name, bucket in target.buckets().items()}
+
+    whole = quantiles(song)
+    plan = buckets_from_attributes(whole, PLAN_FROM, share=share)
+    return plan, [buckets_from_attributes(whole | quantiles(one), SECTION_FROM, share=share) for one in sections]
+
+
+@dataclass(frozen=True)
+class PieceRequest:
+    """What is asked of a piece. None leaves a thing open."""
+
+    n_bars: int = 16
+    time_signature: tuple[int, int] = (4, 4)
+    tonic: int = 0
+    mode: Mode = "major"
+    tempo_bpm: float = 96.0
+    genre: str | None = "pop"
+    programs: tuple[int, ...] = (0,)
+    lead: int | None = None
+    plan_controls: Mapping[str, int] = field(default_factory=dict)
+    section_controls: Sequence[Mapping[str, int]] = ()
+    chords: Plan | None = None
+    melody: Plan | None = None
+    form: str = ""
+    plan: Plan | None = None
+    """A whole plan: nothing is planned, only arranged and performed."""
+    touch: Touch = field(default_factory=Touch)
+    below_melody: bool = True
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece with what it was made from."""
+
+    plan: Plan
+    arrangement: Arrangement
+    score: Score
+
+
+class Stages:
+    """Planner, arranger and performer."""
+
+    def __init__(self, planner: Planner, arranger: Arranger) -> None:
+        self.planner, self.arranger = planner, arranger
+
+    @classmethod
+    def from_pretrained(
+        cls, planner: str | Path = DEFAULT_PLANNER, arranger: str | Path = DEFAULT_ARRANGER, *, device: str = "cpu"
+    ) -> Stages:
+        """Both models, by the names of checkpoints that come with Muse or by path.
+
+        Raises
+        ------
+        InputError
+            There is no such checkpoint.
+        """
+        return cls(Planner.from_pretrained(planner, device=device), Arranger.from_pretrained(arranger, device=device))
+
+    def write(
+        self,
+        request: PieceRequest,
+        n: int = 1,
+        *,
+        sampling: Sampling = Sampling(),
+        rng: np.random.Generator | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> list[Piece]:
+        """Write `n` pieces: the same request, seed and checkpoints give the same pieces.
+
+        Raises
+        ------
+        InputError
+            What is given does not fit the request.
+        """
+        rng = rng or np.random.default_rng()
+        plans = self._plans(request, n, sampling, rng)
+        if progress is not None:
+            progress(0.3)
+        arranged = self.arranger.arrange(
+            plans,
+            ArrangeRequest(
+                request.programs, request.lead, request.genre, request.tempo_bpm, request.section_controls,
+                request.below_melody,
+            ),
+            sampling=sampling,
+            rng=rng,
+        )  # fmt: skip
+        if progress is not None:
+            progress(0.95)
+        touch = replace(request.touch, tempo_bpm=request.tempo_bpm)
+        return [Piece(one.plan, one, perform(one, touch, rng)) for one in arranged]
+
+    def _plans(self, request: PieceRequest, n: int, sampling: Sampling, rng: np.random.Generator) -> list[Plan]:
+        if request.plan is not None:
+            return [request.plan] * n
+        casting = cast(request.programs, request.lead)
+        low, high = casting.melody_range
+        tune_alone = casting.lead not in casting.written
+        wanted = PlanRequest(
+            request.n_bars, request.time_signature, request.tonic, request.mode, request.genre, request.plan_controls,
+            request.chords, request.melody, request.form, low, high,
+            max_empty=request.n_bars // (_ALONE_SHARE if tune_alone else _SILENT_SHARE),
+        )  # fmt: skip
+        return self.planner.plan(wanted, n, sampling=sampling, rng=rng)

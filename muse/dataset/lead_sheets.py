@@ -1,0 +1,442 @@
+"""Lead sheets and their arrangements, taken from corpora: one row a stretch of bars in one meter.
+
+What a row's tune is depends on the corpus: the melody track (POP909), the voice (Lieder), the staff above the chords
+(OpenEWLD), the first violin (quartets), elsewhere the top voice where it can be trusted. Chords are those annotated,
+or found (:func:`muse.theory.lead_sheet.find_chords`). All other tracks become *parts*, by what they do in an ensemble
+(:data:`muse.tokens.arrangement.PARTS`).
+
+Conventions: as in :mod:`muse.tokens.plan`; notes of parts lie on twelfths of a quarter note, sixteenths and triplets.
+
+Contents: :class:`Sheet`, :func:`read_sheets`, :func:`build`, :func:`load`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from muse.corpora import Song, find_songs, read_chords
+from muse.dataset.build import hash_split
+from muse.dataset.windows import Settings, find_grid
+from muse.errors import InputError, MuseError
+from muse.score import DRUMS, BarGrid, Notes, bar_grid, beat_to_sec, note_array, read_score, tempo_map
+from muse.theory import Mode, key_from_weights
+from muse.theory.chord_symbols import Chord
+from muse.theory.lead_sheet import find_chords, find_melody
+from muse.tokens.arrangement import part_of
+from muse.tokens.plan import MAX_BAR, Bar, Plan, bar_length, meter_token
+from muse.tokens.plan_form import follow
+from muse.tokens.tune import tune_bars
+
+__all__ = ["Sheet", "build", "load", "read_sheets"]
+
+_log = logging.getLogger(__name__)
+
+MIN_BARS: Final = 8
+MIN_NOTES: Final = 8
+MIN_MELODY_TRUST: Final = 0.6
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A stretch of a song in one meter: its plan and what the instruments play to it."""
+
+    song: str
+    """Corpus and id, with the number of the stretch."""
+    corpus: str
+    genre: str
+    split: str
+    licence: str
+    tempo_bpm: float
+    at_start: bool
+    """It begins where the music begins."""
+    at_end: bool
+    plan: Plan
+    played: bool
+    """Velocities are of a performance."""
+    notes: NDArray[np.int16]
+    """int16 [n, 6]: part (index in `parts`), bar, position and length in twelfths of a quarter, pitch, velocity."""
+    parts: tuple[str, ...]
+    """Names of :data:`PARTS`, one an instrument."""
+    melody_velocity: NDArray[np.int16]
+    """int16 [n_bars]: mean velocity of the tune, 0 where it rests."""
+    melody_program: int
+    """General MIDI program of the tune, -1 where there is none."""
+    shift: int = 0
+    """Semitones by which the plan has been moved against the notes of the parts."""
+
+
+def read_sheets(song: Song) -> list[Sheet]:
+    """All sheets of one song; empty where it has no real bars.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read.
+    """
+    score = read_score(song.path)
+    raw = note_array(score)
+    if len(raw) < MIN_NOTES:
+        return []
+    score, kind, _ = find_grid(score, raw, song, Settings(), [])
+    if kind == "none":
+        return []
+    notes, grid, tempos = note_array(score), bar_grid(score), tempo_map(score)
+    step = _snap(notes["onset_beat"])
+    names = [track.name for track in score.tracks]
+    melody_track = _melody_track(song.corpus, names, notes)
+    if melody_track == -1 and song.corpus != "groove":
+        pitched = np.flatnonzero(notes["program"] != DRUMS)
+        lead, trust = find_melody(*(notes[name][pitched] for name in ("onset_beat", "duration_beat", "pitch")))
+        if trust < MIN_MELODY_TRUST:
+            return []
+        is_melody = np.zeros(len(notes), bool)
+        is_melody[pitched[lead]] = True
+    else:
+        is_melody = notes["track"] == melody_track
+    chord_beats = _annotated(song, float(raw["onset_sec"].min()) - float(notes["onset_sec"].min()), tempos)
+    sheets = []
+    for number, bars in enumerate(_stretches(notes, grid)):
+        shape = _Stretch(tuple(bars), grid, f"{song.corpus}/{song.song_id}#{number}")
+        moved = shape.moved(step)
+        where = moved >= 0
+        if where.sum() >= MIN_NOTES:
+            sheets.append(_sheet(song, notes[where], moved[where], is_melody[where], chord_beats, tempos, shape))
+    if sheets:
+        sheets[0] = replace(sheets[0], at_start=True)
+        sheets[-1] = replace(sheets[-1], at_end=True)
+    return sheets
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Bars of one meter, in order; odd bars between them are left out."""
+
+    bars: tuple[int, ...]
+    grid: BarGrid
+    name: str
+
+    @property
+    def meter(self) -> tuple[int, int]:
+        return int(self.grid.numerator[self.bars[0]]), int(self.grid.denominator[self.bars[0]])
+
+    @property
+    def n_bars(self) -> int:
+        return len(self.bars)
+
+    @property
+    def n_quarters(self) -> float:
+        return self.n_bars * bar_length(self.meter) / 4
+
+    def moved(self, step: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Twelfths of a quarter from the start of the stretch, -1 outside of its bars."""
+        start = np.rint(self.grid.start_beat * 12).astype(np.int64)
+        bar = np.clip(np.searchsorted(start, step, side="right") - 1, 0, self.grid.n_bars - 1)
+        number = np.full(self.grid.n_bars, -1)
+        number[list(self.bars)] = np.arange(self.n_bars)
+        inside = (number[bar] >= 0) & (step >= start[0]) & (step < start[-1])
+        return np.where(inside, number[bar] * bar_length(self.meter) * 3 + step - start[bar], -1)
+
+    def sec(self, tempos: NDArray[np.float64]) -> float:
+        """Seconds that its bars last."""
+        edges = beat_to_sec(tempos, self.grid.start_beat)
+        return float(np.diff(edges)[list(self.bars)].sum())
+
+
+def _snap(onset_beat: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Onsets in twelfths of a quarter: on sixteenths, or on triplets in quarters where these fit much better."""
+    quarter = np.floor(onset_beat + 0.125).astype(np.int64)
+    duple, triple = np.rint(onset_beat * 4) * 3, np.rint(onset_beat * 3) * 4
+    first = quarter.min() if len(quarter) else 0
+    size = int(quarter.max() - first + 1) if len(quarter) else 0
+    error = [
+        np.bincount(quarter - first, weights=np.abs(grid / 12 - onset_beat), minlength=size) for grid in (duple, triple)
+    ]
+    is_triple = (error[0] > 0.05) & (error[1] < 0.4 * error[0])
+    return np.where(is_triple[quarter - first], triple, duple).astype(np.int64)
+
+
+def _melody_track(corpus: str, names: list[str], notes: Notes) -> int:
+    """Index of the track with the tune; -1 where the corpus does not say."""
+    count = np.bincount(notes["track"], minlength=len(names))
+    program = {int(t): int(notes["program"][notes["track"] == t][0]) for t in np.flatnonzero(count)}
+    if corpus == "pop909":
+        found = [t for t in program if names[t] == "MELODY"]
+    elif corpus == "openewld":
+        found = [t for t in program if names[t] != "CHORDS"]
+    elif corpus == "openscore-lieder":
+        found = [t for t, p in program.items() if p >= 24 and p != 46 and p != DRUMS]
+    elif corpus == "openscore-quartets":
+        found = [min(program)]
+    else:
+        found = []
+    return max(found, key=lambda t: int(count[t])) if found else -1
+
+
+def _stretches(notes: Notes, grid: BarGrid) -> Iterator[list[int]]:
+    """Bars of one meter that can be planned, :data:`MIN_BARS` or more, without silence at either end.
+
+    A single bar of another length (as pop songs put before a chorus) is passed over.
+    """
+    filled = np.bincount(grid.bar_of(notes["onset_beat"]), minlength=grid.n_bars) > 0
+    regular = np.isclose(np.diff(grid.start_beat), 4 * grid.numerator / grid.denominator, atol=1e-3)
+    meters = [
+        (int(n), int(d)) if r else None for n, d, r in zip(grid.numerator, grid.denominator, regular, strict=True)
+    ]
+    bar = 0
+    while bar < grid.n_bars:
+        meter, bars = meters[bar], [bar]
+        bar += 1
+        while bar < grid.n_bars:
+            if meters[bar] == meter:
+                bars.append(bar)
+                bar += 1
+            elif bar + 1 < grid.n_bars and meters[bar + 1] == meter:
+                bar += 1
+            else:
+                break
+        sounding = np.flatnonzero(filled[bars])
+        if len(sounding) and meter is not None and _plannable(meter):
+            bars = bars[int(sounding[0]) : int(sounding[-1]) + 1]
+            if len(bars) >= MIN_BARS:
+                yield bars
+
+
+def _plannable(meter: tuple[int, int]) -> bool:
+    try:
+        meter_token(meter)
+    except InputError:
+        return False
+    return bar_length(meter) <= MAX_BAR
+
+
+_DEGREES = {"1": 0, "b2": 1, "2": 2, "b3": 3, "3": 4, "4": 5, "b5": 6, "#4": 6, "5": 7, "#5": 8, "b6": 8, "6": 9,
+            "b7": 10, "7": 11, "9": 2, "b9": 1, "11": 5, "13": 9}  # fmt: skip
+_NAMES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+_ANNOTATED_QUALITIES = (
+    ("maj7", "maj7"), ("maj9", "maj7"), ("min7", "m7"), ("min9", "m7"), ("min11", "m7"), ("minmaj7", "m"),
+    ("hdim7", "m7b5"), ("dim7", "dim7"), ("dim", "dim"), ("aug", "aug"), ("maj6", "6"), ("min6", "m6"),
+    ("sus2", "sus2"), ("sus", "sus4"), ("maj", ""), ("min", "m"), ("7", "7"), ("9", "7"), ("11", "7"), ("13", "7"),
+)  # fmt: skip
+
+
+def chord_of_annotation(symbol: str) -> tuple[int, str, int | None] | None:
+    """(root, quality, bass) of a symbol in Harte's notation (``G#:min7/b3``); None for ``N``."""
+    if symbol in ("N", "X", ""):
+        return None
+    head, _, degree = symbol.partition("/")
+    name, _, quality = head.partition(":")
+    root = (_NAMES[name[0]] + name.count("#") - name[1:].count("b")) % 12
+    word = next((mine for start, mine in _ANNOTATED_QUALITIES if quality.startswith(start)), "")
+    bass = (root + _DEGREES[degree]) % 12 if degree in _DEGREES else root
+    return root, word, None if bass == root else bass
+
+
+def _annotated(
+    song: Song, offset_sec: float, tempos: NDArray[np.float64]
+) -> list[tuple[float, tuple[int, str, int | None] | None]] | None:
+    """(beat, chord) of annotated changes, or None where there are none. `offset_sec`: source minus score."""
+    if song.chords_path is None:
+        return None
+    chords = read_chords(song.chords_path)
+    last = max((end for _, end, _ in chords), default=0.0)
+    beats = np.arange(-64.0, 64 + last * 5, 0.25)
+    moments = beat_to_sec(tempos, beats)
+    return [
+        (float(np.rint(np.interp(start - offset_sec, moments, beats))), chord_of_annotation(symbol))
+        for start, _, symbol in chords
+    ]
+
+
+def _sheet(
+    song: Song,
+    notes: Notes,
+    step: NDArray[np.int64],
+    is_melody: NDArray[np.bool_],
+    chord_beats: list[tuple[float, tuple[int, str, int | None] | None]] | None,
+    tempos: NDArray[np.float64],
+    shape: _Stretch,
+) -> Sheet:
+    size = bar_length(shape.meter)
+    pitched = notes["program"] != DRUMS
+    weights = np.bincount(notes["pitch"][pitched] % 12, weights=notes["duration_beat"][pitched], minlength=12)
+    tonic, mode_name, _ = key_from_weights(weights)
+    mode: Mode = "minor" if str(mode_name) == "minor" else "major"
+    tune, place = notes[is_melody], np.rint(step[is_melody] / 3).astype(np.int64)
+    melody = tune_bars(place, tune["pitch"].astype(np.int64), tune["duration_beat"] * 4, size, shape.n_bars)
+    velocity = _mean_velocities(tune, place, size, shape.n_bars)
+    if chord_beats is not None:
+        beats = np.array([beat for beat, _ in chord_beats])
+        places = shape.moved(np.rint(beats * 12).astype(np.int64)) // 3
+        changes = [(int(p), c) for p, (_, c) in zip(places, chord_beats, strict=True) if p >= 0]
+    else:
+        changes = _found_chords(notes[pitched], step[pitched], size, shape)
+    chords = _chord_bars(changes, size, shape.n_bars)
+    bars = tuple(Bar(c, m) for c, m in zip(chords, melody, strict=True))
+    plan = follow(Plan(bars, shape.meter, max(int(tonic), 0), mode))
+    rest = ~is_melody
+    programs = notes["program"][rest]
+    # POP909's bridge and piano are two hands' worth of one instrument.
+    tracks = np.zeros(rest.sum(), np.int64) if song.corpus == "pop909" else notes["track"][rest].astype(np.int64)
+    numbers = {t: i for i, t in enumerate(np.unique(tracks).tolist())}
+    parts = tuple(part_of(int(programs[tracks == t][0])) for t in numbers)
+    length = np.maximum(np.rint(notes["duration_beat"][rest] * 12), 1)
+    columns = (
+        [numbers[int(t)] for t in tracks], step[rest] // (size * 3), step[rest] % (size * 3),
+        np.minimum(length, 1000), notes["pitch"][rest], notes["velocity"][rest],
+    )  # fmt: skip
+    velocities = notes["velocity"][rest] if rest.any() else notes["velocity"]
+    program = int(notes["program"][is_melody][0]) if is_melody.any() else -1
+    return Sheet(
+        song=shape.name,
+        corpus=song.corpus,
+        genre=song.genre,
+        split=song.split or hash_split(f"{song.corpus}/{song.group}"),
+        licence=song.licence,
+        tempo_bpm=60 * shape.n_quarters / max(shape.sec(tempos), 1e-3),
+        at_start=False,
+        at_end=False,
+        plan=plan,
+        played=len(np.unique(velocities)) > 12,
+        notes=np.stack([np.asarray(c, np.int16) for c in columns], axis=1).reshape(-1, 6),
+        parts=parts,
+        melody_velocity=velocity,
+        melody_program=program,
+    )
+
+
+def _mean_velocities(notes: Notes, place: NDArray[np.int64], size: int, n_bars: int) -> NDArray[np.int16]:
+    """Mean velocity of the tune in each bar, 0 where it rests."""
+    bar = np.clip(place // size, 0, n_bars - 1)
+    count = np.bincount(bar, minlength=n_bars)
+    total = np.bincount(bar, weights=notes["velocity"], minlength=n_bars)
+    return np.rint(total / np.maximum(count, 1)).astype(np.int16)
+
+
+def _found_chords(
+    notes: Notes, step: NDArray[np.int64], size: int, shape: _Stretch
+) -> list[tuple[int, tuple[int, str, int | None] | None]]:
+    compound = shape.meter[1] == 8 and shape.meter[0] % 3 == 0
+    beat = 6 if compound else 4
+    edges = np.arange(0, shape.n_bars * size + 1, beat) / 4
+    chords = find_chords(
+        step / 12, notes["duration_beat"], notes["pitch"], edges, (np.arange(len(edges) - 1) * beat) % size == 0
+    )
+    out: list[tuple[int, tuple[int, str, int | None] | None]] = []
+    for i, chord in enumerate(chords):
+        # A bass that moves under one chord is accompaniment, no new symbol.
+        if out and chord and out[-1][1] and chord[:2] == out[-1][1][:2]:
+            continue
+        out.append((i * beat, chord))
+    return out
+
+
+def _chord_bars(
+    changes: list[tuple[int, tuple[int, str, int | None] | None]], size: int, n_bars: int
+) -> list[tuple[Chord, ...]]:
+    """Chords by bars from (sixteenth, chord): each bar names the chord in force, then every change."""
+    at = {max(place, 0): chord for place, chord in changes if place < n_bars * size}  # the last of several holds
+    places = sorted(at)
+    bars: list[tuple[Chord, ...]] = []
+    current: tuple[int, str, int | None] | None = None
+    index = 0
+    for b in range(n_bars):
+        out: list[Chord] = []
+        while index < len(places) and places[index] < (b + 1) * size:
+            place = places[index] - b * size
+            place -= place % 2
+            changed = at[places[index]]
+            if place > 0 and not out:
+                out.append(_chord(0, current))
+            if not out or changed != current:
+                out = [c for c in out if c.position != place]
+                out.append(_chord(place, changed))
+            current = changed
+            index += 1
+        bars.append(tuple(out) or (_chord(0, current),))
+    return bars
+
+
+def _chord(position: int, chord: tuple[int, str, int | None] | None) -> Chord:
+    return Chord(position, None) if chord is None else Chord(position, *chord)
+
+
+# ------------------------------------------------------------------------------------------------------------ shards
+
+
+def build(sources: Iterable[Path | str], out: Path | str, licence_classes: Iterable[str] = ("permissive",)) -> int:
+    """Read all songs of some corpora and write a Parquet shard for each corpus; returns the number of sheets.
+
+    Songs that cannot be read are reported in the log and left out.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    wanted = set(licence_classes)
+    by_corpus: dict[str, list[Song]] = {}
+    for song in find_songs(sources):
+        if song.licence_class in wanted:
+            by_corpus.setdefault(song.corpus, []).append(song)
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    total = 0
+    for corpus, songs in by_corpus.items():
+        rows: list[dict[str, Any]] = []
+        for song in songs:
+            try:
+                rows += [_row(sheet) for sheet in read_sheets(song)]
+            except (MuseError, ValueError, KeyError) as error:
+                _log.warning("%s/%s: %s", corpus, song.song_id, error)
+        total += len(rows)
+        if rows:
+            pq.write_table(pa.Table.from_pylist(rows), out / f"{corpus}.parquet", compression="zstd")
+        _log.info("%s: %d songs, %d sheets", corpus, len(songs), len(rows))
+    return total
+
+
+def _row(sheet: Sheet) -> dict[str, Any]:
+    row = {name: getattr(sheet, name) for name in Sheet.__dataclass_fields__}
+    row["plan"] = json.dumps(sheet.plan.to_json(), separators=(",", ":"))
+    row["notes"] = sheet.notes.ravel().tolist()
+    row["melody_velocity"] = sheet.melody_velocity.tolist()
+    row["parts"] = list(sheet.parts)
+    return row
+
+
+def load(
+    folder: Path | str, corpora: Iterable[str] = (), splits: Iterable[str] = (), limits: Mapping[str, int] | None = None
+) -> list[Sheet]:
+    """Sheets of a folder that :func:`build` wrote, all or those of some corpora and splits, in order.
+
+    `limits` says for a corpus how many of its sheets to read, evenly spaced; all where it is silent.
+    """
+    import pyarrow.parquet as pq
+
+    paths = sorted(Path(folder).glob("*.parquet"))
+    if not paths:
+        raise InputError(f"{folder} holds no lead sheets; build them first")
+    chosen, wanted = set(corpora), set(splits)
+    sheets = []
+    for path in paths:
+        if chosen and path.stem not in chosen:
+            continue
+        table = pq.read_table(path)
+        if wanted:
+            table = table.filter([split in wanted for split in table["split"].to_pylist()])
+        limit = (limits or {}).get(path.stem, table.num_rows)
+        if limit < table.num_rows:
+            table = table.take(np.linspace(0, table.num_rows - 1, limit).astype(np.int64))
+        for row in table.to_pylist():
+            row["plan"] = Plan.from_json(row["plan"])
+            row["notes"] = np.array(row["notes"], np.int16).reshape(-1, 6)
+            row["melody_velocity"] = np.array(row["melody_velocity"], np.int16)
+            row["parts"] = tuple(row["parts"])
+            sheets.append(Sheet(**row))
+    return sheets

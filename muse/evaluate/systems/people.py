@@ -1,0 +1,98 @@
+"""People's own songs as the system that others are held against: windows of held-out lead sheets and arrangements.
+
+They pass through the same tokens and the same performer as ours, so that what is compared is what was written.
+
+Contents: :func:`people_windows`, :func:`block_chords`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from muse.composer.arrange import Arrangement, cast
+from muse.composer.perform import Touch, perform
+from muse.dataset.lead_sheets import Sheet
+from muse.score import NOTE_DTYPE, from_notes
+from muse.theory.chord_symbols import QUALITIES
+from muse.tokens.arrangement import PartNote, decode_part, encode_part
+from muse.tokens.plan import Plan, decode, encode_bar, fold_shift
+
+if TYPE_CHECKING:
+    from symusic.core import ScoreTick as Score
+
+__all__ = ["block_chords", "people_windows"]
+
+_MIN_TUNE = 24  # notes of the tune in a window of 16 bars; emptier ones are introductions
+
+
+def people_windows(
+    sheets: Iterable[Sheet], n_bars: int = 16, *, rng: np.random.Generator | None = None
+) -> Iterator[tuple[str, Plan, Score]]:
+    """Windows of piano songs: name of the song, plan and score of each, one after another and none overlapping.
+
+    Parameters
+    ----------
+    sheets
+        Those with one part, of keys; others are passed over.
+    n_bars
+        Bars a window.
+    rng
+        Of the performer's hand.
+    """
+    rng = rng or np.random.default_rng(0)
+    for sheet in sheets:
+        if sheet.parts != ("keys",):
+            continue
+        for first in range(0, len(sheet.plan.bars) - n_bars + 1, n_bars):
+            plan = _through_tokens(replace(sheet.plan, bars=sheet.plan.bars[first : first + n_bars], sections=()))
+            if sum(len(bar.melody) for bar in plan.bars) < _MIN_TUNE * n_bars // 16:
+                continue
+            arrangement = _arrangement(sheet, plan, first)
+            yield (
+                sheet.song.split("#")[0],
+                plan,
+                perform(arrangement, Touch(tempo_bpm=sheet.tempo_bpm, slows_down=False), rng),
+            )
+
+
+def _through_tokens(plan: Plan) -> Plan:
+    """The plan as tokens spell it."""
+    moved = plan.transposed(fold_shift(-plan.tonic))
+    ids = [i for bar in moved.bars for i in encode_bar(bar, 9)]
+    return decode(ids, plan.time_signature, plan.tonic, plan.mode)
+
+
+def _arrangement(sheet: Sheet, plan: Plan, first: int) -> Arrangement:
+    bars = []
+    for bar in range(first, first + len(plan.bars)):
+        notes = [
+            PartNote(position, pitch, span, velocity)
+            for _, _, position, span, pitch, velocity in sheet.notes[sheet.notes[:, 1] == bar].tolist()
+        ]
+        bars.append(tuple(decode_part(encode_part("keys", notes)[1:])))
+    lead = tuple(int(v) // 8 * 8 + 4 if v else 0 for v in sheet.melody_velocity[first : first + len(plan.bars)])
+    return Arrangement(plan, cast((0,)), (tuple(bars),), lead)
+
+
+def block_chords(plan: Plan, tempo_bpm: float = 90.0) -> Score:
+    """A plan as tune and block chords on the piano, for judging plans alone."""
+    size = plan.bar_length
+    rows: list[tuple[float, float, int, int]] = []
+    changes = [(b * size + c.position, c) for b, bar in enumerate(plan.bars) for c in bar.chords]
+    ends = [start for start, _ in changes[1:]] + [len(plan.bars) * size]
+    for (start, chord), end in zip(changes, ends, strict=True):
+        if chord.root is None or end <= start:
+            continue
+        bass = chord.root if chord.bass is None else chord.bass
+        pitches = {48 + (chord.root + step) % 12 for step in QUALITIES[chord.quality]} | {36 + bass}
+        rows += [(start / 4, (end - start) / 4, pitch, 60) for pitch in pitches]
+    for b, bar in enumerate(plan.bars):
+        rows += [((b * size + n.position) / 4, n.length / 4, n.pitch, 80) for n in bar.melody]
+    notes = np.zeros(len(rows), NOTE_DTYPE)
+    if rows:
+        notes["onset_beat"], notes["duration_beat"], notes["pitch"], notes["velocity"] = zip(*rows, strict=True)
+    return from_notes(notes, tempo_bpm=tempo_bpm, time_signature=plan.time_signature)

@@ -1,0 +1,109 @@
+"""Chord symbols: what stands above the staff of a lead sheet.
+
+Conventions: roots and basses are pitch classes 0..11 (C = 0); a quality is the suffix of a symbol, a key of
+:data:`QUALITIES`.
+
+Contents: :data:`QUALITIES`, :class:`Chord`, :func:`parse_chord`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass, replace
+from typing import Final
+
+from muse.errors import InputError
+from muse.theory.keys import PITCH_CLASS_NAMES
+
+__all__ = ["QUALITIES", "Chord", "parse_chord"]
+
+QUALITIES: Final[dict[str, tuple[int, ...]]] = {
+    "": (0, 4, 7),
+    "m": (0, 3, 7),
+    "dim": (0, 3, 6),
+    "aug": (0, 4, 8),
+    "sus4": (0, 5, 7),
+    "sus2": (0, 2, 7),
+    "maj7": (0, 4, 7, 11),
+    "m7": (0, 3, 7, 10),
+    "7": (0, 4, 7, 10),
+    "m7b5": (0, 3, 6, 10),
+    "dim7": (0, 3, 6, 9),
+    "6": (0, 4, 7, 9),
+    "m6": (0, 3, 7, 9),
+}
+"""Suffix of a chord symbol -> intervals above the root in semitones."""
+
+_OTHER_SUFFIXES: Final = {
+    "maj": "", "M": "", "min": "m", "-": "m", "o": "dim", "°": "dim", "+": "aug", "sus": "sus4", "M7": "maj7",
+    "Δ": "maj7", "Δ7": "maj7", "min7": "m7", "-7": "m7", "ø": "m7b5", "ø7": "m7b5", "o7": "dim7", "°7": "dim7",
+    "maj6": "6", "min6": "m6",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Chord:
+    """A chord symbol at a place in a bar."""
+
+    position: int
+    """Sixteenths from the start of the bar."""
+    root: int | None
+    """Pitch class 0..11; None where no chord sounds."""
+    quality: str = ""
+    """A key of :data:`QUALITIES`."""
+    bass: int | None = None
+    """Pitch class of the lowest tone where it is not the root."""
+
+    @property
+    def symbol(self) -> str:
+        """As in lead sheets: ``Am7``, ``C/E``; ``N.C.`` for none."""
+        if self.root is None:
+            return "N.C."
+        bass = "" if self.bass is None else "/" + PITCH_CLASS_NAMES[self.bass]
+        return PITCH_CLASS_NAMES[self.root] + self.quality + bass
+
+    @property
+    def pitch_classes(self) -> tuple[int, ...]:
+        """Its tones 0..11, the root first."""
+        return () if self.root is None else tuple((self.root + step) % 12 for step in QUALITIES[self.quality])
+
+    def moved(self, semitones: int) -> Chord:
+        """The same chord transposed."""
+        if self.root is None:
+            return self
+        bass = None if self.bass is None else (self.bass + semitones) % 12
+        return replace(self, root=(self.root + semitones) % 12, bass=bass)
+
+
+_SYMBOL = re.compile(r"^([A-Ga-g])([#b♯♭]?)([^/]*)(?:/([A-Ga-g])([#b♯♭]?))?$")
+_LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+
+
+def parse_chord(symbol: str) -> Chord:
+    """A chord at position 0 from its symbol: ``Am7``, ``F#dim``, ``C/E``, ``N.C.``.
+
+    Raises
+    ------
+    InputError
+        No such root or quality; the message names the nearest legal symbol.
+    """
+    if symbol in ("N.C.", "N", "NC"):
+        return Chord(0, None)
+    match = _SYMBOL.match(symbol.strip())
+    if match is None:
+        raise InputError(f"{symbol!r} is no chord; write a root and a quality, for example Am, F#m7b5, G7, C/E, N.C.")
+    letter, sign, suffix, bass_letter, bass_sign = match.groups()
+    quality = _OTHER_SUFFIXES.get(suffix, suffix)
+    if quality not in QUALITIES:
+        near = difflib.get_close_matches(quality, QUALITIES, n=1, cutoff=0.0)
+        legal = ", ".join(name or "(none)" for name in QUALITIES)
+        meant = f"{letter}{sign}{near[0]}"
+        raise InputError(f"{symbol!r}: quality {suffix!r} is unknown, did you mean {meant}? Legal: {legal}")
+    root = _pitch_class(letter, sign)
+    bass = _pitch_class(bass_letter, bass_sign) if bass_letter else None
+    return Chord(0, root, quality, None if bass == root else bass)
+
+
+def _pitch_class(letter: str, sign: str) -> int:
+    return (_LETTERS[letter.upper()] + {"#": 1, "♯": 1, "b": -1, "♭": -1}.get(sign, 0)) % 12

@@ -1,0 +1,419 @@
+"""What planner and arranger learn from: windows of lead sheets and of their arrangements, with controls.
+
+The prefix never lies: controls are measured on the very bars that follow. Each is dropped at random, so that any
+subset may be given later; some windows have none, for guidance.
+
+Contents: :class:`SheetSettings`, :class:`PlannerTask`, :class:`ArrangerTask`, :func:`train_planner`,
+:func:`train_arranger`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from muse.dataset.lead_sheets import Sheet, load
+from muse.errors import InputError
+from muse.files import write_json
+from muse.tokens.arrangement import (
+    PART_ORDER,
+    SECTION_BARS,
+    VELOCITY_NULL,
+    Header,
+    PartNote,
+    encode_controls,
+    encode_follow,
+    encode_header,
+    encode_lead,
+    encode_part,
+    follow_bars,
+    measure_bars,
+)
+from muse.tokens.arrangement import VOCABULARY as ARRANGEMENT
+from muse.tokens.plan import (
+    EOS,
+    NULL,
+    VOCABULARY,
+    Bar,
+    Plan,
+    Prefix,
+    Vocabulary,
+    encode_bar,
+    encode_prefix,
+    fold_shift,
+)
+from muse.tokens.plan_form import Buckets, measure
+from muse.training.language_model import IGNORED, Batch, RunSettings, pad, run
+
+__all__ = ["ARRANGED", "ArrangerTask", "PlannerTask", "SheetSettings", "train_arranger", "train_planner"]
+
+_log = logging.getLogger(__name__)
+
+_POOL = 8  # batches that are drawn together, so that windows of similar length share one
+
+
+@dataclass(frozen=True)
+class SheetSettings:
+    """What windows are drawn."""
+
+    corpora: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "pop909": 0.66,
+            "openewld": 0.10,
+            "openscore-lieder": 0.12,
+            "openscore-quartets": 0.05,
+            "mutopia": 0.07,
+        }
+    )
+    """Corpus -> share of the windows."""
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """Corpus -> most sheets that are read of it, where a short run would see a part of it anyway."""
+    bars: Mapping[int, float] = field(default_factory=lambda: {32: 0.5, 48: 0.25, 64: 0.15, 96: 0.1})
+    """Bars of a window -> how often."""
+    from_start: float = 0.35
+    """Share of windows that begin where the song does."""
+    to_end: float = 0.2
+    """Share of windows that end where it does."""
+    drop_control: float = 0.4
+    """How often one control is left open."""
+    drop_all: float = 0.25
+    """How often all are."""
+    melody_first: float = 0.12
+    """Share of windows whose bars say the tune before the chords."""
+    batch_tokens: int = 2560
+    """Tokens a batch, padding included."""
+    n_validation: int = 48
+    """Held-out windows."""
+    seed: int = 0
+
+
+class _Windows:
+    """Draws spans of bars; shared by both models."""
+
+    def __init__(self, folder: Path | str, settings: SheetSettings) -> None:
+        self.settings = settings
+        sheets = load(folder, settings.corpora, ("train", "val"), settings.limits)
+        self.by_split = {
+            "train": [s for s in sheets if s.split == "train" and len(s.plan.bars) >= 8],
+            "val": [s for s in sheets if s.split == "val" and s.corpus == "pop909" and len(s.plan.bars) >= 16],
+        }
+        if not all(self.by_split.values()):  # people's own songs judge both models
+            raise InputError(
+                f"{folder} has no lead sheets of {', '.join(settings.corpora)} to learn from and to test on"
+            )
+        self.sheets, self.held_out = (
+            [
+                replace(s, plan=s.plan.transposed(fold_shift(-s.plan.tonic)), shift=fold_shift(-s.plan.tonic))
+                for s in self.by_split[split]
+            ]
+            for split in ("train", "val")
+        )
+        weights = np.array([min(len(s.plan.bars), 64) for s in self.sheets], float)
+        names = np.array([s.corpus for s in self.sheets])
+        for name, share in settings.corpora.items():
+            mine = names == name
+            if mine.any():
+                weights[mine] *= share / weights[mine].sum()
+        self.weights = weights / weights.sum()
+
+    def draw(self, sheets: Sequence[Sheet], rng: np.random.Generator, weights: Any = None) -> tuple[Sheet, int, int]:
+        """A sheet and a range of its bars."""
+        s = self.settings
+        sheet = sheets[int(rng.choice(len(sheets), p=weights))]
+        n_bars = int(rng.choice(list(s.bars), p=list(s.bars.values())))
+        room = len(sheet.plan.bars) - n_bars
+        kind = rng.random()
+        if room <= 0 or kind < s.from_start:
+            first = 0
+        else:
+            first = room if kind < s.from_start + s.to_end else int(rng.integers(0, room + 1))
+        return sheet, first, min(first + n_bars, len(sheet.plan.bars))
+
+    def pools(self, step: int, encode: Any) -> Batch:
+        """The batch of a step out of a pool of windows of similar length."""
+        s = self.settings
+        pool, index = divmod(step, _POOL)
+        if getattr(self, "_pool", None) != pool:
+            rng = np.random.default_rng([s.seed, 1, pool])
+            windows: list[Any] = []
+            while sum(len(ids) for ids, _ in windows) < s.batch_tokens * _POOL:
+                windows.append(encode(*self.draw(self.sheets, rng, self.weights), rng, True))
+            windows.sort(key=lambda w: len(w[0]))
+            share = np.cumsum([len(ids) for ids, _ in windows])
+            cuts = np.minimum(share * _POOL // (share[-1] + 1), _POOL - 1)
+            groups = [[w for w, c in zip(windows, cuts, strict=True) if c == i] for i in range(_POOL)]
+            groups = [g for g in groups if g]
+            self._pool, self._groups = pool, [groups[i] for i in rng.permutation(len(groups))]
+        return pad(self._groups[index % len(self._groups)])
+
+
+def window_of(sheet: Sheet, first: int, stop: int) -> Plan:
+    """Bars of a sheet's plan as a plan of their own; what they follow outside of it is forgotten."""
+    bars: list[Bar] = []
+    for i, bar in enumerate(sheet.plan.bars[first:stop]):
+        if bar.melody_lag > i:
+            bar = replace(bar, melody_lag=0, melody_exact=False)
+        bars.append(replace(bar, chords_lag=0) if bar.chords_lag > i else bar)
+    return replace(sheet.plan, bars=tuple(bars), sections=())
+
+
+class PlannerTask:
+    """Windows of lead sheets as ids; all bars count in the loss.
+
+    Parameters
+    ----------
+    folder
+        What :func:`muse.dataset.lead_sheets.build` wrote.
+    """
+
+    def __init__(self, folder: Path | str, settings: SheetSettings) -> None:
+        self.settings, self._windows = settings, _Windows(folder, settings)
+        rng = np.random.default_rng([settings.seed, 2])
+        w = self._windows
+        self.buckets = Buckets.fit(
+            measure(window_of(*w.draw(w.sheets, rng, w.weights))) for _ in range(min(600, 20 * len(w.sheets)))
+        )
+        rng = np.random.default_rng([settings.seed, 3])
+        held_out = [self._encode(*w.draw(w.held_out, rng), rng, False) for _ in range(settings.n_validation)]
+        held_out.sort(key=lambda pair: len(pair[0]))
+        self._validation = [pad(held_out[i : i + 6]) for i in range(0, len(held_out), 6)]
+
+    @property
+    def vocab_size(self) -> int:
+        return len(VOCABULARY)
+
+    def batch(self, step: int) -> Batch:
+        return self._windows.pools(step, self._encode)
+
+    def validation(self) -> Sequence[Batch]:
+        return self._validation
+
+    def _encode(
+        self, sheet: Sheet, first: int, stop: int, rng: np.random.Generator, augment: bool
+    ) -> tuple[list[int], list[int]]:
+        s = self.settings
+        plan = window_of(sheet, first, stop)
+        controls = self.buckets.of(measure(plan))
+        melody_first = False
+        genre: str | None = sheet.genre
+        mode: Any = plan.mode
+        if augment:
+            melody_first = rng.random() < s.melody_first
+            none = rng.random() < s.drop_all
+            controls = {k: v for k, v in controls.items() if not none and rng.random() >= s.drop_control}
+            genre = None if rng.random() < 0.1 else genre
+            mode = None if rng.random() < 0.1 else mode
+        prefix = encode_prefix(
+            Prefix(plan.time_signature, mode, genre, sheet.at_start and first == 0, melody_first, controls)
+        )
+        n_left = len(sheet.plan.bars) - first - 1 if sheet.at_end else 10_000
+        ids, labels = list(prefix), [IGNORED] * len(prefix)
+        for i, bar in enumerate(plan.bars):
+            row = encode_bar(bar, n_left - i, melody_first=melody_first)
+            ids += row
+            labels += row
+        closing = EOS if sheet.at_end and stop == len(sheet.plan.bars) else None
+        return (ids, labels) if closing is None else ([*ids, closing], [*labels, closing])
+
+
+ARRANGED = SheetSettings(
+    corpora={
+        "pop909": 0.62,
+        "openscore-lieder": 0.13,
+        "openscore-quartets": 0.11,
+        "mutopia": 0.06,
+        "freedoom": 0.03,
+        "cc0-midis": 0.01,
+        "groove": 0.04,
+    },
+    bars={8: 0.2, 16: 0.6, 24: 0.2},
+    from_start=0.2,
+    to_end=0.15,
+    drop_all=0.2,
+    n_validation=32,
+)
+"""What the arranger learns from: corpora with parts below the tune."""
+
+_MAX_ARRANGED = 1800  # tokens of a window; the bars that do not fit are left out
+_DROP_PART = 0.15  # of ensembles of three and more
+
+
+class ArrangerTask:
+    """Windows of arrangements as ids; only what the arranger writes counts in the loss.
+
+    Parameters
+    ----------
+    folder
+        What :func:`muse.dataset.lead_sheets.build` wrote.
+    """
+
+    def __init__(self, folder: Path | str, settings: SheetSettings) -> None:
+        self.settings, self._windows = settings, _Windows(folder, settings)
+        self._bars: dict[str, _Accompaniment] = {}
+        w = self._windows
+        rng = np.random.default_rng([settings.seed, 2])
+        rows: list[dict[str, float]] = []
+        while len(rows) < min(1000, 20 * len(w.sheets)):
+            sheet, first, stop = w.draw(w.sheets, rng, w.weights)
+            if len(sheet.notes):
+                rows.append(self._accompaniment(sheet).measure(first, min(first + SECTION_BARS, stop)))
+        self.buckets = Buckets.fit(rows)
+        rng = np.random.default_rng([settings.seed, 3])
+        held_out = [self._encode(*w.draw(w.held_out, rng), rng, False) for _ in range(settings.n_validation)]
+        held_out.sort(key=lambda pair: len(pair[0]))
+        self._validation = [pad(held_out[i : i + 4]) for i in range(0, len(held_out), 4)]
+
+    @property
+    def vocab_size(self) -> int:
+        return len(ARRANGEMENT)
+
+    def batch(self, step: int) -> Batch:
+        return self._windows.pools(step, self._encode)
+
+    def validation(self) -> Sequence[Batch]:
+        return self._validation
+
+    def _accompaniment(self, sheet: Sheet) -> _Accompaniment:
+        if sheet.song not in self._bars:
+            self._bars[sheet.song] = _Accompaniment(sheet)
+        return self._bars[sheet.song]
+
+    def _encode(
+        self, sheet: Sheet, first: int, stop: int, rng: np.random.Generator, augment: bool
+    ) -> tuple[list[int], list[int]]:
+        s = self.settings
+        music = self._accompaniment(sheet)
+        parts = list(music.order)
+        if augment and len(parts) > 2:
+            parts = [p for p in parts if rng.random() >= _DROP_PART] or parts[-1:]
+        no_controls = augment and rng.random() < s.drop_all
+
+        def given(share: float) -> bool:
+            return not augment or rng.random() >= share
+
+        header = encode_header(
+            Header(
+                tuple(sheet.parts[p] for p in parts),
+                sheet.plan.time_signature,
+                sheet.plan.mode if given(0.1) else None,
+                sheet.genre if given(0.1) else None,
+                sheet.tempo_bpm if given(0.15) else None,
+                sheet.at_start and first == 0,
+            )
+        )
+        ids, labels = list(header), [IGNORED] * len(header)
+        n_left = len(sheet.plan.bars) - first - 1 if sheet.at_end else 10_000
+        for i in range(stop - first):
+            bar = first + i
+            prompt: list[int] = []
+            if i % SECTION_BARS == 0:
+                values = music.measure(bar, min(bar + SECTION_BARS, stop), sheet.played)
+                buckets = self.buckets.of(values)
+                kept = {k: v for k, v in buckets.items() if not no_controls and given(s.drop_control)}
+                prompt += encode_controls(kept)
+            prompt += encode_bar(sheet.plan.bars[bar], n_left - i, lags=False)
+            lag, exact = music.follows[bar]
+            said = [encode_lead(int(sheet.melody_velocity[bar]), sheet.played)]
+            said.append(encode_follow(lag if lag <= i else 0, exact))
+            said_labels = [IGNORED if said[0] == NULL else said[0], said[1]]
+            for p in parts:
+                row = encode_part(sheet.parts[p], music.notes[bar][p], played=sheet.played)
+                said += row
+                # Whose turn it is is given; velocities that the source does not have cannot be learnt.
+                said_labels += [IGNORED, *(IGNORED if t == VELOCITY_NULL else t for t in row[1:])]
+            if i >= SECTION_BARS and len(ids) + len(prompt) + len(said) > _MAX_ARRANGED:
+                break
+            ids += prompt + said
+            labels += [IGNORED] * len(prompt) + said_labels
+        return ids, labels
+
+
+class _Accompaniment:
+    """A sheet's parts by bars, moved to tonic C with its plan (which has been moved already)."""
+
+    def __init__(self, sheet: Sheet) -> None:
+        self.size = sheet.plan.bar_length
+        self.shift = sheet.shift
+        n_bars, parts = len(sheet.plan.bars), sheet.parts
+        is_drum = np.array([part == "drums" for part in parts], bool)
+        notes = sheet.notes.astype(np.int64)
+        drum = is_drum[notes[:, 0]] if len(notes) else np.zeros(0, bool)
+        pitch = notes[:, 4] + np.where(drum, 0, sheet.shift)
+        self.notes: list[list[list[PartNote]]] = [[[] for _ in parts] for _ in range(n_bars)]
+        for (part, bar, position, span, _, velocity), p in zip(notes.tolist(), pitch.tolist(), strict=True):
+            self.notes[bar][part].append(PartNote(position, p, span, velocity))
+        mean = [float(pitch[notes[:, 0] == i].mean()) if (notes[:, 0] == i).any() else 0.0 for i in range(len(parts))]
+        self.order = sorted(range(len(parts)), key=lambda i: (PART_ORDER.index(parts[i]), mean[i]))
+        self.follows = follow_bars(
+            [[(i, n.position, n.pitch) for i, part in enumerate(bar) for n in part] for bar in self.notes]
+        )
+        onset = notes[:, 1] * self.size * 3 + notes[:, 2]
+        self._table = np.stack([onset, notes[:, 3], pitch, notes[:, 5], drum.astype(np.int64)], axis=1)
+        self._bar = notes[:, 1]
+
+    def measure(self, first: int, stop: int, played: bool = True) -> dict[str, float]:
+        """What bars first..stop-1 are like."""
+        inside = (self._bar >= first) & (self._bar < stop)
+        values = measure_bars(self._table[inside], (stop - first) * self.size / 4)
+        return values if played else values | {"loudness": float("nan")}
+
+
+def train_arranger(
+    folder: Path | str, out: Path | str, state: Path | str, settings: SheetSettings, run_settings: RunSettings
+) -> dict[str, Any]:
+    """Train an arranger and write its checkpoint folder; returns its metrics."""
+    task = ArrangerTask(folder, settings)
+    model, metrics = run(task, state, run_settings)
+    export(model, Path(out), "arranger", ARRANGEMENT, task.buckets, settings, run_settings, metrics)
+    return metrics
+
+
+def train_planner(
+    folder: Path | str, out: Path | str, state: Path | str, settings: SheetSettings, run_settings: RunSettings
+) -> dict[str, Any]:
+    """Train a planner and write its checkpoint folder; returns its metrics."""
+    task = PlannerTask(folder, settings)
+    model, metrics = run(task, state, run_settings)
+    export(model, Path(out), "planner", VOCABULARY, task.buckets, settings, run_settings, metrics)
+    return metrics
+
+
+def export(
+    model: Any,
+    out: Path,
+    kind: str,
+    vocabulary: Vocabulary,
+    buckets: Buckets,
+    settings: SheetSettings,
+    run_settings: RunSettings,
+    metrics: Mapping[str, Any],
+) -> None:
+    """Write a checkpoint folder: weights in bf16, vocabulary, bucket edges, settings, metrics and card."""
+    import copy
+
+    out.mkdir(parents=True, exist_ok=True)
+    copy.deepcopy(model).to(torch.bfloat16).save_pretrained(out, max_shard_size="15MB")
+    write_json({name: list(edges) for name, edges in buckets.edges.items()}, out / "controls.json")
+    write_json({name: list(values) for name, values in vocabulary.blocks}, out / "vocabulary.json")
+    write_json({"windows": asdict(settings), "run": asdict(run_settings)}, out / "training.json")
+    write_json(dict(metrics), out / "metrics.json")
+    corpora = ", ".join(f"{name} ({share:.0%})" for name, share in settings.corpora.items())
+    (out / "README.md").write_text(
+        "---\nlicense: apache-2.0\nlibrary_name: transformers\ntags: [music, symbolic-music]\n---\n\n"
+        f"# Muse {kind}\n\n"
+        f"A Llama-style causal language model of {metrics['n_parameters']:,} weights.\n\n"
+        "| | |\n|---|---|\n"
+        f"| windows from | {corpora} |\n| licences of the music | public domain, CC0, CC BY, MIT, BSD |\n"
+        f"| steps | {metrics['steps']:,} |\n| tokens | {metrics['tokens']:,} |\n"
+        f"| minutes on one CPU core | {metrics['minutes']} |\n"
+        f"| held-out loss (POP909, songs never trained on) | {metrics['val_loss']:.4f} nats a token |\n\n"
+        "Splits are by song. `training.json` has every setting, `metrics.json` the curve, `controls.json` the edges\n"
+        "of the controls' buckets, `vocabulary.json` the spelling of the ids.\n",
+        encoding="utf-8",
+    )

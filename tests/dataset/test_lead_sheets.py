@@ -1,0 +1,140 @@
+"""Lead sheets from files whose lead sheet is known, through shards and back; and that a model learns from them."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from muse.composer.perform import PLACES
+from muse.dataset.lead_sheets import build, load
+from muse.errors import InputError
+from muse.score import NOTE_DTYPE, from_notes, write_score
+from muse.tokens.arrangement import VOCABULARY as ARRANGEMENT
+from muse.tokens.plan import VOCABULARY, decode
+from muse.training.language_model import IGNORED, Batch, RunSettings, run
+from muse.training.lead_sheets import ArrangerTask, PlannerTask, SheetSettings
+from muse.training.touch import fit_touch
+
+CHORDS = ((60, 64, 67), (57, 60, 64), (53, 57, 60), (55, 59, 62))  # C Am F G
+TUNE = ((0, 76, 4), (4, 74, 2), (6, 72, 2), (8, 79, 8))
+N_BARS = 16
+
+
+def song(shift: int, rng: np.random.Generator) -> np.ndarray:
+    """A tune (track 0) over chords in half notes (track 1), 16 bars of 4/4."""
+    rows = []
+    for bar in range(N_BARS):
+        rows += [(4 * bar + p / 4, n / 4, pitch + shift, 90, 0) for p, pitch, n in TUNE]
+        for half in (0, 2):
+            for pitch in (CHORDS[bar % 4][0] - 12, *CHORDS[bar % 4]):
+                rows.append((4 * bar + half, 2, pitch + shift, 60 + 10 * (half == 0) + int(rng.integers(-6, 7)), 1))
+    notes = np.zeros(len(rows), NOTE_DTYPE)
+    for name, column in zip(
+        ("onset_beat", "duration_beat", "pitch", "velocity", "track"), zip(*rows, strict=True), strict=True
+    ):
+        notes[name] = column
+    return notes
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("corpora") / "pop909"
+    (folder / "midi").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    rows = []
+    for i in range(24):
+        score = from_notes(song(i % 12 - 5, rng), tempo_bpm=100, names=["MELODY", "PIANO"])
+        write_score(score, folder / "midi" / f"s{i}.mid")
+        split = "val" if i % 6 == 5 else "train"
+        rows.append(
+            {
+                "id": f"s{i}",
+                "file": f"midi/s{i}.mid",
+                "genre_group": "pop",
+                "licence_class": "permissive",
+                "split": split,
+            }
+        )
+    with (folder / "metadata.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    out = folder.parent / "shards"
+    assert build([folder], out) == 24
+    return out
+
+
+def test_what_was_written_is_read(shards: Path) -> None:
+    sheets = load(shards)
+    assert len(sheets) == 24
+    for number, sheet in enumerate(sorted(sheets, key=lambda s: int(s.song.split("/s")[1].split("#")[0]))):
+        plan = sheet.plan.transposed(-(number % 12 - 5))
+        assert (plan.tonic, plan.mode, plan.time_signature) == (0, "major", (4, 4))
+        assert str(plan) == " | ".join(["C", "Am", "F", "G"] * 4)
+        assert [(n.position, n.pitch, n.length) for n in plan.bars[3].melody] == list(TUNE)
+        assert plan.bars[4].melody_exact
+        assert plan.bars[4].chords_lag == 4
+        assert (sheet.parts, sheet.at_start, sheet.at_end, sheet.played) == (("keys",), True, True, True)
+        assert round(sheet.tempo_bpm) == 100
+        assert (sheet.melody_velocity == 90).all()
+        assert len(sheet.notes) == N_BARS * 8
+    assert len(load(shards, splits=["val"])) == 4
+    assert len(load(shards, limits={"pop909": 5})) == 5
+    with pytest.raises(InputError, match="no lead sheets"):
+        load(shards / "none")
+
+
+SETTINGS = SheetSettings(corpora={"pop909": 1.0}, bars={8: 1.0}, batch_tokens=400, n_validation=2)
+
+
+def test_windows_say_what_they_hold(shards: Path) -> None:
+    task = PlannerTask(shards, SETTINGS)
+    ids, labels = task.batch(5)
+    assert (ids[labels != IGNORED] == labels[labels != IGNORED]).all()
+    plan = decode(ids[0].tolist(), (4, 4), 0, "major")
+    assert len(plan.bars) == 8
+    assert {str(c.symbol) for bar in plan.bars for c in bar.chords} == {"C", "Am", "F", "G"}
+    again = PlannerTask(shards, SETTINGS).batch(5)
+    assert torch.equal(ids, again[0])
+    arranged, _ = ArrangerTask(shards, SETTINGS).batch(0)
+    spelled = ARRANGEMENT.spell(arranged[0].tolist())
+    assert "Part_keys" in spelled
+    assert spelled.count("PartEnd_bar") == 8
+
+
+class Interrupted(PlannerTask):
+    """A task that is killed at a step."""
+
+    def batch(self, step: int) -> Batch:
+        if step == 6:
+            raise KeyboardInterrupt
+        return super().batch(step)
+
+
+def test_a_run_learns_and_resumes_where_it_was(shards: Path, tmp_path: Path) -> None:
+    settings = RunSettings(size="micro", max_steps=12, warmup_steps=2, save_minutes=0, seed=3)
+    model, metrics = run(PlannerTask(shards, SETTINGS), tmp_path / "whole", settings)
+    assert metrics["steps"] == 12
+    assert metrics["val_loss"] < np.log(len(VOCABULARY)) - 2
+    with pytest.raises(KeyboardInterrupt):
+        run(Interrupted(shards, SETTINGS), tmp_path / "parts", settings)
+    resumed, again = run(PlannerTask(shards, SETTINGS), tmp_path / "parts", settings)
+    assert again["steps"] == 12
+    for a, b in zip(model.parameters(), resumed.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+    with pytest.raises(InputError, match="of size micro"):
+        run(PlannerTask(shards, SETTINGS), tmp_path / "parts", replace(settings, size="tiny"))
+
+
+def test_accents_that_were_played_are_measured(shards: Path) -> None:
+    touch = fit_touch(load(shards))
+    accent = touch["accent"]
+    assert isinstance(accent, dict)
+    assert set(accent) == set(PLACES)
+    assert accent["one"] - accent["middle"] == pytest.approx(10, abs=1.5)
+    assert touch["chord_spread"] == pytest.approx(np.sqrt((13**2 - 1) / 12 * 3 / 4), rel=0.1)
