@@ -23,6 +23,7 @@ from urllib.parse import quote
 import gradio as gr
 from markupsafe import Markup
 
+from demos.pieces import formats
 from muse.score import bar_grid, beat_to_sec, note_array, tempo_map
 from muse.theory import instrument_name
 
@@ -80,6 +81,7 @@ def shown_piece(made: Made, token: str) -> dict[str, Any]:
         "base": f"pieces/{token}",
         "seed": made.piece.seed,
         "link": _link(made),
+        "formats": formats(),
         "candidates": [_candidate(one) for one in made.piece.candidates],
     }
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from muse.prompts import Parsed
     from muse.tasks.request import ComposeRequest
 
-__all__ = ["Made", "Run", "Stopped"]
+__all__ = ["Made", "Run", "StoppedError"]
 
 
 class StoppedError(MuseError):

@@ -40,10 +40,19 @@ function draw() {
   });
   root.append(legend);
   const files = tag("div", { class: "files", role: "group", "aria-label": "Downloads" });
-  for (const [ending, name] of [["mid", "MIDI"], ["wav", "WAV"], ["musicxml", "MusicXML"], ["json", "JSON"]])
+  const names = { mid: "MIDI", wav: "WAV", mp3: "MP3", musicxml: "MusicXML", pdf: "PDF", json: "JSON" };
+  for (const [ending, name] of Object.entries(names).filter((pair) => value.formats.includes(pair[0])))
     files.append(tag("a", { href: `${place}.${ending}`, download: `muse-${value.seed}-${chosen + 1}.${ending}` }, `↓ ${name}`));
   if (value.link) files.append(tag("a", { href: value.link, class: "again" }, "Link to this piece"));
   root.append(files);
+  if (value.formats.includes("svg")) {
+    // Engraved when it is opened: that takes a second.
+    const sheet = tag("details", { class: "sheet" }, tag("summary", {}, "Sheet music"));
+    sheet.addEventListener("toggle", () => {
+      if (sheet.open && !sheet.querySelector("img")) sheet.append(tag("img", { src: `${place}.svg`, alt: "Sheet music" }));
+    });
+    root.append(sheet);
+  }
   repaint = () => paint(canvas, now, audio);
   for (const name of ["play", "pause", "seeked", "timeupdate"]) audio.addEventListener(name, () => canvas.tick());
   canvas.addEventListener("click", (event) => {

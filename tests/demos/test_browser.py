@@ -182,6 +182,10 @@ def opens_every_download(visitor: Visitor, folder: Path, seconds: float) -> Path
         assert file.getnframes() / file.getframerate() == pytest.approx(seconds, abs=0.1)
     assert seconds >= document["duration_s"] - 0.1
     assert np.sqrt(np.mean(np.square(samples / 32768))) > 0.005, "silence"
+    visitor.page.locator("#player summary").click()
+    visitor.page.wait_for_function("document.querySelector('#player .sheet img')?.naturalWidth > 100")
+    visitor.page.locator("#player summary").click()
+    assert visitor.fetch("pdf").startswith(b"%PDF-")
     sheet = ET.fromstring(visitor.fetch("musicxml"))
     assert sheet.tag == "score-partwise"
     assert len(sheet.findall(".//note/pitch")) > 0
