@@ -96,6 +96,8 @@ class Visitor:
         """Desktop and phone, light and dark."""
         if not PICTURES:
             return
+        from PIL import Image
+
         folder = Path(PICTURES)
         folder.mkdir(parents=True, exist_ok=True)
         for device, width, height in (("desktop", 1200, 900), ("phone", 390, 844)):
@@ -104,7 +106,12 @@ class Visitor:
                 self.page.emulate_media(color_scheme=scheme)
                 self.page.evaluate("document.activeElement.blur(); window.scrollTo(0, 0)")
                 self.page.wait_for_timeout(500)
-                self.page.screenshot(path=folder / f"{name}-{device}-{scheme}.png", full_page=device == "phone")
+                shot = self.page.screenshot(
+                    full_page=True,
+                    clip={"x": 0, "y": 0, "width": width, "height": 1500 if device == "phone" else height},
+                )
+                small = Image.open(io.BytesIO(shot)).convert("RGB").quantize(64)
+                small.save(folder / f"{name}-{device}-{scheme}.png", optimize=True)
         self.page.set_viewport_size({"width": 1200, "height": 900})
         self.page.emulate_media(color_scheme="light")
 

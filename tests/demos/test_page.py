@@ -231,6 +231,34 @@ def test_gradio_serves_no_file_of_the_machine(client: TestClient, path: str) -> 
     assert b"root:" not in answer.content
 
 
+def asked_with_a_path(client: TestClient, path: str) -> str:
+    """What the page answers to a request that names a file of the machine in the place of an upload."""
+    config = client.get("/config").json()
+    button = next(one["id"] for one in config["components"] if one["props"].get("elem_id") == "recognize")
+    job = next(one["id"] for one in config["dependencies"] if [button, "click"] in one["targets"])
+    file = {"path": path, "orig_name": "x.mid", "meta": {"_type": "gradio.FileData"}}
+    session = {"fn_index": job, "session_hash": "stranger"}
+    assert client.post("/gradio_api/queue/join", json={"data": [file], **session}).status_code == 200
+    with client.stream("GET", "/gradio_api/queue/data", params={"session_hash": "stranger"}) as events:
+        for line in events.iter_lines():
+            if '"process_completed"' in line:
+                return line
+    raise AssertionError("the page did not answer")
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", str(Path(__file__).resolve()), "../../../etc/passwd", "http://127.0.0.1:1/x.mid"]
+)
+def test_an_upload_is_no_file_of_the_machine(client: TestClient, path: str) -> None:
+    answer = json.loads(asked_with_a_path(client, path).removeprefix("data: "))
+    assert answer["success"] is False, answer
+
+
+def test_too_large_an_upload_is_cut_off(client: TestClient) -> None:
+    answer = client.post("/gradio_api/upload", files={"files": ("x.mid", bytes(limits.MAX_UPLOAD_BYTES + 1))})
+    assert answer.status_code == 413
+
+
 def test_pieces_are_forgotten_in_time_and_the_oldest_first(made: Made) -> None:
     few = Pieces(max_kept=2)
     tokens = [few.add(made, "a") for _ in range(3)]
@@ -272,7 +300,7 @@ def test_a_password_keeps_strangers_out() -> None:
         assert guarded.get("/health").status_code == 200
 
 
-# --------------------------------------------------------------------------------------------------------------- uploads
+# -------------------------------------------------------------------------------------------------------------- uploads
 
 
 def midi_bytes() -> bytes:
