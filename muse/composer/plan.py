@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,7 @@ __all__ = ["DEFAULT_PLANNER", "PlanRequest", "Planner"]
 
 DEFAULT_PLANNER = "planner"
 _CONTEXT = 2000  # tokens; longer histories were never learnt
+_NEAREST = 40  # examples from which open controls are drawn
 _VARIED = 0.3  # of sections that return, how many end otherwise than they did
 
 
@@ -42,6 +44,8 @@ class PlanRequest:
     genre: str | None = "pop"
     controls: Mapping[str, int] = field(default_factory=dict)
     """Names of :data:`muse.tokens.plan.PLAN_CONTROLS` -> buckets, as :attr:`Planner.buckets` gives them for values."""
+    complete: bool = True
+    """Fill the controls that are left open from a song of people's that is like the rest."""
     chords: Plan | None = None
     """Its chords are kept; as many bars as asked for, or fewer, which are then repeated."""
     melody: Plan | None = None
@@ -61,8 +65,8 @@ class PlanRequest:
 class Planner:
     """Writes plans. Use :meth:`from_pretrained`."""
 
-    def __init__(self, sampler: Sampler, buckets: Buckets) -> None:
-        self.sampler, self.buckets = sampler, buckets
+    def __init__(self, sampler: Sampler, buckets: Buckets, examples: Sequence[Mapping[str, Any]] = ()) -> None:
+        self.sampler, self.buckets, self.examples = sampler, buckets, examples
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path = DEFAULT_PLANNER, *, device: str = "cpu") -> Planner:
@@ -76,7 +80,22 @@ class Planner:
         folder = find(name_or_path)
         VOCABULARY.check(read_json(folder / "vocabulary.json"), folder)
         edges = {name: tuple(values) for name, values in read_json(folder / "controls.json").items()}
-        return cls(Sampler.from_pretrained(folder, device=device, context=_CONTEXT), Buckets(edges))
+        examples = read_json(folder / "examples.json")
+        return cls(Sampler.from_pretrained(folder, device=device, context=_CONTEXT), Buckets(edges), examples)
+
+    def completed(self, controls: Mapping[str, int], mode: Mode, rng: np.random.Generator) -> dict[str, int]:
+        """Buckets for all controls: what was asked for, and the rest as in a song of people's that is like it.
+
+        One of the :data:`_NEAREST` examples of the mode that lie nearest to what was asked for is drawn, so that open
+        controls fit each other and pieces differ as songs do.
+        """
+        rows = [row for row in self.examples if row["mode"] == mode]
+        if not rows:
+            return dict(controls)
+        distance = [sum(abs(row.get(name, bucket) - bucket) for name, bucket in controls.items()) for row in rows]
+        nearest = np.argsort(np.array(distance) + rng.random(len(rows)) * 0.5)[:_NEAREST]
+        drawn = rows[int(rng.choice(nearest))]
+        return {name: int(bucket) for name, bucket in drawn.items() if name != "mode"} | dict(controls)
 
     def plan(
         self,
@@ -103,7 +122,7 @@ class Planner:
             request.genre,
             from_start=request.from_start,
             melody_first=rules.melody_first,
-            controls=request.controls,
+            controls=self.completed(request.controls, request.mode, rng) if request.complete else request.controls,
         )
         grammar = RowGrammar(lambda _: PlanRow(rules))
         self.sampler.generate(

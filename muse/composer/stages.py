@@ -185,7 +185,7 @@ class Stages:
         tune_alone = casting.lead not in casting.written
         wanted = PlanRequest(
             request.n_bars, request.time_signature, request.tonic, request.mode, request.genre, request.plan_controls,
-            request.chords, request.melody, request.form, low, high,
+            chords=request.chords, melody=request.melody, form=request.form, lowest=low, highest=high,
             max_empty=request.n_bars // (_ALONE_SHARE if tune_alone else _SILENT_SHARE),
         )  # fmt: skip
         return self.planner.plan(wanted, n, sampling=sampling, rng=rng)

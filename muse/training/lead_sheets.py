@@ -194,6 +194,17 @@ class PlannerTask:
     def validation(self) -> Sequence[Batch]:
         return self._validation
 
+    def examples(self, n: int = 300, n_bars: int = 16) -> list[dict[str, Any]]:
+        """Mode and buckets of the controls of training windows that have a tune: what songs of people's are like."""
+        rng = np.random.default_rng([self.settings.seed, 4])
+        w, out = self._windows, []
+        for _ in range(4 * n):
+            sheet, first, _ = w.draw(w.sheets, rng, w.weights)
+            plan = window_of(sheet, first, min(first + n_bars, len(sheet.plan.bars)))
+            if len(out) < n and sum(len(bar.melody) for bar in plan.bars) >= 1.5 * n_bars:
+                out.append({"mode": plan.mode, **self.buckets.of(measure(plan))})
+        return out
+
     def _encode(
         self, sheet: Sheet, first: int, stop: int, rng: np.random.Generator, augment: bool
     ) -> tuple[list[int], list[int]]:
@@ -381,6 +392,7 @@ def train_planner(
     task = PlannerTask(folder, settings)
     model, metrics = run(task, state, run_settings)
     export(model, Path(out), "planner", VOCABULARY, task.buckets, settings, run_settings, metrics)
+    write_json(task.examples(), Path(out) / "examples.json")
     return metrics
 
 
@@ -411,7 +423,7 @@ def export(
         "| | |\n|---|---|\n"
         f"| windows from | {corpora} |\n| licences of the music | public domain, CC0, CC BY, MIT, BSD |\n"
         f"| steps | {metrics['steps']:,} |\n| tokens | {metrics['tokens']:,} |\n"
-        f"| minutes on one CPU core | {metrics['minutes']} |\n"
+        f"| minutes of wall time | {metrics['minutes']} |\n"
         f"| held-out loss (POP909, songs never trained on) | {metrics['val_loss']:.4f} nats a token |\n\n"
         "Splits are by song. `training.json` has every setting, `metrics.json` the curve, `controls.json` the edges\n"
         "of the controls' buckets, `vocabulary.json` the spelling of the ids.\n",

@@ -31,6 +31,7 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> Stages:
         folder = tmp_path_factory.mktemp("random")
         build("micro", len(vocabulary)).save_pretrained(folder)
         write_json({name: list(values) for name, values in vocabulary.blocks}, folder / "vocabulary.json")
+        write_json([{"mode": "minor", "rests": 2}], folder / "examples.json")
         write_json({name: [0.0, 1.0, 2.0, 3.0, 4.0] for name in controls}, folder / "controls.json")
         folders.append(folder)
     return Stages(Planner.from_pretrained(folders[0]), Arranger.from_pretrained(folders[1]))
@@ -162,3 +163,12 @@ def test_loudness_is_absolute(stages: Stages) -> None:
         velocity = note_array(perform(piece.arrangement, Touch(mean_velocity=asked)))["velocity"]
         assert abs(velocity.mean() - asked) < 2
         assert 8 < velocity.std() < 20
+
+
+def test_open_controls_are_those_of_a_song_like_it(stages: Stages) -> None:
+    rows = [{"mode": "major", "rests": 0, "leaps": 5}] * 40 + [{"mode": "major", "rests": 5, "leaps": 0}] * 40
+    planner = Planner(stages.planner.sampler, stages.planner.buckets, rows)
+    rng = np.random.default_rng(0)
+    assert planner.completed({"rests": 4}, "major", rng) == {"rests": 4, "leaps": 0}
+    assert planner.completed({"rests": 1}, "major", rng) == {"rests": 1, "leaps": 5}
+    assert planner.completed({"rests": 1}, "minor", rng) == {"rests": 1}
