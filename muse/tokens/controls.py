@@ -39,12 +39,11 @@ class Controls:
 
     @classmethod
     def fit(cls, song_values: np.ndarray, section_values: np.ndarray) -> Controls:
-        """Octiles of values, float [n, 28] and [m, 10]; NaN is left out."""
-        shares = np.arange(1, N_BUCKETS) / N_BUCKETS
-        return cls(
-            np.nanquantile(song_values, shares, axis=0).T.astype(np.float64),
-            np.nanquantile(section_values, shares, axis=0).T.astype(np.float64),
-        )
+        """Octiles of values, float [n, 28] and [m, 10]; NaN is left out.
+
+        A control that none of the music defines (in a small folder, say) has the octiles that come with Muse.
+        """
+        return cls(_octiles(song_values, "song"), _octiles(section_values, "section"))
 
     @classmethod
     def load(cls, path: Path | None = None) -> Controls:
@@ -100,3 +99,14 @@ def _edges(table: Settings, names: Sequence[str], path: Path) -> np.ndarray:
             raise InputError(f"{path}: {name!r} needs {N_BUCKETS - 1} ascending numbers")
         rows.append(numbers)
     return np.array(rows, dtype=np.float64)
+
+
+def _octiles(values: np.ndarray, scope: str) -> np.ndarray:
+    """Octiles of each column, float64 [n_controls, 7]."""
+    shares = np.arange(1, N_BUCKETS) / N_BUCKETS
+    defined = np.isfinite(values).any(axis=0)
+    edges = np.empty((values.shape[1], len(shares)))
+    edges[defined] = np.nanquantile(values[:, defined], shares, axis=0).T
+    if not defined.all():
+        edges[~defined] = getattr(Controls.load(), scope)[~defined]
+    return edges

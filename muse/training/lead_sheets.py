@@ -197,7 +197,8 @@ class PlannerTask:
     def examples(self, n: int = 300, n_bars: int = 16) -> list[dict[str, Any]]:
         """Mode and buckets of the controls of training windows that have a tune: what songs of people's are like."""
         rng = np.random.default_rng([self.settings.seed, 4])
-        w, out = self._windows, []
+        w = self._windows
+        out: list[dict[str, Any]] = []
         for _ in range(4 * n):
             sheet, first, _ = w.draw(w.sheets, rng, w.weights)
             plan = window_of(sheet, first, min(first + n_bars, len(sheet.plan.bars)))

@@ -192,7 +192,6 @@ def test_report_json_and_notebook_view(sad: Composition) -> None:
         ({"genre": "pup"}, "unknown genre 'pup'.*did you mean 'pop'"),
         ({"attributes": {"Mean Pich": 60}}, "unknown attribute to ask for 'Mean Pich': did you mean 'Mean Pitch'"),
         ({"attributes": {"Mean Pitch": 900}}, "Mean Pitch is asked to be 900; legal is 0 to 127"),
-        ({"time_signature": "7/16"}, "music in 7/16 cannot be written"),
     ],
 )
 def test_what_does_not_exist_is_refused(composer: Composer, fields: dict[str, object], message: str) -> None:
