@@ -21,13 +21,14 @@ SETUP := pyproject.toml constraints.txt hatch_build.py
 
 PORT ?= 7860
 
-.PHONY: help compose demo test lint docs bench evaluate wheel clean
+.PHONY: help compose demo test lint resolve docs bench evaluate wheel clean
 
 help:
 	@echo "make compose    four pieces, one per quadrant, into out/"
 	@echo "make demo       the page in a browser, on http://127.0.0.1:$(PORT)"
 	@echo "make test       the test suite"
 	@echo "make lint       ruff and mypy"
+	@echo "make resolve    whether all extras can be installed together"
 	@echo "make docs       the documentation, into site/"
 	@echo "make bench      speed of the sampler and of attribute extraction"
 	@echo "make evaluate   the composer beside people and simpler systems (CORPORA=$(CORPORA))"
@@ -47,6 +48,10 @@ lint: $(INSTALLED_DEV)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/mypy benchmarks
+
+# All extras together must have one solution with the pinned versions.
+resolve: $(INSTALLED_DEV)
+	$(PIP) install --quiet --dry-run -c constraints.txt -e '.[all,dev]'
 
 docs: $(INSTALLED_DEV)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -1,7 +1,8 @@
 """Puts the artefact folders into the wheel, so that an installed Muse composes offline.
 
-A checkout keeps ``attributes/``, ``checkpoints/`` and ``demos/`` at its top; in the wheel they are ``muse/_data/...``, where
-``muse.checkpoint`` looks next. An editable install reads the checkout's own folders and carries nothing.
+A checkout keeps ``attributes/``, ``checkpoints/`` and ``demos/`` at its top; in the wheel they are
+``muse/_data/...``, where ``muse.checkpoint`` looks next. An editable install reads the checkout's own folders and
+carries nothing.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ from demos.studio import Studio  # noqa: E402
 from demos.tabs import about, compose, explore, recognize  # noqa: E402
 from muse import __version__  # noqa: E402
 from muse.checkpoint import data_path  # noqa: E402
-from muse.errors import MuseError  # noqa: E402
+from muse.errors import InputError, MuseError  # noqa: E402
 
 __all__ = ["create_app", "serve"]
 
@@ -106,11 +106,31 @@ def create_app(studio: Studio | None = None, *, auth: tuple[str, str] | None = N
             return JSONResponse({"error": "there is no such figure"}, status_code=404)
         return FileResponse(data_path("attributes") / name)
 
-    return gr.mount_gradio_app(
-        app, _page(studio), path="/", auth=auth, max_file_size=MAX_UPLOAD_BYTES, show_error=False, ssr_mode=False,
+    page = _page(studio)
+    _take_only_uploads(page)
+    gr.mount_gradio_app(
+        app, page, path="/", auth=auth, max_file_size=MAX_UPLOAD_BYTES, show_error=False, ssr_mode=False,
         footer_links=[], theme=_theme(), css=widgets.STYLE, pwa=False, mcp_server=False, enable_monitoring=False,
         favicon_path=None,
     )  # fmt: skip
+    return app
+
+
+def _take_only_uploads(page: gr.Blocks) -> None:
+    """Refuse requests that name files of this machine or addresses in the place of uploads."""
+    # Gradio checks that files are uploads only after a launch; mounted, it would take every file of this machine.
+    page.has_launched = True
+
+    def checked(keep: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def move(place: Any) -> Any:
+            if place is not None and "://" in str(place):  # it would be fetched
+                raise InputError("give a file, not an address")
+            return await keep(place)
+
+        return move
+
+    for block in page.blocks.values():
+        block.async_move_resource_to_block_cache = checked(block.async_move_resource_to_block_cache)
 
 
 def _theme() -> gr.themes.Base:

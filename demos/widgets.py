@@ -23,13 +23,26 @@ from urllib.parse import quote
 import gradio as gr
 from markupsafe import Markup
 
+from demos.pieces import formats
 from muse.score import bar_grid, beat_to_sec, note_array, tempo_map
 from muse.theory import instrument_name
 
 if TYPE_CHECKING:
     from demos.work import Made
 
-__all__ = ["STYLE", "emotion_plane", "fault", "figure", "picture", "player", "progress", "sentence", "shown_piece", "table", "told"]
+__all__ = [
+    "STYLE",
+    "emotion_plane",
+    "fault",
+    "figure",
+    "picture",
+    "player",
+    "progress",
+    "sentence",
+    "shown_piece",
+    "table",
+    "told",
+]
 
 _STATIC = Path(__file__).parent / "static"
 STYLE = (_STATIC / "page.css").read_text(encoding="utf-8")
@@ -62,12 +75,13 @@ def player(elem_id: str) -> gr.HTML:
 
 
 def shown_piece(made: Made, token: str) -> dict[str, Any]:
-    """What the player shows of a piece: its candidates with notes ``[onset_s, duration_s, pitch, velocity, n]`` (n counts
-    their instruments), the seconds at which bars start, and addresses."""
+    """What the player shows of a piece: its candidates with notes ``[onset_s, duration_s, pitch, velocity, n]`` (n
+    counts their instruments), the seconds at which bars start, and addresses."""
     return {
         "base": f"pieces/{token}",
         "seed": made.piece.seed,
         "link": _link(made),
+        "formats": formats(),
         "candidates": [_candidate(one) for one in made.piece.candidates],
     }
 
@@ -118,20 +132,17 @@ def told(parts: Iterable[tuple[str, str]]) -> str:
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A table; numbers are rounded."""
     head = Markup("").join(Markup("<th>{}</th>").format(name) for name in headings)
-    body = Markup("").join(
-        Markup("<tr>{}</tr>").format(Markup("").join(Markup("<td>{}</td>").format(_cell(cell)) for cell in row))
-        for row in rows
-    )
+    body = Markup("").join(Markup("<tr>{}</tr>").format(Markup("").join(_cell(cell) for cell in row)) for row in rows)
     whole = '<div class="table"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
     return Markup(whole).format(head, body)
 
 
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            return "–"
-        return f"{value:.3g}" if abs(value) >= 0.001 else "0"
-    return str(value)
+def _cell(value: object) -> Markup:
+    if not isinstance(value, (int, float)):
+        return Markup("<td>{}</td>").format(str(value))
+    if isinstance(value, float) and not math.isfinite(value):
+        return Markup('<td class="number">–</td>')
+    return Markup('<td class="number">{}</td>').format(f"{value:.3g}" if abs(value) >= 0.001 else "0")
 
 
 def progress(text: str, share: float) -> str:

@@ -1,6 +1,6 @@
 """A composition in a thread of its own, that tells how far it is and can be stopped.
 
-Contents: :class:`Run`, :class:`Stopped`, :class:`Made`.
+Contents: :class:`Run`, :class:`StoppedError`, :class:`Made`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from muse.prompts import Parsed
     from muse.tasks.request import ComposeRequest
 
-__all__ = ["Made", "Run", "Stopped"]
+__all__ = ["Made", "Run", "StoppedError"]
 
 
-class Stopped(MuseError):
+class StoppedError(MuseError):
     """The composition was stopped, by its visitor or for the time it took."""
 
 
@@ -56,9 +56,7 @@ class Run:
         The request is too much for the page.
     """
 
-    def __init__(
-        self, request: ComposeRequest, composer: Callable[[], Composer], seconds: float = MAX_SECONDS
-    ) -> None:
+    def __init__(self, request: ComposeRequest, composer: Callable[[], Composer], seconds: float = MAX_SECONDS) -> None:
         check_request(request)
         self.request = request
         self.bars = 0
@@ -86,7 +84,7 @@ class Run:
 
         Raises
         ------
-        Stopped
+        StoppedError
             It was stopped.
         MuseError
             What went wrong.
@@ -116,6 +114,6 @@ class Run:
 
     def _check(self) -> None:
         if self._stopped.is_set():
-            raise Stopped("stopped")
+            raise StoppedError("stopped")
         if time.monotonic() > self._deadline:
-            raise Stopped("this took too long and was stopped: ask for fewer bars or candidates")
+            raise StoppedError("this took too long and was stopped: ask for fewer bars or candidates")

@@ -1,6 +1,6 @@
 // Player: every candidate with its piano roll, a cursor, one-click listening and downloads. Value: see widgets.py.
-const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7b3294", "#8c510a"];
-let chosen = 0, ticking = 0;
+const COLORS = ["#2b8fd6", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#a05bc4", "#b0701f"];
+let chosen = 0, ticking = 0, repaint = () => {};
 const tag = (name, fields = {}, ...inside) => {
   const node = document.createElement(name);
   for (const [key, value] of Object.entries(fields)) node.setAttribute(key, value);
@@ -40,11 +40,27 @@ function draw() {
   });
   root.append(legend);
   const files = tag("div", { class: "files", role: "group", "aria-label": "Downloads" });
-  for (const [ending, name] of [["mid", "MIDI"], ["wav", "WAV"], ["musicxml", "MusicXML"], ["json", "JSON"]])
+  const names = { mid: "MIDI", wav: "WAV", mp3: "MP3", musicxml: "MusicXML", pdf: "PDF", json: "JSON" };
+  for (const [ending, name] of Object.entries(names).filter((pair) => value.formats.includes(pair[0])))
     files.append(tag("a", { href: `${place}.${ending}`, download: `muse-${value.seed}-${chosen + 1}.${ending}` }, `↓ ${name}`));
   if (value.link) files.append(tag("a", { href: value.link, class: "again" }, "Link to this piece"));
   root.append(files);
-  paint(canvas, now, audio);
+  if (value.formats.includes("svg")) {
+    // Engraved when it is opened: that takes a second.
+    const sheet = tag("details", { class: "sheet" }, tag("summary", {}, "Sheet music"));
+    sheet.addEventListener("toggle", () => {
+      if (sheet.open && !sheet.querySelector("img")) sheet.append(tag("img", { src: `${place}.svg`, alt: "Sheet music" }));
+    });
+    root.append(sheet);
+  }
+  repaint = () => paint(canvas, now, audio);
+  for (const name of ["play", "pause", "seeked", "timeupdate"]) audio.addEventListener(name, () => canvas.tick());
+  canvas.addEventListener("click", (event) => {
+    const box = canvas.getBoundingClientRect();
+    audio.currentTime = (event.clientX - box.left) / box.width * now.seconds;
+    audio.play();
+  });
+  repaint();
 }
 
 function paint(canvas, now, audio) {
@@ -79,13 +95,15 @@ function paint(canvas, now, audio) {
     front.fillRect(audio.currentTime * sx * ratio, 0, 2 * ratio, canvas.height);
     if (!audio.paused) ticking = requestAnimationFrame(tick);
   };
-  for (const name of ["play", "pause", "seeked", "timeupdate"]) audio.addEventListener(name, tick);
-  canvas.addEventListener("click", (event) => {
-    const box = canvas.getBoundingClientRect();
-    audio.currentTime = (event.clientX - box.left) / box.width * now.seconds;
-    audio.play();
-  });
+  canvas.tick = tick;
   tick();
 }
-watch("value", () => { chosen = 0; draw(); });
+// Gradio changes its colors a moment after the system does.
+window.addEventListener("resize", () => repaint());
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTimeout(() => repaint(), 200));
+watch("value", () => {
+  chosen = 0;
+  draw();
+  if (props.value && innerWidth < 700) element.scrollIntoView({ behavior: "smooth" });
+});
 draw();

@@ -19,7 +19,7 @@ def build() -> None:
     gr.Markdown(f"""
 Muse {__version__} turns an emotion into music that is written note by note, and tells which emotion a piece carries.
 The emotion is asked for as valence (unpleasant to pleasant) and arousal (calm to energetic); what that means for music
-was learnt from pieces that people labelled. Every piece is measured again after it was written, and the page shows both.
+was learnt from pieces that people labelled. Every piece is measured again after it was written; the page shows both.
 
 Everything runs on the machine that serves this page: nothing that you give leaves it. Files and pieces are deleted when
 you close the page, and after {limits.KEEP_SEC / 60:.0f} minutes at the latest. One request has at most

@@ -18,7 +18,7 @@ from demos import widgets
 from demos.limits import MAX_BARS, MAX_CANDIDATES, MAX_CHARACTERS
 from demos.studio import Studio
 from demos.uploads import take
-from demos.work import Made, Run, Stopped
+from demos.work import Made, Run, StoppedError
 from muse.emotion import Emotion, EmotionPath, emotion_words
 from muse.errors import InputError, MuseError
 from muse.tasks.request import FILES, ComposeRequest
@@ -32,7 +32,19 @@ log = logging.getLogger(__name__)
 _STEP: Final = 0.25
 """How far one 'a little' moves the emotion."""
 _TICK_SEC: Final = 0.3
-_FIELDS: Final = ("text", "emotion", "tags", "genre", "instruments", "key", "tempo", "time_signature", "bars", "candidates", "seed")
+_FIELDS: Final = (
+    "text",
+    "emotion",
+    "tags",
+    "genre",
+    "instruments",
+    "key",
+    "tempo",
+    "time_signature",
+    "bars",
+    "candidates",
+    "seed",
+)
 """Fields of the request that have a control of their own; `instruments` is a list."""
 
 
@@ -105,7 +117,9 @@ def build(studio: Studio) -> Filling:
     last = gr.State(None)
     moves = {"another": {}, "happier": {"valence": _STEP}, "calmer": {"arousal": -_STEP}}
 
-    def from_controls(request: gr.Request, plane: Any, file: str | None, hum: str | None, *values: Any) -> Iterator[Any]:
+    def from_controls(
+        request: gr.Request, plane: Any, file: str | None, hum: str | None, *values: Any
+    ) -> Iterator[Any]:
         def ask(folder: Path) -> ComposeRequest:
             fields = dict(zip(controls.fields, values, strict=True))
             for slot, kinds in ((file, ("image", "video", "midi", "sound")), (hum, ("sound",))):
@@ -169,6 +183,7 @@ def _layout() -> _Controls:
             with gr.Row():
                 compose = gr.Button("Compose", variant="primary", elem_id="compose", min_width=120)
                 stop = gr.Button("Stop", interactive=False, elem_id="stop", min_width=80)
+            status = gr.HTML(_HINT, elem_id="status")
             with gr.Accordion("More: music, pictures, humming", open=False, elem_id="more"):
                 fields |= _music_fields()
                 file = gr.File(
@@ -179,11 +194,10 @@ def _layout() -> _Controls:
                     label="Hum a tune", sources=["microphone", "upload"], type="filepath", editable=False, elem_id="hum"
                 )
         with gr.Column(scale=3, min_width=320):
-            status = gr.HTML(_HINT, elem_id="status")
             player = widgets.player("player")
             with gr.Row():
                 again = tuple(
-                    gr.Button(name, visible=False, min_width=110, elem_id=name.rsplit(" ", 1)[-1])
+                    gr.Button(name, visible=False, min_width=90, size="sm", elem_id=name.rsplit(" ", 1)[-1])
                     for name in ("Another one", "A little happier", "A little calmer")
                 )
             told = gr.HTML(elem_id="told")
@@ -206,7 +220,8 @@ def _music_fields() -> dict[str, Any]:
         fields["tempo"] = gr.Textbox(label="Tempo (BPM)", placeholder="96", max_length=10)
         fields["time_signature"] = gr.Textbox(label="Meter", placeholder="4/4", max_length=10)
     with gr.Row():
-        fields["bars"] = gr.Slider(1, MAX_BARS, value=8, step=1, label="Bars", elem_id="bars")
+        # Empty, so that words or the length of a video may say it.
+        fields["bars"] = gr.Textbox(label=f"Bars (up to {MAX_BARS})", placeholder="16", max_length=10, elem_id="bars")
         fields["candidates"] = gr.Slider(
             1, MAX_CANDIDATES, value=2, step=1, label="Candidates", elem_id="candidates"
         )  # fmt: skip
@@ -249,7 +264,7 @@ def filled(query: str | None) -> list[Any]:
         value = document.get(name)
         if name == "instruments" and isinstance(value, str):
             value = [part.strip() for part in value.split(",")]
-        if name in ("tempo", "seed") and value is not None:
+        if name in ("tempo", "seed", "bars") and value is not None:
             value = f"{value:g}" if name == "tempo" else str(value)
         values.append(gr.skip() if value is None else value)
     return [points, *values]
@@ -290,7 +305,7 @@ def _composed(studio: Studio, ask: Callable[[Path], ComposeRequest], session: st
             while not run.wait(_TICK_SEC):
                 yield [_how_far(run), *kept, gr.update(interactive=True), *buttons, gr.skip()]
             made = run.result()
-        except Stopped as stopped:
+        except StoppedError as stopped:
             yield [widgets.fault(str(stopped).capitalize()), *kept, *idle, *buttons, gr.skip()]
             return
         except MuseError as error:

@@ -32,7 +32,9 @@ def build(studio: Studio) -> None:
             file = gr.File(label="A recording or a MIDI file", type="filepath", elem_id="heard-file")
             listen = gr.Button("Recognize", variant="primary", elem_id="recognize")
         with gr.Column(scale=3, min_width=320):
-            told = gr.HTML("<p>Give a recording or a MIDI file; the page tells which emotion it carries.</p>", elem_id="recognized")
+            told = gr.HTML(
+                "<p>Give a recording or a MIDI file; the page tells which emotion it carries.</p>", elem_id="recognized"
+            )
             drawn = gr.HTML(elem_id="drawn")
 
     def read(path: str | None) -> tuple[str, str]:
@@ -71,7 +73,10 @@ def _of_midi(found: dict[str, Any]) -> str:
         ("Heard", widgets.sentence(found["verdict"]["text"])),
         ("Why", found["summary"]),
         ("Emotion", _emotion(emotion)),
-        ("Music", f"{found['key'] or 'no key'}, {found['tempo']:g} BPM, {found['bars']} bars, {found['n_notes']} notes"),
+        (
+            "Music",
+            f"{found['key'] or 'no key'}, {found['tempo']:g} BPM, {found['bars']} bars, {found['n_notes']} notes",
+        ),
         ("Quadrants", widgets.table(("quadrant", "probability"), emotion["probabilities"].items())),
     ])  # fmt: skip
 

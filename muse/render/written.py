@@ -79,8 +79,8 @@ class WrittenPart:
     notes: Notes
     n_staves: int
     bars: list[dict[tuple[int, int], list[Symbol]]] = field(default_factory=list)
-    """For each bar: (staff, voice), both from 0 -> symbols from its start to its end. A voice without notes is left out;
-    a staff without notes has one voice of rests."""
+    """For each bar: (staff, voice), both from 0 -> symbols from its start to its end. A voice without notes is left
+    out; a staff without notes has one voice of rests."""
 
 
 @dataclass

@@ -46,7 +46,7 @@ def test_artefacts_lie_in_the_checkout_or_in_the_package(shipped: Path) -> None:
     (shipped / "muse" / "_data" / "attributes").mkdir(parents=True)
     assert data_path("attributes") == shipped / "muse" / "_data" / "attributes"
     assert data_path("checkpoints") == shipped / "checkpoints"
-    with pytest.raises(InputError, match="'weights': choose from attributes, checkpoints"):
+    with pytest.raises(InputError, match="'weights': choose from attributes, checkpoints, demos"):
         data_path("weights")
 
 

@@ -18,10 +18,10 @@ import time
 import urllib.error
 import urllib.request
 import wave
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -82,7 +82,7 @@ class Visitor:
         self.page.get_by_role("tab", name=name).click()
 
     def set_work(self, bars: int, candidates: int) -> None:
-        self.page.fill("#bars input[type=number]", str(bars))
+        self.page.fill("#bars :is(input, textarea)", str(bars))
         self.page.fill("#candidates input[type=number]", str(candidates))
         self.page.keyboard.press("Tab")
 
@@ -96,6 +96,8 @@ class Visitor:
         """Desktop and phone, light and dark."""
         if not PICTURES:
             return
+        from PIL import Image
+
         folder = Path(PICTURES)
         folder.mkdir(parents=True, exist_ok=True)
         for device, width, height in (("desktop", 1200, 900), ("phone", 390, 844)):
@@ -104,7 +106,12 @@ class Visitor:
                 self.page.emulate_media(color_scheme=scheme)
                 self.page.evaluate("document.activeElement.blur(); window.scrollTo(0, 0)")
                 self.page.wait_for_timeout(500)
-                self.page.screenshot(path=folder / f"{name}-{device}-{scheme}.png", full_page=device == "phone")
+                shot = self.page.screenshot(
+                    full_page=True,
+                    clip={"x": 0, "y": 0, "width": width, "height": 1500 if device == "phone" else height},
+                )
+                small = Image.open(io.BytesIO(shot)).convert("RGB").quantize(64)
+                small.save(folder / f"{name}-{device}-{scheme}.png", optimize=True)
         self.page.set_viewport_size({"width": 1200, "height": 900})
         self.page.emulate_media(color_scheme="light")
 
@@ -117,6 +124,7 @@ def visitor(address: str) -> Iterator[Visitor]:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
         page = browser.new_page(viewport={"width": 1200, "height": 900}, color_scheme="light")
         page.set_default_timeout(60_000)
+        playwright.expect.set_options(timeout=60_000)
         yield Visitor(page, address)
         browser.close()
 
@@ -124,6 +132,7 @@ def visitor(address: str) -> Iterator[Visitor]:
 def test_a_visitor_goes_through_every_tab(visitor: Visitor, tmp_path: Path) -> None:
     visitor.page.goto(visitor.address)
     midi = composes(visitor, tmp_path)
+    is_refused(visitor)
     stops(visitor)
     recognizes(visitor, midi, tmp_path)
     explores(visitor)
@@ -141,7 +150,7 @@ def composes(visitor: Visitor, folder: Path) -> Path:
     plane.focus()
     page.keyboard.press("ArrowLeft")
     playwright.expect(page.locator("#plane output")).not_to_have_text(said)
-    page.fill("#text textarea", 'for piano <img src=x onerror="window.pwned=1">')
+    page.fill("#text textarea", "a wistful evening, for piano")
     page.click("#more button")
     visitor.set_work(4, 1)
     started = time.monotonic()
@@ -180,11 +189,28 @@ def opens_every_download(visitor: Visitor, folder: Path, seconds: float) -> Path
         assert file.getnframes() / file.getframerate() == pytest.approx(seconds, abs=0.1)
     assert seconds >= document["duration_s"] - 0.1
     assert np.sqrt(np.mean(np.square(samples / 32768))) > 0.005, "silence"
-    sheet = ElementTree.fromstring(visitor.fetch("musicxml"))
+    visitor.page.locator("#player summary").click()
+    visitor.page.wait_for_function("document.querySelector('#player .sheet img')?.naturalWidth > 100")
+    visitor.page.locator("#player summary").click()
+    assert visitor.fetch("pdf").startswith(b"%PDF-")
+    sheet = ET.fromstring(visitor.fetch("musicxml"))
     assert sheet.tag == "score-partwise"
     assert len(sheet.findall(".//note/pitch")) > 0
+    visitor.page.click("#more button")
     visitor.picture("compose")
+    visitor.page.click("#more button")
     return midi
+
+
+def is_refused(visitor: Visitor) -> None:
+    """What is no emotion is told as it was written, and not run."""
+    evil = "<img src=x onerror=window.pwned=1>"
+    visitor.page.fill("#word input", evil)
+    visitor.page.keyboard.press("Enter")
+    visitor.page.click("#compose")
+    playwright.expect(visitor.page.locator("#status .fault")).to_contain_text(evil)
+    visitor.page.fill("#word input", "sad")
+    visitor.page.keyboard.press("Enter")
 
 
 def stops(visitor: Visitor) -> None:
@@ -207,7 +233,7 @@ def recognizes(visitor: Visitor, midi: Path, folder: Path) -> None:
     fault = page.locator("#recognized .fault")
     playwright.expect(fault).to_be_visible()
     assert "/tmp" not in fault.inner_text()
-    for file, shown in ((midi, "4 bars"), (folder / "piece.wav", "Quadrants")):
+    for file, shown in ((midi, "4 bars"), (folder / "piece.wav", "Tags")):
         page.click("#heard-file button[aria-label='Clear'], #heard-file button[aria-label='Remove this file']")
         page.set_input_files("#heard-file input[type=file]", file)
         page.wait_for_selector(f"#heard-file :text('{file.stem}')")

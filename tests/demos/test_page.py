@@ -20,9 +20,6 @@ pytest.importorskip("gradio", reason="the page needs the extra `demo`", exc_type
 
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from muse import Composer
-from muse.errors import InputError
-from muse.tasks.request import ComposeRequest
 
 from demos import limits, widgets
 from demos.app import create_app
@@ -30,7 +27,10 @@ from demos.pieces import Pieces
 from demos.studio import Studio
 from demos.tabs.compose import filled, request_of
 from demos.uploads import take
-from demos.work import Made, Run, Stopped
+from demos.work import Made, Run, StoppedError
+from muse import Composer
+from muse.errors import InputError
+from muse.tasks.request import ComposeRequest
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,9 @@ def client(studio: Studio) -> Iterator[TestClient]:
 
 
 def test_the_plane_and_the_controls_become_a_request() -> None:
-    one = request_of({"points": [[0.5, -0.25]]}, {"text": "", "bars": 4.0, "tempo": "96", "seed": "", "instruments": []})
+    one = request_of(
+        {"points": [[0.5, -0.25]]}, {"text": "", "bars": 4.0, "tempo": "96", "seed": "", "instruments": []}
+    )
     assert one.to_fields() == {"valence": 0.5, "arousal": -0.25, "bars": 4, "tempo": 96.0, "candidates": 4}
     arc = request_of({"points": [[0.5, -0.25], [-0.5, 0.75]]}, {})
     assert arc.arc == "0.5,-0.25 > -0.5,0.75"
@@ -165,14 +167,14 @@ def test_a_run_is_stopped_in_the_middle(composer: Composer) -> None:
         pass
     run.stop()
     asked = time.monotonic()
-    with pytest.raises(Stopped, match="stopped"):
+    with pytest.raises(StoppedError, match="stopped"):
         run.result()
     assert time.monotonic() - asked < 5
     assert run.share < 1
 
 
 def test_a_run_ends_when_its_time_is_over(composer: Composer) -> None:
-    with pytest.raises(Stopped, match="took too long"):
+    with pytest.raises(StoppedError, match="took too long"):
         Run(ComposeRequest(emotion="sad", bars=64, candidates=4, seed=0), lambda: composer, seconds=0.2).result()
 
 
@@ -229,6 +231,34 @@ def test_gradio_serves_no_file_of_the_machine(client: TestClient, path: str) -> 
     assert b"root:" not in answer.content
 
 
+def asked_with_a_path(client: TestClient, path: str) -> str:
+    """What the page answers to a request that names a file of the machine in the place of an upload."""
+    config = client.get("/config").json()
+    button = next(one["id"] for one in config["components"] if one["props"].get("elem_id") == "recognize")
+    job = next(one["id"] for one in config["dependencies"] if [button, "click"] in one["targets"])
+    file = {"path": path, "orig_name": "x.mid", "meta": {"_type": "gradio.FileData"}}
+    session = {"fn_index": job, "session_hash": "stranger"}
+    assert client.post("/gradio_api/queue/join", json={"data": [file], **session}).status_code == 200
+    with client.stream("GET", "/gradio_api/queue/data", params={"session_hash": "stranger"}) as events:
+        for line in events.iter_lines():
+            if '"process_completed"' in line:
+                return line
+    raise AssertionError("the page did not answer")
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", str(Path(__file__).resolve()), "../../../etc/passwd", "http://127.0.0.1:1/x.mid"]
+)
+def test_an_upload_is_no_file_of_the_machine(client: TestClient, path: str) -> None:
+    answer = json.loads(asked_with_a_path(client, path).removeprefix("data: "))
+    assert answer["success"] is False, answer
+
+
+def test_too_large_an_upload_is_cut_off(client: TestClient) -> None:
+    answer = client.post("/gradio_api/upload", files={"files": ("x.mid", bytes(limits.MAX_UPLOAD_BYTES + 1))})
+    assert answer.status_code == 413
+
+
 def test_pieces_are_forgotten_in_time_and_the_oldest_first(made: Made) -> None:
     few = Pieces(max_kept=2)
     tokens = [few.add(made, "a") for _ in range(3)]
@@ -270,7 +300,7 @@ def test_a_password_keeps_strangers_out() -> None:
         assert guarded.get("/health").status_code == 200
 
 
-# --------------------------------------------------------------------------------------------------------------- uploads
+# -------------------------------------------------------------------------------------------------------------- uploads
 
 
 def midi_bytes() -> bytes:

@@ -116,7 +116,8 @@ def test_many_loud_notes_do_not_clip() -> None:
     notes["duration_beat"] = 4
     samples = render_audio(from_notes(notes))
     peak = np.abs(samples).max()
-    assert (np.abs(samples) >= peak * 0.9999).sum() <= 4  # clipped sound lies on its peak for hundreds of samples
+    top = np.abs(samples) >= peak * 0.9999
+    assert not (top[:, 2:] & top[:, 1:-1] & top[:, :-2]).any()  # clipped sound lies on its peak for samples in a row
     assert loudness_lufs(samples, SAMPLE_RATE) == pytest.approx(-16, abs=1)
 
 
