@@ -327,7 +327,7 @@ def _written(path: str | Path) -> Iterator[OutputContainer]:
             raise
         except (av.error.FFmpegError, ValueError) as error:
             code = getattr(error, "errno", None)
-            if isinstance(code, int) and code in errno.errorcode and code != errno.EINVAL:  # the file system's: a full disk, no permission
+            if code is not None and code in errno.errorcode and code != errno.EINVAL:  # a full disk, no permission
                 raise OSError(code, os.strerror(code)) from None
             raise InputError(f"{path} cannot be written ({error}): choose another ending, for example .mp4") from None
 

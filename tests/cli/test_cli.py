@@ -226,7 +226,7 @@ def test_every_way_to_ask(run: Callable[..., Result], tmp_path: Path, emotion: l
         (["--checkpoint", "enormous"], ["unknown checkpoint 'enormous': Known are mini; or"]),
         (["--emotion", "sad", "--emotion", "calm"], ["{emotion}"]),
         (["--plot", "roll.gif"], ["roll.gif", ".png"]),
-        (["--sheet", "song.pdf"], ["song.pdf", ".musicxml"]),
+        (["--sheet", "song.doc"], ["song.doc", ".musicxml"]),
     ],
     ids=lambda value: " ".join(value)[:30] if value and value[0].startswith("--") else "",
 )
