@@ -10,8 +10,8 @@ installed wheel; :func:`data_path` knows which. Every file is written whole or n
 What a checkpoint says of itself is checked before it is used: numbers by :class:`Settings`, weights by
 :func:`check_tensors` and :func:`check_values`. PyTorch is imported only where tensors of it are asked for.
 
-Contents: :func:`data_path`, :func:`find`, :class:`Settings`; :func:`load_tensors`, :func:`check_tensors`,
-:func:`check_values`, :func:`under`, :func:`save_tensors`, :class:`Arrays`; :func:`sha256`.
+Contents: :func:`data_path`, :func:`find`, :func:`find_generator`, :class:`Settings`; :func:`load_tensors`,
+:func:`check_tensors`, :func:`check_values`, :func:`under`, :func:`save_tensors`, :class:`Arrays`; :func:`sha256`.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ __all__ = [
     "check_values",
     "data_path",
     "find",
+    "find_generator",
     "load_tensors",
     "save_tensors",
     "sha256",
@@ -91,7 +92,7 @@ def data_path(kind: str) -> Path:
     return packed if packed.is_dir() else package.parent / kind
 
 
-def find(name_or_path: str | Path, model_type: str | None = None) -> Path:
+def find(name_or_path: str | Path, model_type: str | None = None, *, with_file: str | None = None) -> Path:
     """Folder of a checkpoint.
 
     Parameters
@@ -102,6 +103,8 @@ def find(name_or_path: str | Path, model_type: str | None = None) -> Path:
     model_type
         What its ``config.json`` must say that it is: ``"llama"`` for generators, ``"muse-selector"``; by default
         anything.
+    with_file
+        A file that it must hold besides, where several kinds of models are of one type.
 
     Raises
     ------
@@ -114,7 +117,7 @@ def find(name_or_path: str | Path, model_type: str | None = None) -> Path:
     path = shipped / text if is_name and (shipped / text).is_dir() else Path(name_or_path)
     if text and path.is_file():
         raise InputError(f"{path} is a file: give the checkpoint's folder, {path.parent}")
-    names = _names(shipped, model_type)
+    names = _names(shipped, model_type, with_file)
     if not text or not path.is_dir():
         raise InputError(f"{unknown('checkpoint', text, names)}; or give the path of a folder")
     path = path if path.is_relative_to(shipped) else path.resolve()
@@ -123,7 +126,14 @@ def find(name_or_path: str | Path, model_type: str | None = None) -> Path:
             f"{path} holds no {model_type} model: config.json says {found!r}; those that come with Muse are "
             f"{', '.join(names) or 'none'}"
         )
+    if with_file is not None and not (path / with_file).is_file():
+        raise InputError(f"{path} holds no {with_file}; those that come with Muse are {', '.join(names) or 'none'}")
     return path
+
+
+def find_generator(name_or_path: str | Path) -> Path:
+    """Folder of a generator of music: a Llama with MidiTok's tokenizer, see :func:`find`."""
+    return find(name_or_path, "llama", with_file="tokenizer.json")
 
 
 def _model_type(folder: Path) -> object:
@@ -134,11 +144,11 @@ def _model_type(folder: Path) -> object:
     return config.get("model_type") if isinstance(config, dict) else None
 
 
-def _names(folder: Path, model_type: str | None = None) -> list[str]:
-    """Names of the checkpoints in a folder that are of a type."""
+def _names(folder: Path, model_type: str | None, with_file: str | None) -> list[str]:
+    """Names of the checkpoints in a folder that are of a type and hold a file."""
     if not folder.is_dir():
         return []
-    entries = sorted(entry for entry in folder.iterdir() if entry.is_dir())
+    entries = sorted(entry for entry in folder.iterdir() if entry.is_dir() and (entry / (with_file or "")).exists())
     return [entry.name for entry in entries if model_type is None or _model_type(entry) == model_type]
 
 

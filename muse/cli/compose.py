@@ -123,10 +123,10 @@ def _composer(checkpoint: str | None) -> Callable[[], Composer]:
     """What loads the composer when it is first needed."""
     from functools import cache
 
-    from muse.checkpoint import DEFAULT_CHECKPOINT, find
+    from muse.checkpoint import DEFAULT_CHECKPOINT, find_generator
     from muse.composer import Composer
 
-    folder = find(checkpoint or DEFAULT_CHECKPOINT, "llama")  # a wrong name is reported before anything else is done
+    folder = find_generator(checkpoint or DEFAULT_CHECKPOINT)  # a wrong name is reported before anything else is done
     return cache(lambda: Composer.from_pretrained(folder if checkpoint is None else checkpoint))
 
 

@@ -5,6 +5,7 @@ Contents: :class:`Brief`, :func:`decide`, :func:`edges_by_name`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -16,7 +17,7 @@ from muse.errors import InputError, unknown
 from muse.intent import Intent
 from muse.mapping import AttributeTarget, EmotionMapper
 from muse.score import DRUMS
-from muse.theory import TONIC_NAMES
+from muse.theory import TONIC_NAMES, instrument_name, parse_instrument
 from muse.tokens import GENRES, SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS, Codec, Controls
 from muse.tokens.music import fold_shift
 from muse.tokens.vocabulary import STEPS_PER_BEAT
@@ -89,6 +90,10 @@ def decide(intent: Intent, codec: Codec, mapper: EmotionMapper, rng: np.random.G
         genre = _PIANO_GENRE
     elif genre is not None and genre not in GENRES:
         raise unknown("genre", genre, GENRES)
+    for program, n in Counter(map(parse_instrument, intent.instruments)).items():
+        if n > 1:
+            name = instrument_name(program)
+            remarks.append(f"{name} is asked for {n} times; the generator writes one part for each kind of instrument")
     tempo = tempo or asked.get("Mean Tempo", _NEUTRAL_TEMPO_BPM)
     brief = Brief(
         genre, mode, tonic, float(tempo), intent.meter, tuple(sorted(intent.programs)), song, sections,

@@ -31,7 +31,7 @@ import numpy as np
 
 import muse
 from muse.attributes import extract
-from muse.checkpoint import DEFAULT_CHECKPOINT, Settings, find
+from muse.checkpoint import DEFAULT_CHECKPOINT, Settings, find, find_generator
 from muse.composer.brief import Brief, decide
 from muse.composer.composition import Candidate, Composition
 from muse.composer.finish import finish
@@ -90,7 +90,7 @@ class Composer:
             There is no such checkpoint, or it is incomplete.
         """
         started = time.perf_counter()
-        folder = find(name_or_path, "llama")
+        folder = find_generator(name_or_path)
         settings = Settings.read(folder / "training.json")
         codec = Codec.load(folder, key_relative=settings.flag("key_relative"))
         Settings.read(folder / "config.json").expect("vocab_size", len(codec.vocabulary))
@@ -256,7 +256,7 @@ def versions(
     InputError
         There is no such checkpoint.
     """
-    made_by = {"muse": muse.__version__, "checkpoint": find(checkpoint, "llama").name}
+    made_by = {"muse": muse.__version__, "checkpoint": find_generator(checkpoint).name}
     return made_by if selector is None else {**made_by, "selector": find(selector, "muse-selector").name}
 
 

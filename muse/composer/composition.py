@@ -48,6 +48,9 @@ class Candidate:
     merit: float = 0.0
     """0..1, what candidates are ranked by; see the module's conventions."""
 
+    def __repr__(self) -> str:
+        return f"<Candidate: {self.n_notes} notes, merit {self.merit:.2f}, adherence {self.adherence:.2f}>"
+
     @property
     def n_notes(self) -> int:
         """Number of notes."""

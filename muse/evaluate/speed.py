@@ -28,7 +28,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.checkpoint import DEFAULT_CHECKPOINT, find
+from muse.checkpoint import DEFAULT_CHECKPOINT, find_generator
 from muse.errors import InputError
 from muse.generator.model import SIZES, build
 from muse.generator.sampler import Sampler, Sampling
@@ -359,7 +359,7 @@ def _faster_threads(folder: Path, dtype: str | None) -> int:
 def _weights(checkpoint: str | Path) -> Iterator[tuple[Path, bool]]:
     """Folder of the weights, and whether they are trained: random ones stand in for a size without a checkpoint."""
     try:
-        yield find(checkpoint, "llama"), True
+        yield find_generator(checkpoint), True
         return
     except InputError:
         if str(checkpoint) not in SIZES:

@@ -105,6 +105,8 @@ def read_text(path: str | Path, *, limits: Limits = Limits()) -> list[str]:
 
 def _read_file(path: Path, limits: Limits) -> bytes:
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise InputError("this is a pipe or a device, which may never end: give an ordinary file")
         with path.open("rb") as stream:
             data = stream.read(limits.max_bytes + 1)  # no more, whatever the file system says of its size
     except FileNotFoundError:
@@ -112,6 +114,8 @@ def _read_file(path: Path, limits: Limits) -> bytes:
         raise InputError(f"no such file{f'; did you mean {near[0]}?' if near else ': check the path'}") from None
     except IsADirectoryError:
         raise InputError("this is a folder: give one MIDI file") from None
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(f"cannot be opened ({reason}): check path and permissions") from None

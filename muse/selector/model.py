@@ -2,8 +2,8 @@
 
 A small transformer reads the events of a window (:mod:`muse.selector.events`), in numpy on the CPU
 (:mod:`muse.selector.encoder`) and in PyTorch elsewhere (:mod:`muse.selector.network`). A long piece is the mean over
-its windows, and :meth:`Selector.curve` shows them one by one. In a piece's emotion its measured attributes have a say
-too (:mod:`muse.selector.experts`).
+its windows, and :meth:`Selector.curve` shows them one by one. The emotion of a piece is predicted from its
+measured attributes too (:mod:`muse.selector.experts`).
 
 Contents: :class:`Selector`, :class:`Ratings`.
 """
@@ -43,7 +43,7 @@ Reader = Callable[[Ints, Ints], dict[str, NDArray[np.float64]]]
 
 @dataclass(frozen=True)
 class Ratings:
-    """What the selector thinks of one piece."""
+    """What the selector gives one piece."""
 
     quality: float
     """Probability in 0..1 that the piece is as people wrote it rather than spoilt or sampled."""

@@ -70,7 +70,7 @@ class Analyzer:
         by_attributes = Reading("its attributes", explanation.quadrant, explanation.probabilities[explanation.quadrant])
         return {
             "emotion": self.mapper.describe(attributes),
-            # The selector's own opinion, from the notes themselves; null where there are too few of them.
+            # The selector's prediction, from the notes themselves; null where there are too few of them.
             "heard": {**ratings.emotion.to_dict(), "quadrant": ratings.emotion.quadrant} if ratings else None,
             "verdict": decide([*(ratings.readings() if ratings else []), by_attributes]).to_json(),
             "attributes": attributes.to_dict(),

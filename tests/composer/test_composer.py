@@ -252,6 +252,14 @@ def test_what_is_beyond_the_generators_reach_is_said(composer: Composer) -> None
     assert "Mean Pitch 120 is far from the music that was learnt from" in remark and remark in piece.report()
 
 
+def test_two_of_one_instrument_share_a_part_and_the_report_says_so() -> None:
+    piece = muse.compose(instruments="violin,violin,cello", bars=1, n_candidates=1, seed=0)
+    assert piece.intent.instruments == ("violin", "violin", "cello")
+    assert sorted(track.program for track in piece.best.score.tracks) in ([40], [42], [40, 42])
+    assert "violin is asked for 2 times; the generator writes one part" in piece.report()
+    assert piece.to_json()["remarks"]
+
+
 def test_keywords_of_compose_are_checked() -> None:
     with pytest.raises(muse.MuseError, match="unknown keyword of compose 'temppo': did you mean 'tempo'"):
         muse.compose(temppo=90)

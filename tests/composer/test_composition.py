@@ -78,6 +78,9 @@ def test_repr_is_one_short_line(piece: Composition) -> None:
     text = repr(piece)
     assert "\n" not in text and len(text) < 200
     assert "Q3" in text and "4 bars" in text and "seed 1" in text
+    assert repr(piece.best) == (
+        f"<Candidate: {piece.best.n_notes} notes, merit {piece.best.merit:.2f}, adherence {piece.best.adherence:.2f}>"
+    )
 
 
 def test_one_verdict() -> None:

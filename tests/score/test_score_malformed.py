@@ -186,6 +186,10 @@ def test_paths_that_are_no_files(tmp_path: Path) -> None:
         read_score(tmp_path / "none" / "x.mid")
     with pytest.raises(InputError, match="this is a folder"):
         read_score(tmp_path)
+    os.mkfifo(tmp_path / "pipe.mid")  # nobody will ever write into it
+    for path in (tmp_path / "pipe.mid", Path("/dev/zero")):
+        with pytest.raises(InputError, match="this is a pipe or a device"):
+            read_score(path)
     with pytest.raises(InputError, match="cannot be opened"):
         read_score("song\x00.mid")
     with pytest.raises(InputError, match="cannot be opened"):
