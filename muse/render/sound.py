@@ -62,6 +62,15 @@ _EXPRESSION, _SUSTAIN = 11, 64
 _UNDEFINED_CONTROL: Final = 3
 """A control change that does nothing."""
 _MAX_RUN_SEC: Final = 600
+_RECORD_BYTES: Final = {
+    b"phdr": 38, b"pbag": 4, b"pmod": 10, b"pgen": 4, b"inst": 22, b"ibag": 4, b"imod": 10, b"igen": 4, b"shdr": 46,
+}  # fmt: skip
+"""Tables of a soundfont, with the length of a record."""
+_REFERENCES: Final = (
+    (b"phdr", 24, b"pbag"), (b"pbag", 0, b"pgen"), (b"pbag", 2, b"pmod"),
+    (b"inst", 20, b"ibag"), (b"ibag", 0, b"igen"), (b"ibag", 2, b"imod"),
+)  # fmt: skip
+"""(table, byte of a record where an index stands, the table that it points into): rising, and within it."""
 _SOUNDFONTS: Final = (
     "FluidR3_GM.sf2", "FluidR3_GM2-2.sf2", "GeneralUser-GS.sf2", "GeneralUser GS.sf2", "GeneralUser_GS.sf2",
     "MuseScore_General.sf2", "default-GM.sf2", "default.sf2",
@@ -303,7 +312,10 @@ def _play_midirenderer(score: Score, soundfont: Path) -> Samples:
     for quieter in (1.0, 0.5, 0.25, 0.125):
         try:
             sound = midirenderer.render_wave_from(data, _expressed(score, quieter).dumps_midi())
-        except (RuntimeError, ValueError) as error:
+        except BaseException as error:
+            # A panic of the library derives from BaseException and has no public name.
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                raise
             raise InputError(f"{soundfont} is no soundfont that can be played ({error}): give an SF2 file") from None
         with wave.open(io.BytesIO(sound)) as stream:
             assert (stream.getframerate(), stream.getsampwidth(), stream.getnchannels()) == (SAMPLE_RATE, 2, 2)
@@ -365,7 +377,31 @@ def _check_soundfont(path: Path) -> None:
 @lru_cache(maxsize=1)
 def _font_bytes(path: Path, modified: int) -> bytes:
     """Content of a soundfont, kept for the next piece; *modified* tells versions of a file apart."""
-    return path.read_bytes()
+    data = path.read_bytes()
+    if not _indices_hold(data):
+        raise InputError(f"{path} is no soundfont that can be played (damaged): give an SF2 file")
+    return data
+
+
+def _indices_hold(data: bytes) -> bool:
+    """Whether presets, instruments and zones refer to what is there, *SoundFont Technical Specification 2.04*,
+    section 7; the synthesizer would break off where they do not."""
+    tables: dict[bytes, NDArray[np.uint8]] = {}
+    place = data.rfind(b"pdta") + 4
+    while 4 <= place <= len(data) - 8 and len(tables) < len(_RECORD_BYTES):
+        name, size = data[place : place + 4], int.from_bytes(data[place + 4 : place + 8], "little")
+        record = _RECORD_BYTES.get(name)
+        if record is None or size % record or place + 8 + size > len(data):
+            return False
+        tables[name] = np.frombuffer(data, np.uint8, size, place + 8).reshape(-1, record)
+        place += 8 + size
+    if len(tables) < len(_RECORD_BYTES):
+        return False
+    for owner, offset, owned in _REFERENCES:
+        index = tables[owner][:, offset : offset + 2].copy().view("<u2")[:, 0].astype(np.int64)
+        if not len(index) or (np.diff(index) < 0).any() or index[-1] >= len(tables[owned]):
+            return False
+    return True
 
 
 def _resampled(samples: Samples, sample_rate: int) -> Samples:

@@ -190,6 +190,18 @@ def test_broken_soundfonts_are_refused(tmp_path: Path, content: bytes) -> None:
         render_audio(tone(60), soundfont=path)
 
 
+def test_damaged_soundfonts_are_refused_in_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Indices of zones that point beyond their table made the synthesizer panic."""
+    data = bytearray(SMALL.read_bytes())
+    start = data.rindex(b"ibag") + 8
+    data[start + 4 : start + 6] = b"\xff\xff"
+    path = tmp_path / "damaged.sf2"
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"damaged\.sf2 is no soundfont that can be played"):
+        render_audio(tone(60), soundfont=path)
+    assert capfd.readouterr().err == ""
+
+
 def test_endless_scores_are_refused() -> None:
     with pytest.raises(InputError, match="are played: cut it into parts"):
         render_audio(tone(60, beats=4000))
