@@ -20,6 +20,7 @@ import warnings
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,8 @@ def play(path: Path, soundfont: Path) -> dict[str, float]:
     samples = render_audio(score, soundfont=soundfont)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     peak = float(np.abs(samples).max())
-    silent = samples.shape[1] < 0.5 * float(score.to("Second").end()) * SAMPLE_RATE
+    in_seconds: Any = score.to("Second")
+    silent = samples.shape[1] < 0.5 * float(in_seconds.end()) * SAMPLE_RATE
     return {
         "seconds": samples.shape[1] / SAMPLE_RATE,
         "wall": wall,
