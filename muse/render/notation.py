@@ -274,6 +274,7 @@ class _PartWriter:
         self.drums = part.program == DRUMS
 
     def write_bar(self, parent: ET.Element, bar: int, dynamic: str | None) -> None:
+        """Add one bar to the part's element, with a dynamic mark at its start where there is one."""
         grid = self.page.grid
         length = int(np.rint(grid.start_beat[bar + 1] * DIVISIONS) - np.rint(grid.start_beat[bar] * DIVISIONS))
         full = round(4 * DIVISIONS * int(grid.numerator[bar]) / int(grid.denominator[bar]))

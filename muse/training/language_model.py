@@ -212,6 +212,7 @@ class _Run:
         return sum(total.item() for total, _ in sums) / sum(n for _, n in sums)
 
     def save(self) -> None:
+        """Write weights and optimizer state into the run's folder, to go on from."""
         from safetensors.torch import save_file
 
         tensors = {f"model.{n}": p.detach().contiguous() for n, p in self.model.named_parameters()}
