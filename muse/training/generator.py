@@ -33,6 +33,7 @@ from muse.tokens.music import control_values, fold_shift
 from muse.tokens.vocabulary import STEPS_PER_BEAT
 from muse.training import loop
 from muse.training.loop import Learner, Run, card, cosine, scheduled, settings_from
+from muse.training.precision import autocast
 
 __all__ = ["Batches", "Settings", "Windows", "train"]
 
@@ -349,7 +350,7 @@ class _Learner(Learner):
         """Loss on windows that are not learnt from, per token and per note."""
         self.eval()
         nll = n_tokens = n_notes = 0.0
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with autocast(self.device.type):
             for batch in self.validation:
                 nll += float(self._loss({name: value.to(self.device) for name, value in batch.items()}, "sum"))
                 n_tokens += int((batch["labels"] != _IGNORED).sum())

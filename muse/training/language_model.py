@@ -17,7 +17,6 @@ import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,6 +28,7 @@ from muse.checkpoint import load_tensors
 from muse.errors import InputError
 from muse.files import read_json, write_json
 from muse.generator.model import build
+from muse.training.precision import autocast
 
 __all__ = ["IGNORED", "Batch", "RunSettings", "Task", "pad", "run"]
 
@@ -93,24 +93,10 @@ def pad(sequences: Sequence[tuple[Sequence[int], Sequence[int]]]) -> Batch:
     return torch.from_numpy(ids), torch.from_numpy(labels)
 
 
-@lru_cache(maxsize=1)
-def _halves_are_faster() -> bool:
-    """Whether this CPU multiplies bfloat16 faster than float32; one without the instructions takes 14 times as long."""
-    seconds = []
-    for dtype in (torch.float32, torch.bfloat16):
-        a, b = torch.ones(1024, 256, dtype=dtype), torch.ones(256, 256, dtype=dtype)
-        a @ b
-        start = time.perf_counter()
-        for _ in range(3):
-            a @ b
-        seconds.append(time.perf_counter() - start)
-    return seconds[1] < seconds[0]
-
-
 def loss_of(model: Any, batch: Batch) -> tuple[torch.Tensor, int]:
     """Summed cross-entropy in nats over the labels that count, and how many these are."""
     ids, labels = batch
-    with torch.autocast("cpu", torch.bfloat16, enabled=_halves_are_faster()):
+    with autocast("cpu"):
         logits = model(ids[:, :-1]).logits
     targets = labels[:, 1:].reshape(-1)
     total = F.cross_entropy(logits.float().flatten(0, 1), targets, ignore_index=IGNORED, reduction="sum")

@@ -39,6 +39,7 @@ from lightning.pytorch.loggers import CSVLogger
 
 from muse.errors import InputError, unknown
 from muse.files import write_json, write_text
+from muse.training.precision import bf16_is_faster
 
 __all__ = ["Learner", "Run", "card", "cosine", "scheduled", "settings_from", "state_path", "train"]
 
@@ -252,7 +253,7 @@ def train(
         default_root_dir=last.parent,
         accelerator="auto",
         devices=run.devices if torch.cuda.is_available() else 1,
-        precision="bf16-mixed",
+        precision="bf16-mixed" if bf16_is_faster() else "32-true",
         max_steps=run.max_steps,
         accumulate_grad_batches=run.accumulate,
         gradient_clip_val=run.gradient_clip,
