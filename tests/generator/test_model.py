@@ -53,7 +53,7 @@ def test_the_present_does_not_see_the_future() -> None:
 
 
 def test_wrong_requests_are_named() -> None:
-    with pytest.raises(InputError, match="'large'; the sizes are tiny,"):
+    with pytest.raises(InputError, match="unknown model size 'large'; the sizes are micro, tiny,"):
         config("large", 700)
     with pytest.raises(InputError, match="vocab_size is 1"):
         build("tiny", 1)
