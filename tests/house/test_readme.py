@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
@@ -90,14 +89,3 @@ def test_the_readme_commands_run(tmp_path: Path) -> None:
     assert written
     for name in written:
         assert len(read_score(tmp_path / name).tracks)
-
-
-@pytest.mark.slow
-def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
-    pytest.importorskip("mkdocs")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
-    quiet = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False, env=quiet)
-    assert result.returncode == 0, result.stdout + result.stderr
-    page = (tmp_path / "site" / "main-path" / "index.html").read_text("utf-8")
-    assert "muse.composer.composer.Composer.compose" in page
