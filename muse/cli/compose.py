@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from muse.cli.options import asks_for
-from muse.cli.output import CheckpointOption, JsonOption, given, log, print_json, progress_bar
+from muse.cli.output import ArrangerOption, JsonOption, PlannerOption, given, log, print_json, progress_bar
 from muse.errors import InputError
 from muse.tasks.request import PROMPTS, ComposeRequest
 
@@ -49,7 +49,8 @@ def compose(
             metavar="F.jsonl", help="Many requests, one JSON object a line; what is finished is not done again."
         ),
     ] = None,
-    checkpoint: CheckpointOption = None,
+    planner: PlannerOption = None,
+    arranger: ArrangerOption = None,
     sheet: Annotated[
         str | None, typer.Option(metavar="F.pdf", help="Write sheet music as well (MusicXML, PDF, SVG or PNG).")
     ] = None,
@@ -70,6 +71,7 @@ def compose(
     as_json: JsonOption = False,
 ) -> None:
     """Compose a piece from an emotion or from prompts, and write it as MIDI."""
+    models = given(planner=planner, arranger=arranger)
     files = {"midi": output, "sheet": sheet, "plot": plot, "audio": audio, "mux": mux, "stems": stems}
     if batch is not None:
         beside = [name for name in fields if name not in _IN_A_BATCH]
@@ -77,7 +79,7 @@ def compose(
             raise InputError(
                 "--batch: what to compose stands in the file; beside it go --seed, --candidates and sampling"
             )
-        _compose_batch(batch, output, ComposeRequest(**{"seed": 0, **fields}), checkpoint, as_json)
+        _compose_batch(batch, output, ComposeRequest(**{"seed": 0, **fields}), models, as_json)
         return
     from muse.render import find_soundfont
     from muse.tasks.compose import Outputs
@@ -94,7 +96,7 @@ def compose(
     if soundfont is not None:
         find_soundfont(soundfont)
     outputs = [Outputs.named(request.name, files, several=several) for request in requests]
-    composer = _composer(checkpoint)
+    composer = _composer(models)
     documents = []
     for request, (_, asked), written in zip(requests, understood, outputs, strict=True):
         with progress_bar(f"composing {request.name}") as progress:
@@ -119,29 +121,28 @@ def intent(fields: Mapping[str, Any], as_json: JsonOption = False) -> None:
         _print_understood(parsed, asked)
 
 
-def _composer(checkpoint: str | None) -> Callable[[], Composer]:
-    """What loads the composer when it is first needed."""
+def _composer(models: Mapping[str, str]) -> Callable[[], Composer]:
+    """What loads the composer when it is first needed; a wrong name is reported before anything else is done."""
     from functools import cache
 
-    from muse.checkpoint import DEFAULT_CHECKPOINT, find_generator
-    from muse.composer import Composer
+    from muse.composer import Composer, versions
 
-    folder = find_generator(checkpoint or DEFAULT_CHECKPOINT)  # a wrong name is reported before anything else is done
-    return cache(lambda: Composer.from_pretrained(folder if checkpoint is None else checkpoint))
+    versions(**models)
+    return cache(lambda: Composer.from_pretrained(**models))
 
 
-def _compose_batch(path: str, folder: str, defaults: ComposeRequest, checkpoint: str | None, as_json: bool) -> None:
+def _compose_batch(path: str, folder: str, defaults: ComposeRequest, models: Mapping[str, str], as_json: bool) -> None:
     from muse.composer import versions
     from muse.tasks.batch import compose_batch, read_requests
 
     if Path(folder).suffix.lower() in (".mid", ".midi") or Path(folder).is_file():
         raise InputError(f"--output {folder}: --batch writes many files; give a folder")
     requests = read_requests(path, defaults)
-    made_by = versions(**given(checkpoint=checkpoint))
+    made_by = versions(**models)
     documents: list[dict[str, Any]] = []
     failed = kept = 0
     with progress_bar(f"composing {len(requests)} pieces") as progress:
-        for outcome in compose_batch(requests, folder, _composer(checkpoint), made_by, progress=progress):
+        for outcome in compose_batch(requests, folder, _composer(models), made_by, progress=progress):
             if outcome.document is None:
                 failed += 1
                 log(f"muse: {path}, line {outcome.line.line}: {outcome.fault}")

@@ -77,7 +77,7 @@ class Planner:
         InputError
             There is no such checkpoint, or it is no planner's.
         """
-        folder = find(name_or_path)
+        folder = find(name_or_path, "llama", with_file="examples.json")
         VOCABULARY.check(read_json(folder / "vocabulary.json"), folder)
         edges = {name: tuple(values) for name, values in read_json(folder / "controls.json").items()}
         examples = read_json(folder / "examples.json")
@@ -104,7 +104,7 @@ class Planner:
         *,
         sampling: Sampling = Sampling(),
         rng: np.random.Generator | None = None,
-        progress: Callable[[int], None] | None = None,
+        progress: Callable[[float], None] | None = None,
     ) -> list[Plan]:
         """Write `n` plans for a request.
 
@@ -132,7 +132,7 @@ class Planner:
             sampling,
             rng,
             unconditional_prefix=encode_prefix(replace(prefix, controls={}, genre=None)),
-            progress=progress,
+            progress=None if progress is None else lambda _: progress(grammar.share_written(request.n_bars)),
         )
         plans = []
         for row in grammar.rows:
