@@ -23,6 +23,23 @@ __all__ = ["compose", "intent"]
 _FIELDS = [name for name in ComposeRequest.__dataclass_fields__ if name != "emotion"]
 _IN_A_BATCH = ("candidates", "seed", "temperature", "top_p", "guidance", "rank")
 
+_Sheet = Annotated[
+    str | None, typer.Option(metavar="F.pdf", help="Write sheet music as well (MusicXML, PDF, SVG or PNG).")
+]
+_Plot = Annotated[str | None, typer.Option(metavar="F.png", help="Draw the piano roll as well (PNG or SVG).")]
+_Audio = Annotated[
+    str | None, typer.Option(metavar="F.wav", help="Write the sound as well (WAV, FLAC, OGG, MP3 or M4A).")
+]
+_Stems = Annotated[
+    str | None, typer.Option(metavar="DIR", help="Write the sound of each instrument as well, a WAV file each.")
+]
+_Soundfont = Annotated[
+    str | None, typer.Option(metavar="F.sf2", help="What plays the sound; else MUSE_SOUNDFONT, else what is found.")
+]
+_Mux = Annotated[
+    str | None, typer.Option(metavar="F.mp4", help="Write the video of --video with the music as its sound.")
+]
+
 
 @asks_for(ComposeRequest, only=_FIELDS)
 def compose(
@@ -51,23 +68,12 @@ def compose(
     ] = None,
     planner: PlannerOption = None,
     arranger: ArrangerOption = None,
-    sheet: Annotated[
-        str | None, typer.Option(metavar="F.pdf", help="Write sheet music as well (MusicXML, PDF, SVG or PNG).")
-    ] = None,
-    plot: Annotated[str | None, typer.Option(metavar="F.png", help="Draw the piano roll as well (PNG or SVG).")] = None,
-    audio: Annotated[
-        str | None, typer.Option(metavar="F.wav", help="Write the sound as well (WAV, FLAC, OGG, MP3 or M4A).")
-    ] = None,
-    stems: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Write the sound of each instrument as well, a WAV file each.")
-    ] = None,
-    soundfont: Annotated[
-        str | None,
-        typer.Option(metavar="F.sf2", help="What plays the sound; else MUSE_SOUNDFONT, else what is found."),
-    ] = None,
-    mux: Annotated[
-        str | None, typer.Option(metavar="F.mp4", help="Write the video of --video with the music as its sound.")
-    ] = None,
+    sheet: _Sheet = None,
+    plot: _Plot = None,
+    audio: _Audio = None,
+    stems: _Stems = None,
+    soundfont: _Soundfont = None,
+    mux: _Mux = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compose a piece from an emotion or from prompts, and write it as MIDI."""
