@@ -42,6 +42,8 @@ _LARGEST_PNG: Final = 30_000
 """Pixels in height."""
 _MUSIC_FONT: Final = "Leipzig"
 _EM: Final = 1000
+_IN_WORDS: Final = str.maketrans({"\uea64": "b", "\uea66": "#"})
+"""Accidentals of chord symbols in the music font -> as they are typed, for they stand within words."""
 
 
 def write_sheet(
@@ -183,7 +185,9 @@ def _runs(text: ET.Element) -> list[_Run]:
             runs[-1].place.update(place)
         size = float(element.get("font-size", f"{size}px").removesuffix("px"))
         if (element.text and element.text.strip("\n ")) or (element.text and not element.text.count("\n")):
-            runs[-1].spans.append((element.text.strip("\n"), element.get("font-family") == _MUSIC_FONT, size))
+            text = element.text.strip("\n")
+            plain = text.translate(_IN_WORDS)
+            runs[-1].spans.append((plain, element.get("font-family") == _MUSIC_FONT and plain == text, size))
         for child in element:
             if child.tag == f"{_SVG}tspan":
                 walk(child, size)

@@ -8,7 +8,6 @@ Contents: :func:`lead_sheet`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import accumulate
 
 import numpy as np
 
@@ -48,7 +47,7 @@ def lead_sheet(plan: Plan, *, title: str = "", remarks: Mapping[str, str] | None
         grid, fifths, plan.mode, title,
         tempos={} if plan.tempo_bpm is None else {0: plan.tempo_bpm},
         harmonies=_harmonies(plan, fifths),
-        rehearsals=dict(zip(accumulate((n for _, n in plan.sections), initial=0), (s for s, _ in plan.sections))),
+        rehearsals=plan.section_starts,
         remarks=remarks or {},
     )  # fmt: skip
     tune = tune_notes(plan)

@@ -25,6 +25,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final
 
 from muse.errors import InputError
@@ -94,7 +95,7 @@ def parse_chords(text: str, size: int, beat: int) -> ChordBars:
     if starts:
         starts.setdefault(0, "I")
     edges = [*sorted(starts), len(cells)]
-    return ChordBars(tuple(bars), tuple((str(starts[a]), b - a) for a, b in zip(edges[:-1], edges[1:], strict=True)))
+    return ChordBars(tuple(bars), tuple((str(starts[a]), b - a) for a, b in pairwise(edges)))
 
 
 def _cells(text: str, size: int, beat: int) -> list[_Cell]:

@@ -26,7 +26,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -174,6 +174,12 @@ class Plan:
     def form(self) -> str:
         """Labels of the sections, as in ``AABA``."""
         return "".join(label for label, _ in self.sections)
+
+    @property
+    def section_starts(self) -> dict[int, str]:
+        """First bar of each section, from 0 -> its label."""
+        starts = accumulate((n for _, n in self.sections), initial=0)
+        return dict(zip(starts, (label for label, _ in self.sections), strict=False))
 
     def transposed(self, semitones: int) -> Plan:
         """The same plan in another key."""
