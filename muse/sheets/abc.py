@@ -146,6 +146,8 @@ _TOKEN: Final = re.compile(
     r"|(?P<tie>-)|(?P<broken>[<>]+)|(?P<overlay>&)"
     r"|(?P<skipped>\{[^}]*\}|![^!\s]+!|\+[^+\s]+\+|[()]|[.~!H-WYh-w])"
 )
+_LIKE_A_CHORD: Final = re.compile(r"N\.?C|[A-G][#b♯♭]?(?:$|\d|m|M|dim|aug|sus|add|[-+/°øΔ^(]|o7|h7)")
+"""How the words above the staff begin that are a chord, not ``Fine`` or ``D.C.``"""
 _MOST_CHARACTERS: Final = 2_000_000
 _MOST_BARS_OF_REST: Final = 500
 
@@ -221,6 +223,9 @@ class _Reader:
         elif self.in_tune and not (colon == ":" and name == "+"):
             self._measure.where = self._measure.where if self._at else f"line {number}"
             self._music(number, line)
+            numerator, denominator = self.heading.time_signature
+            if self._at * denominator == 16 * numerator:
+                self.close_measure()  # the end of a line is as good as a bar line where the bar is full
         return True
 
     # ------------------------------------------------------------------------------------------------------- fields
@@ -363,7 +368,7 @@ class _Reader:
             self._measure.chords.append((self._at, None))
         elif text and text[0] not in "^_<>@":
             symbol = re.sub(r"\(.*", "", text).strip() if not text.startswith("(") else text.strip("()")
-            if symbol:
+            if _LIKE_A_CHORD.match(symbol):
                 self._measure.chords.append((self._at, parse_chord(symbol, simplify=True)))
 
     def _sound(self, names: list[str], common: str) -> None:

@@ -161,11 +161,12 @@ def _bar(marks: Sequence[str], before: Sequence[tuple[Chord, ...]], size: int, b
         return before[-1]
     if list(marks) == [OPEN]:
         return ()
-    if len(marks) > size // 2:
-        raise InputError(f"it has {len(marks)} chords; a bar of this meter holds {size // 2}")
+    finest = size // _finest(size)
+    if len(marks) > finest:
+        raise InputError(f"it has {len(marks)} chords; a bar of this meter holds {finest}")
     places = _places(len(marks), size, beat)
     if BEAT in marks and len({b - a for a, b in zip(places, [*places[1:], size], strict=True)}) > 1:
-        beats = " or ".join(dict.fromkeys((str(size // beat), str(size // 2))))
+        beats = " or ".join(dict.fromkeys((str(size // beat), str(finest))))
         raise InputError(f"{' '.join(marks)}: {len(marks)} marks do not fill the bar evenly; write {beats}")
     chords = [replace(parse_chord(m), position=p) for m, p in zip(marks, places, strict=True) if m != BEAT]
     if marks[0] == BEAT:
@@ -176,9 +177,14 @@ def _bar(marks: Sequence[str], before: Sequence[tuple[Chord, ...]], size: int, b
     return tuple(chords)
 
 
+def _finest(size: int) -> int:
+    """Sixteenths of the shortest mark: an eighth, in bars that eighths do not fill a sixteenth."""
+    return 1 if size % 2 else 2
+
+
 def _places(n: int, size: int, beat: int) -> list[int]:
     """Where `n` marks of a bar stand."""
-    step = beat if size % beat == 0 and n <= size // beat else 2
+    step = beat if size % beat == 0 and n <= size // beat else _finest(size)
     each, more = divmod(size // step, n)
     lengths = [(each + (i < more)) * step for i in range(n)]
     return [sum(lengths[:i]) for i in range(n)]
@@ -221,7 +227,7 @@ def _cell(bar: Sequence[Chord], size: int, beat: int, fifths: int | None) -> str
     places = [chord.position for chord in bar]
     if _places(len(bar), size, beat) == places:
         return " ".join(names)
-    step = beat if size % beat == 0 and all(place % beat == 0 for place in places) else 2
+    step = beat if size % beat == 0 and all(place % beat == 0 for place in places) else _finest(size)
     marks = [BEAT] * (size // step)
     for name, place in zip(names, places, strict=True):
         marks[min(place // step, len(marks) - 1)] = name
