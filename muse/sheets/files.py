@@ -63,9 +63,7 @@ def write_plan(plan: Plan, path: str | Path, *, title: str | None = None) -> Non
     path = Path(path)
     ending = path.suffix.lower()
     if ending not in PLAN_SUFFIXES:
-        raise InputError(
-            f"{path}: a plan is written as {', '.join(PLAN_SUFFIXES)}, not {ending!r}"
-        )
+        raise InputError(f"{path}: a plan is written as {', '.join(PLAN_SUFFIXES)}, not {ending!r}")
     if not plan.bars and ending != _JSON:
         raise InputError(f"{path}: the plan has no bars, so there is nothing to write")
     title = path.stem if title is None else title
@@ -156,8 +154,8 @@ def _bytes(path: Path) -> bytes:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
-        raise InputError(f"{path}: cannot be read ({reason})") from None
+        missing = isinstance(error, FileNotFoundError)
+        raise InputError(f"{path}: {'no such file' if missing else f'cannot be read ({error.strerror})'}") from None
     if len(data) > MAX_BYTES:
         raise InputError(f"{path}: it has more than {MAX_BYTES:,} bytes: cut it into pieces")
     return data

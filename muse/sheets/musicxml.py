@@ -35,7 +35,8 @@ MAX_BYTES: Final = 16_000_000
 """Of the document, after it was unpacked."""
 _DEEPEST: Final = 64
 _RICHER: Final = {
-    "augmented-seventh": "aug", "major-minor": "m", "dominant-ninth": "7", "major-ninth": "maj7", "minor-ninth": "m7",
+    "augmented-seventh": "aug", "major-minor": "m", "minor-major": "m", "dominant-ninth": "7", "major-ninth": "maj7",
+    "minor-ninth": "m7",
     "dominant-11th": "7", "major-11th": "maj7", "minor-11th": "m7", "dominant-13th": "7", "major-13th": "maj7",
     "minor-13th": "m7", "power": "", "Neapolitan": "", "Italian": "7", "French": "7", "German": "7", "Tristan": "m7b5",
     "pedal": "", "other": "",

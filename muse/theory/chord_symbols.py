@@ -52,6 +52,8 @@ _EXTENDED: Final = (
     ("(add", ""), ("2", ""), ("5", ""),
 )  # fmt: skip
 """Beginning of a richer suffix -> the quality that it extends; the first that fits counts."""
+_ADDED: Final = re.compile(r"(?:maj|min|dim|aug|sus|add|alt|omit|no|mi|ma|[mMoø°Δ^+\-#b♯♭(),/]|\d)+", re.I)
+"""What a richer suffix is made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,8 @@ def parse_chord(symbol: str, *, simplify: bool = False) -> Chord:
 
 def _simplest(suffix: str) -> str:
     plain = suffix.replace(" ", "")
+    if _ADDED.fullmatch(plain) is None:
+        return suffix
     return next((quality for start, quality in _EXTENDED if plain.startswith(start)), suffix)
 
 
