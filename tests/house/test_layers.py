@@ -29,6 +29,7 @@ FLOORS: dict[str, int] = {
             "mapping",
             "tokens",
             "generator grammar render",
+            "sheets",
             "corpora",
             "dataset",
             "recognizer selector",
