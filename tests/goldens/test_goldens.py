@@ -21,7 +21,7 @@ import muse
 from muse.attributes import extract
 from muse.audio import write_audio
 from muse.cli import main
-from muse.evaluate import write_report
+from muse.evaluate.reports import evaluation_page
 from muse.mapping import EmotionMapper
 from muse.score import DRUMS, NOTE_DTYPE, Score, from_notes, write_score
 from muse.training.mapping.report import page as mapping_page
@@ -240,10 +240,9 @@ def test_document_of_info(capsys: pytest.CaptureFixture[str]) -> None:
     golden("info", run(capsys, "info"))
 
 
-def test_the_evaluation_page_follows_from_its_figures(tmp_path: Path) -> None:
+def test_the_evaluation_page_follows_from_its_figures() -> None:
     document = json.loads((ROOT / "docs" / "evaluation.json").read_text(encoding="utf-8"))
-    write_report(document, tmp_path)
-    assert (tmp_path / "evaluation.md").read_text("utf-8") == (ROOT / "docs" / "evaluation.md").read_text("utf-8")
+    assert evaluation_page(document) == (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
 
 
 def test_the_page_of_the_mapping_follows_from_its_figures() -> None:

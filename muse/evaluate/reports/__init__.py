@@ -3,7 +3,7 @@
 What is drawn and written comes from the document alone, so a report can be written again from its JSON file.
 """
 
-from muse.evaluate.reports.report import write_report
+from muse.evaluate.reports.report import evaluation_page, write_report
 from muse.evaluate.reports.template import render
 
-__all__ = ["render", "write_report"]
+__all__ = ["evaluation_page", "render", "write_report"]

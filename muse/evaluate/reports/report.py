@@ -1,6 +1,6 @@
 """Writing an evaluation: its page as Markdown and as one HTML file that can be sent to anyone, figures and charts.
 
-Contents: :func:`write_report`.
+Contents: :func:`write_report`, :func:`evaluation_page`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from muse.evaluate.reports.charts import MOODS, draw_charts, system_titles
 from muse.evaluate.reports.template import render
 from muse.files import write_json, write_text
 
-__all__ = ["write_report"]
+__all__ = ["evaluation_page", "write_report"]
 
 NAME = "evaluation"
 """Of the files: ``evaluation.html`` and so on."""
@@ -35,14 +35,14 @@ def write_report(document: dict[str, Any], out: str | Path) -> None:
     """
     out = Path(out)
     draw_charts(document, out / NAME)
-    text = _page(document)
+    text = evaluation_page(document)
     write_text(out / f"{NAME}.md", text)
     write_text(out / f"{NAME}.html", _html(text, out))
     write_json(document, out / f"{NAME}.json")
 
 
-def _page(document: dict[str, Any]) -> str:
-    """The Markdown page."""
+def evaluation_page(document: dict[str, Any]) -> str:
+    """The Markdown page of a document, which names the charts that stand beside it."""
     values = {
         **document,
         "judge_names": {name: title for name, title in JUDGES.items() if name in document["judges"]},
