@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 from muse.audio import write_audio
 from muse.checkpoint import find
 from muse.cli import app
-from muse.corpora import GEMS, open_dataset
-from muse.emotion import Emotion
+from muse.corpora import open_dataset
+from muse.emotion import GEMS, Emotion
 from muse.errors import InputError
 from muse.recognizer import Recognizer
 from muse.recognizer.encoders.musicnn import MusicnnEncoder
