@@ -3,7 +3,7 @@
 Templates are Jinja files beside the code that has the figures. Beside Jinja's own, they have the filters ``figure``
 (few digits), ``interval`` (two bounds in brackets), ``share`` (a share of a scorecard with its interval), ``cells`` (a
 row of a Markdown table) and ``text`` (names of files and other words that are not ours, without effect as Markdown or
-HTML), and the function ``rule`` (the line below a table's head). A name that the values lack is an error, never a blank.
+HTML), and the function ``rule`` (the line below a table's head). A name that the values lack is an error, never blank.
 
 Contents: :func:`render`, :func:`figure`, :func:`interval`.
 """
