@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import random
 from dataclasses import dataclass, field
+from functools import partialmethod
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 
+from muse.evaluate.judges.feature import FeatureJudge
 from muse.intent import Intent
 from muse.score import NOTE_DTYPE, Score, from_notes, write_score
 from muse.theory.chord_symbols import QUALITIES, Chord
@@ -80,6 +83,11 @@ def judged_corpora(folder: Path) -> Path:
     rows = [row.replace("midi/", "val/", 1) for row in rows]
     table.write_text(table.read_text(encoding="utf-8") + "\n".join(rows) + "\n", encoding="utf-8")
     return folder
+
+
+def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judges with fewer trees: enough for music whose quadrants are as plain as those of :func:`clip`."""
+    monkeypatch.setattr(FeatureJudge, "__init__", partialmethod(FeatureJudge.__init__, n_trees=40))
 
 
 @dataclass
