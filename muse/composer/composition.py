@@ -192,7 +192,7 @@ class Composition:
             f"{self.intent.bars} bars, {brief.time_signature[0]}/{brief.time_signature[1]}, {brief.key_name}, "
             f"{brief.tempo_bpm:.0f} bpm, {', '.join(instrument_name(p) for p in brief.programs)}; "
             f"{best.n_notes} notes; seed {self.seed}",
-            f"chords: {self.plan}" + (f"; form {self.plan.form}" if self.plan.form else ""),
+            *str(self.plan).splitlines(),
             f"merit {best.merit:.2f} (candidates: {', '.join(f'{c.merit:.2f}' for c in self.candidates)}); "
             + ("no attribute was asked for" if math.isnan(best.adherence) else f"adherence {best.adherence:.2f}"),
             *brief.remarks,
