@@ -49,7 +49,7 @@ from muse.tokens.plan import (
     encode_prefix,
     fold_shift,
 )
-from muse.tokens.plan_form import PHRASE_BARS, Buckets, find_sections, measure
+from muse.tokens.plan_form import FORM_BARS, Buckets, find_sections, measure, phrase_bars
 from muse.training.language_model import IGNORED, Batch, RunSettings, pad, run
 
 __all__ = ["ARRANGED", "ArrangerTask", "PlannerTask", "SheetSettings", "train_arranger", "train_planner"]
@@ -196,7 +196,7 @@ class PlannerTask:
         return self._validation
 
     def examples(self, n: int = 300, n_bars: int = 16) -> list[dict[str, Any]]:
-        """Mode and buckets of the controls of training windows that have a tune: what songs of people's are like."""
+        """Mode, genre and buckets of controls of training windows that have a tune: what people's songs are like."""
         rng = np.random.default_rng([self.settings.seed, 4])
         w = self._windows
         out: list[dict[str, Any]] = []
@@ -204,19 +204,20 @@ class PlannerTask:
             sheet, first, _ = w.draw(w.sheets, rng, w.weights)
             plan = window_of(sheet, first, min(first + n_bars, len(sheet.plan.bars)))
             if len(out) < n and sum(len(bar.melody) for bar in plan.bars) >= 1.5 * n_bars:
-                out.append({"mode": plan.mode, **self.buckets.of(measure(plan))})
+                out.append({"mode": plan.mode, "genre": sheet.genre, **self.buckets.of(measure(plan))})
         return out
 
-    def forms(self, most: int = 8, kept: int = 60) -> dict[str, dict[str, int]]:
-        """Forms of people's music: number of phrases of eight bars (2..`most`) -> form -> how often, the commonest."""
-        found: dict[int, Counter[str]] = {n: Counter() for n in range(2, most + 1)}
+    def forms(self, kept: int = 60) -> dict[str, dict[str, int]]:
+        """Forms of people's music: number of bars -> form -> how often, the commonest; see :func:`phrase_bars`."""
+        found: dict[int, Counter[str]] = {n: Counter() for n in FORM_BARS}
         for sheet in self._windows.sheets:
             bars = sheet.plan.bars
             for n, counts in found.items():
-                for first in range(0, len(bars) - n * PHRASE_BARS + 1, PHRASE_BARS // 2):
-                    window = bars[first : first + n * PHRASE_BARS]
-                    if sum(bool(bar.melody) for bar in window) >= 0.8 * len(window):
-                        counts[find_sections(replace(sheet.plan, bars=window, sections=()), PHRASE_BARS).form] += 1
+                for first in range(0, len(bars) - n + 1, 4):
+                    window = bars[first : first + n]
+                    if sum(bool(bar.melody) for bar in window) >= 0.8 * n:
+                        plan = replace(sheet.plan, bars=window, sections=())
+                        counts["".join(label for label, _ in find_sections(plan, phrase_bars(n)).sections)] += 1
         return {str(n): dict(counts.most_common(kept)) for n, counts in found.items() if counts}
 
     def _encode(
