@@ -246,7 +246,11 @@ def try_all(files: Mapping[str, bytes], use: Callable[[Path], Any], n: int, seed
         except MuseError as error:
             counts["refused"] += 1
             said = str(error)
-            if len(said.splitlines()) != 1 or len(said) > MOST_LETTERS or path.parent.as_posix() not in said:
+            if (
+                len(said.splitlines()) != 1
+                or len(said) > MOST_LETTERS
+                or not (path.name in said or str(path.parent) in said)
+            ):
                 faults.append(f"{path}: {said}")
         except Exception as error:
             faults.append(f"{path}: {type(error).__name__}: {error}")
