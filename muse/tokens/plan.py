@@ -239,6 +239,17 @@ class Plan:
         edges = [chord.position for chord in bar.chords] + [self.bar_length]
         return [b - a for a, b in pairwise(edges)]
 
+    def chord_changes(self) -> list[tuple[float, str]]:
+        """(beat, symbol) of each change of chord, beats in quarter notes from the start."""
+        size, fifths = self.bar_length, key_signature(self.tonic, self.mode)
+        found: list[tuple[float, str]] = []
+        for number, bar in enumerate(self.bars):
+            for chord in bar.chords:
+                symbol = chord.spelled(fifths)
+                if not found or found[-1][1] != symbol:
+                    found.append(((number * size + chord.position) / 4, symbol))
+        return found
+
     def __str__(self) -> str:
         """Chord symbols by bar, spelled by the key: ``Am | F | C G | Am``; :meth:`parse` reads them back."""
         return write_chords(
