@@ -17,6 +17,7 @@ import pytest
 from muse.evaluate.judges.feature import FeatureJudge
 from muse.intent import Intent
 from muse.score import NOTE_DTYPE, Score, from_notes, write_score
+from muse.statistics import bootstrap
 from muse.theory.chord_symbols import QUALITIES, Chord
 from muse.tokens import Codec
 from muse.tokens.plan import Bar, Note, Plan
@@ -85,9 +86,11 @@ def judged_corpora(folder: Path) -> Path:
     return folder
 
 
-def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Judges with fewer trees: enough for music whose quadrants are as plain as those of :func:`clip`."""
+def few_trees_and_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judges with fewer trees, intervals from fewer samples: enough where quadrants are as plain as in :func:`clip`."""
     monkeypatch.setattr(FeatureJudge, "__init__", partialmethod(FeatureJudge.__init__, n_trees=40))
+    monkeypatch.setitem(bootstrap.__kwdefaults__, "n_draws", 100)
+    monkeypatch.setattr("muse.evaluate.compare.N_DRAWS", 100)
 
 
 @dataclass

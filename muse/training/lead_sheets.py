@@ -153,6 +153,13 @@ class _Windows:
             self._pool, self._groups = pool, [groups[i] for i in rng.permutation(len(groups))]
         return pad(self._groups[index % len(self._groups)])
 
+    def held_out_batches(self, encode: Any, n_rows: int) -> list[Batch]:
+        """Windows of held-out sheets, as they are, `n_rows` of similar length in a batch."""
+        rng = np.random.default_rng([self.settings.seed, 3])
+        windows = [encode(*self.draw(self.held_out, rng), rng, False) for _ in range(self.settings.n_validation)]
+        windows.sort(key=lambda pair: len(pair[0]))
+        return [pad(windows[i : i + n_rows]) for i in range(0, len(windows), n_rows)]
+
 
 def window_of(sheet: Sheet, first: int, stop: int) -> Plan:
     """Bars of a sheet's plan as a plan of their own; what they follow outside of it is forgotten."""
@@ -180,10 +187,7 @@ class PlannerTask:
         self.buckets = Buckets.fit(
             measure(window_of(*w.draw(w.sheets, rng, w.weights))) for _ in range(min(600, 20 * len(w.sheets)))
         )
-        rng = np.random.default_rng([settings.seed, 3])
-        held_out = [self._encode(*w.draw(w.held_out, rng), rng, False) for _ in range(settings.n_validation)]
-        held_out.sort(key=lambda pair: len(pair[0]))
-        self._validation = [pad(held_out[i : i + 6]) for i in range(0, len(held_out), 6)]
+        self._validation = w.held_out_batches(self._encode, 6)
 
     @property
     def vocab_size(self) -> int:
@@ -290,10 +294,7 @@ class ArrangerTask:
             if len(sheet.notes):
                 rows.append(self._accompaniment(sheet).measure(first, min(first + SECTION_BARS, stop)))
         self.buckets = Buckets.fit(rows)
-        rng = np.random.default_rng([settings.seed, 3])
-        held_out = [self._encode(*w.draw(w.held_out, rng), rng, False) for _ in range(settings.n_validation)]
-        held_out.sort(key=lambda pair: len(pair[0]))
-        self._validation = [pad(held_out[i : i + 4]) for i in range(0, len(held_out), 4)]
+        self._validation = w.held_out_batches(self._encode, 4)
 
     @property
     def vocab_size(self) -> int:
