@@ -49,9 +49,9 @@ gallery: $(INSTALLED_DEV)
 	$(BIN)/muse compose --batch demos/gallery/requests.jsonl -o out/gallery
 	$(BIN)/muse gallery out/gallery -o demos/gallery --title "Muse: sixteen pieces"
 
-# A notebook a process; each ends with the kernel that ran it, nothing is written back.
+# WRITE=--write keeps texts and pictures in the files, as they are committed.
 notebooks: $(INSTALLED_DEV)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --nbmake --nbmake-timeout=300 notebooks
+	$(BIN)/python notebooks/execute.py $(WRITE)
 
 test: $(INSTALLED_DEV)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
