@@ -6,7 +6,7 @@ plane, a length, a seed), as the browser does, and fetches it as MIDI and as sou
 * pieces, each checked by the seed and the intent inside the MIDI file, and sound that is not silent;
 * refusals: "Queue is full" is the only one that is legal;
 * waiting, from the click: until the first bar is said to be written, until the piece is there, until its sound is;
-* memory of the page and its processes, every two seconds.
+* memory of the page and its processes, every two seconds, and the processor time that a piece takes of them.
 
 With ``--kill`` a process that composes is killed every so many seconds; as many requests may be lost, with the
 message that says so. Prints a table (``--json``: one document) and exits with 1 where a promise is not kept. Linux.
@@ -53,6 +53,8 @@ class Found:
     faults: list[str] = field(default_factory=list)
     waits: dict[str, list[float]] = field(default_factory=lambda: {"first bar": [], "piece": [], "sound": []})
     memory_mb: list[float] = field(default_factory=list)
+    processor_sec: float = 0.0
+    """Of the page and its processes, dead ones too."""
 
     def say(self, outcome: str, told: str = "") -> None:
         with self.lock:
@@ -202,6 +204,15 @@ def resident_mb(pid: int) -> float:
     return total / 1024
 
 
+def processor_sec(pid: int) -> float:
+    total = 0
+    for one in (pid, *children(pid)):
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+            total += sum(map(int, fields[11:15] if one == pid else fields[11:13]))
+    return total / os.sysconf("SC_CLK_TCK")
+
+
 @contextlib.contextmanager
 def served(log: Any) -> Any:
     with socket.socket() as free:
@@ -242,6 +253,7 @@ def load(people: int, minutes: float, kill_sec: float, log: Any) -> tuple[Found,
                 n_killed += 1
                 next_kill += kill_sec
             time.sleep(2)
+        found.processor_sec = processor_sec(pid)
         if any(thread.is_alive() for thread in threads):
             found.say("error", "people still wait five minutes after the end")
         elif json.loads(page.get("health"))["running"]:
@@ -260,6 +272,7 @@ def report(found: Found, people: int, minutes: float, n_killed: int) -> dict[str
     kept = not (set(found.outcomes) - {"right", "refused, queue full", "lost"}) and found.outcomes["right"] > 0
     return {
         "people": people, "minutes": minutes, "processors": os.cpu_count(), "outcomes": dict(found.outcomes),
+        "processor_s_a_piece": round(found.processor_sec / max(1, found.outcomes["right"]), 2),
         "killed": n_killed, "waiting_s": waits,
         "memory_mb": {"second quarter": round(float(before)), "last quarter": round(float(after))},
         "faults": found.faults[:20],

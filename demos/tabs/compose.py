@@ -191,8 +191,9 @@ def _layout() -> _Controls:
                     type="filepath", elem_id="file",
                 )  # fmt: skip
                 hum = gr.Audio(
-                    label="Hum a tune", sources=["microphone", "upload"], type="filepath", editable=False, elem_id="hum"
-                )
+                    label="Hum a tune", sources=["microphone", "upload"], type="filepath", editable=False,
+                    buttons=["download"], elem_id="hum",
+                )  # fmt: skip
         with gr.Column(scale=3, min_width=320):
             player = widgets.player("player")
             with gr.Row():

@@ -247,8 +247,9 @@ def composes_from_files(visitor: Visitor, folder: Path) -> None:
     playwright.expect(page.locator("#player .again")).to_have_count(0)  # no link: the picture is not kept
     page.click("#file button[aria-label='Clear'], #file button[aria-label='Remove this file']")
 
+    page.click("#hum button[aria-label='Upload file']")
     page.set_input_files("#hum input[type=file]", hummed)
-    page.wait_for_selector("#hum :is(audio, canvas, .waveform-container)")
+    page.wait_for_selector("#hum [data-testid^='waveform']")
     page.click("#compose")
     playwright.expect(told).to_contain_text("melody: C4 D4 E4 G4 F4 E4 D4 C4")
     playwright.expect(told).not_to_contain_text("plain_colour")
