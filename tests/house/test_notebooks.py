@@ -1,4 +1,4 @@
-"""Notebooks are papers with their figures: executed in order, without faults, small. That they run is `make notebooks`."""
+"""Notebooks are papers with their figures: executed in order, without faults, small. `make notebooks` runs them."""
 
 from __future__ import annotations
 
