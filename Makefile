@@ -54,7 +54,7 @@ notebooks: $(INSTALLED_DEV)
 	$(BIN)/python notebooks/execute.py $(WRITE)
 
 test: $(INSTALLED_DEV)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 lint: $(INSTALLED_DEV)
 	$(BIN)/ruff check .
