@@ -21,11 +21,13 @@ SETUP := pyproject.toml constraints.txt hatch_build.py
 
 PORT ?= 7860
 
-.PHONY: help compose demo test lint resolve docs bench evaluate wheel clean
+.PHONY: help compose demo gallery notebooks test lint resolve docs bench evaluate wheel clean
 
 help:
 	@echo "make compose    four pieces, one per quadrant, into out/"
 	@echo "make demo       the page in a browser, on http://127.0.0.1:$(PORT)"
+	@echo "make gallery    the sixteen pieces of demos/gallery, composed and drawn anew"
+	@echo "make notebooks  all notebooks, from the first cell to the last"
 	@echo "make test       the test suite"
 	@echo "make lint       ruff and mypy"
 	@echo "make resolve    whether all extras can be installed together"
@@ -40,6 +42,16 @@ compose: $(INSTALLED)
 
 demo: $(INSTALLED_DEMO)
 	$(BIN)/muse demo --port $(PORT)
+
+# Composed from nothing: what lies in out/gallery may be another generator's.
+gallery: $(INSTALLED_DEV)
+	rm -rf out/gallery demos/gallery/pieces
+	$(BIN)/muse compose --batch demos/gallery/requests.jsonl -o out/gallery
+	$(BIN)/muse gallery out/gallery -o demos/gallery --title "Muse: sixteen pieces"
+
+# WRITE=--write keeps texts and pictures in the files, as they are committed.
+notebooks: $(INSTALLED_DEV)
+	$(BIN)/python notebooks/execute.py $(WRITE)
 
 test: $(INSTALLED_DEV)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal

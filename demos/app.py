@@ -73,9 +73,9 @@ def create_app(studio: Studio | None = None, *, auth: tuple[str, str] | None = N
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # The first visitor shall not wait for the models.
-        threading.Thread(target=studio.composer, daemon=True, name="load").start()
+        studio.workers.start()
         yield
-        studio.pieces.close()
+        studio.close()
 
     app = FastAPI(title="Muse", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
 

@@ -1,12 +1,13 @@
 """What one visitor may ask of the machine.
 
 Contents: :data:`MAX_BARS`, :data:`MAX_CANDIDATES`, :data:`MAX_CHARACTERS`, :data:`MAX_UPLOAD_BYTES`,
-:data:`MAX_SECONDS`, :data:`MAX_WAITING`, :data:`KEEP_SEC`, :data:`MAX_KEPT`; :func:`check_request`,
-:func:`check_work`.
+:data:`MAX_SECONDS`, :data:`MAX_WAITING`, :data:`N_WORKERS`, :data:`KEEP_SEC`, :data:`MAX_KEPT`;
+:func:`check_request`, :func:`check_work`.
 """
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Final
 
 from muse.errors import InputError
@@ -25,6 +26,7 @@ __all__ = [
     "MAX_SOUND_SEC",
     "MAX_UPLOAD_BYTES",
     "MAX_WAITING",
+    "N_WORKERS",
     "check_request",
     "check_work",
 ]
@@ -42,6 +44,8 @@ MAX_SECONDS: Final = 180.0
 """A composition that takes longer is stopped."""
 MAX_WAITING: Final = 32
 """Requests in the queue; further ones are refused."""
+N_WORKERS: Final = min(4, os.cpu_count() or 1)
+"""Requests that are worked on at once."""
 KEEP_SEC: Final = 3600.0
 """Pieces and uploads are deleted after so many seconds, or when their visitor leaves."""
 MAX_KEPT: Final = 200
