@@ -56,6 +56,7 @@ __all__ = ["ARRANGED", "ArrangerTask", "PlannerTask", "SheetSettings", "train_ar
 
 _log = logging.getLogger(__name__)
 
+_FORM_SHEETS = 400  # from which forms are counted, evenly spaced
 _POOL = 8  # batches that are drawn together, so that windows of similar length share one
 
 
@@ -214,10 +215,11 @@ class PlannerTask:
     def forms(self, kept: int = 60) -> dict[str, dict[str, int]]:
         """Forms of people's music: number of bars -> form -> how often, the commonest; see :func:`phrase_bars`."""
         found: dict[int, Counter[str]] = {n: Counter() for n in FORM_BARS}
-        for sheet in self._windows.sheets:
+        sheets = self._windows.sheets
+        for sheet in sheets[:: max(len(sheets) // _FORM_SHEETS, 1)]:
             bars = sheet.plan.bars
             for n, counts in found.items():
-                for first in range(0, len(bars) - n + 1, 4):
+                for first in range(0, len(bars) - n + 1, max(n // 2, 4)):
                     window = bars[first : first + n]
                     if sum(bool(bar.melody) for bar in window) >= 0.8 * n:
                         plan = replace(sheet.plan, bars=window, sections=())
