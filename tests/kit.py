@@ -121,3 +121,10 @@ class Musician:
         quadrant = int(emotion.quadrant[1]) if emotion and self.obeys else 1 + seed % 4
         rng = np.random.default_rng(seed + (self.calls if self.forgetful else 0))
         return Piece(from_notes(clip(quadrant, rng, n_bars=intent.bars)), float(seed))
+
+
+def beats(rows: list[tuple[float, float, int]], program: int = 0, track: int = 0, velocity: int = 64) -> np.ndarray:
+    """Notes from (onset, length, pitch), in beats at 120 a minute."""
+    notes = array([(onset / 2, length / 2, pitch, velocity) for onset, length, pitch in rows], program)
+    notes["track"] = track
+    return notes

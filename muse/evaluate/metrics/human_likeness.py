@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muse.errors import InputError
-from muse.score import DRUMS, Notes
+from muse.evaluate.metrics.form import bars_with_a_twin, likeness, pitched_by_onset, spell_bars, top_line
+from muse.score import Notes
 from muse.theory import CHORD_QUALITIES, key_from_weights, label_chords
 
 __all__ = ["HumanLikeness", "figures", "human_likeness"]
@@ -45,11 +46,10 @@ def figures(notes: Notes, bar_beats: float, n_bars: int) -> dict[str, float]:
     n_bars
         Bars, counted from beat 0.
     """
-    pitched = notes[notes["program"] != DRUMS]
-    pitched = pitched[np.lexsort((-pitched["pitch"].astype(int), pitched["onset_beat"]))]
+    pitched = pitched_by_onset(notes)
     if len(pitched) < 4:
         raise InputError(f"{len(pitched)} pitched notes are too few to be measured; give four or more")
-    top = _top_line(pitched)
+    top = top_line(pitched)
     return (
         _harmony(pitched, bar_beats, n_bars)
         | _tune(top, bar_beats, n_bars)
@@ -58,18 +58,6 @@ def figures(notes: Notes, bar_beats: float, n_bars: int) -> dict[str, float]:
         | _texture(pitched, top, bar_beats, n_bars)
         | _loudness(pitched, top, bar_beats, n_bars)
     )
-
-
-def _top_line(notes: Notes) -> Notes:
-    """The highest note of each onset, where no higher one sounds on."""
-    keep, end, pitch = [], -1.0, -1
-    onset = notes["onset_beat"]
-    for i in np.flatnonzero(np.diff(onset, prepend=-1.0) > 1e-3):
-        if onset[i] < end - 0.1 and notes["pitch"][i] < pitch:
-            continue
-        keep.append(int(i))
-        end, pitch = onset[i] + notes["duration_beat"][i], int(notes["pitch"][i])
-    return notes[keep]
 
 
 def _entropy(values: NDArray[np.int64]) -> float:
@@ -171,25 +159,11 @@ def _rhythm(notes: Notes, bar_beats: float, n_bars: int) -> dict[str, float]:
 
 
 def _form(notes: Notes, top: Notes, bar_beats: float, n_bars: int) -> dict[str, float]:
-    def bars(which: Notes, with_pitch: bool) -> list[frozenset[tuple[int, int]]]:
-        out: list[set[tuple[int, int]]] = [set() for _ in range(n_bars)]
-        for onset, pitch in zip(which["onset_beat"].tolist(), which["pitch"].tolist(), strict=True):
-            bar = int((onset + 1e-6) // bar_beats)
-            if bar < n_bars:
-                out[bar].add((round((onset - bar * bar_beats) * 12), pitch if with_pitch else 0))
-        return [frozenset(bar) for bar in out]
-
-    def likeness(rows: list[frozenset[tuple[int, int]]], lag: int) -> Floats:
-        pairs = zip(rows[lag:], rows[:-lag], strict=True)
-        return np.array([2 * len(a & b) / (len(a) + len(b)) if a or b else 1.0 for a, b in pairs])
-
-    full, line, rhythm = bars(notes, True), bars(top, True), bars(notes, False)
-    twin = np.zeros(n_bars, bool)
-    for lag in range(1, n_bars):
-        twin[lag:] |= likeness(full, lag) > 0.9
+    full, line = spell_bars(notes, bar_beats, n_bars), spell_bars(top, bar_beats, n_bars)
+    rhythm = spell_bars(notes, bar_beats, n_bars, with_pitch=False)
     usable = [lag for lag in (1, 2, 4, 8) if lag < n_bars]
     return {
-        "bars with a twin": float(twin.mean()),
+        "bars with a twin": bars_with_a_twin(notes, bar_beats, n_bars),
         **{f"bars alike {lag} apart": float(likeness(full, lag).mean()) for lag in usable},
         **{f"top line alike {lag} apart": float(likeness(line, lag).mean()) for lag in usable if lag in (1, 4, 8)},
         "rhythm alike 1 apart": float(likeness(rhythm, 1).mean()) if n_bars > 1 else float("nan"),
@@ -252,6 +226,7 @@ def human_likeness(
     pieces: Sequence[dict[str, float]],
     *,
     groups: Sequence[str] | None = None,
+    n_trees: int = N_TREES,
     seed: int = 0,
 ) -> HumanLikeness:
     """Compare two groups of pieces by their figures.
@@ -266,6 +241,8 @@ def human_likeness(
         :func:`figures` of what is to be judged.
     groups
         Of each piece, those that belong in one fold; by default each stands alone.
+    n_trees
+        Of each forest.
     seed
         Of folds and trees.
 
@@ -288,7 +265,7 @@ def human_likeness(
     chance = np.zeros(len(y))
     for train, test in StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(x, y, fold_groups):
         forest = RandomForestClassifier(
-            N_TREES, min_samples_leaf=2, class_weight="balanced", random_state=seed, n_jobs=1
+            n_trees, min_samples_leaf=2, class_weight="balanced", random_state=seed, n_jobs=1
         ).fit(x[train], y[train])
         chance[test] = forest.predict_proba(x[test])[:, 1]
     low, high = np.quantile(x[y == 1], [0.05, 0.95], axis=0)
