@@ -14,50 +14,46 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from muse.composer.perform import Touch, perform
-from muse.composer.stages import PieceRequest, Stages
-from muse.dataset.lead_sheets import Sheet
+from muse.composer.stages import Stages
 from muse.evaluate.metrics.endings import Ending, find_ending
 from muse.evaluate.metrics.ensemble import check_parts, check_tune
 from muse.evaluate.metrics.form import bars_with_a_twin, section_return
-from muse.evaluate.metrics.human_likeness import figures, human_likeness
+from muse.evaluate.metrics.human_likeness import human_likeness
 from muse.evaluate.metrics.lead_sheet import FIGURES, measure_lead_sheet
 from muse.evaluate.metrics.loudness import FIGURES as LOUDNESS
 from muse.evaluate.metrics.loudness import measure_loudness, people_loudness
 from muse.evaluate.metrics.notes import groove_consistency, pitch_class_entropy, scale_consistency
-from muse.evaluate.metrics.roll_test import network_test, roll
+from muse.evaluate.metrics.roll_test import network_test
 from muse.evaluate.metrics.structure import SPANS_BARS, structureness
 from muse.evaluate.progress import Steps
-from muse.evaluate.systems.maker import Made, Maker, Pieces, from_stages, without_form
-from muse.evaluate.systems.people import block_chords, people_windows, read_pop909
-from muse.evaluate.systems.retrieval import Library
+from muse.evaluate.samples import LONG_BARS, People, Sample
+from muse.evaluate.systems.ablations import N_ABLATIONS, ablations
+from muse.evaluate.systems.maker import Maker, Pieces
 from muse.files import write_text
 from muse.intent import Intent
-from muse.score import Score, bar_grid, note_array
+from muse.score import bar_grid
 from muse.statistics import mean_with_interval
-from muse.theory import key_from_weights, parse_instrument
-from muse.tokens.plan import Plan
+from muse.theory import parse_instrument
 
 __all__ = ["MusicSettings", "measure_music", "music_goals"]
 
-Floats: TypeAlias = NDArray[np.float64]
+_Compose: TypeAlias = Callable[[str, Intent, int, Maker], Sample]
+"""System, request, seed and maker to a piece."""
 
-LONG_BARS = 64
-"""Bars of the pieces whose sections shall return."""
 RETURNS = 0.5
 """Share of a section's bars that return from which it counts as returning."""
 PLAYS = 0.8
 """Share of the bars in which an instrument that was asked for shall play."""
 N_TOLD_BY = 20
 """Figures that the report names, most telling first."""
+N_DRAWS = 500
+"""Of the bootstrap of means over pieces."""
 STEPS_OF_PEOPLE = 20
 """Steps of progress that reading people's songs counts for."""
 
@@ -90,70 +86,7 @@ class MusicSettings:
     def n_steps(self) -> int:
         """Steps of progress."""
         pieces = 4 * self.n_pieces + self.n_long + self.n_requests * self.n_seeds
-        return pieces + len(_ABLATIONS) * self.n_ablation + STEPS_OF_PEOPLE
-
-
-@dataclass(frozen=True)
-class _Sample:
-    """A piece or a window of people's, ready to be measured."""
-
-    score: Score
-    plan: Plan | None
-    song: str
-    n_bars: int
-    quadrant: int = 0
-
-    @cached_property
-    def notes(self) -> Any:
-        return note_array(self.score)
-
-    @cached_property
-    def bar_beats(self) -> float:
-        grid = bar_grid(self.score)
-        return float(4 * grid.numerator[0] / grid.denominator[0])
-
-    @cached_property
-    def figures(self) -> dict[str, float]:
-        return figures(self.notes, self.bar_beats, self.n_bars)
-
-    @cached_property
-    def roll(self) -> NDArray[np.float32]:
-        return roll(self.notes, self.bar_beats, self.n_bars)
-
-    @property
-    def tonic(self) -> int:
-        """What the plan says, or what the notes do."""
-        if self.plan is not None:
-            return self.plan.tonic
-        weights = np.bincount(self.notes["pitch"] % 12, weights=self.notes["duration_beat"], minlength=12)
-        return int(key_from_weights(weights)[0])
-
-    def as_plan(self) -> _Sample | None:
-        """Its plan alone, as tune and block chords."""
-        return None if self.plan is None else replace(self, score=block_chords(self.plan))
-
-
-_Samples: TypeAlias = list[_Sample]
-
-
-@dataclass(frozen=True)
-class _People:
-    """Held-out songs of people's, in windows of common time."""
-
-    windows: _Samples
-    long: _Samples
-    ends: _Samples
-    sheets: dict[str, list[Sheet]]
-
-    @classmethod
-    def read(cls, corpora: str | Path, bars: int) -> _People:
-        sheets = read_pop909(corpora)
-
-        def windows(n_bars: int, *, at_end: bool = False) -> _Samples:
-            found = people_windows(sheets["held_out"], n_bars, at_end=at_end)
-            return [_Sample(score, plan, song, n_bars) for song, plan, score in found if plan.bar_length == 16]
-
-        return cls(windows(bars), windows(LONG_BARS), windows(bars, at_end=True), sheets)
+        return pieces + N_ABLATIONS * self.n_ablation + STEPS_OF_PEOPLE
 
 
 def measure_music(
@@ -163,6 +96,7 @@ def measure_music(
     out: str | Path,
     settings: MusicSettings | None = None,
     *,
+    unchosen: Maker | None = None,
     made_by: str = "",
     steps: Steps | None = None,
 ) -> dict[str, Any]:
@@ -180,6 +114,9 @@ def measure_music(
         Folder of the report; pieces go to ``pieces``, pictures to ``evaluation/rolls``.
     settings
         Numbers of pieces.
+    unchosen
+        Writes the long pieces and those for many instruments: one candidate, so that no choice among several hides a
+        bad one; the maker itself when None.
     made_by
         Names maker and weights, so that kept pieces of others are not taken for theirs.
     steps
@@ -196,29 +133,31 @@ def measure_music(
         There is no ``pop909``, or too little of it.
     """
     settings, steps = settings or MusicSettings(), steps or Steps()
-    people = _People.read(corpora, settings.bars)
+    people = People.read(corpora, settings.bars)
     steps.tick(STEPS_OF_PEOPLE)
     pieces = Pieces(Path(out) / "pieces", made_by)
 
-    def compose(system: str, intent: Intent, seed: int, make: Maker = maker) -> _Sample:
+    def compose(system: str, intent: Intent, seed: int, make: Maker) -> Sample:
         made = pieces.get(system, intent, seed, make)
         steps.tick()
-        return _sample(made, f"{system}/{seed}", intent)
+        quadrant = int(intent.emotion.emotions[0].quadrant[1]) if intent.emotion is not None else 0
+        return Sample(made.score, made.plan, f"{system}/{seed}", intent.bars, quadrant)
 
     quadrants = [
-        compose("quadrants", Intent(emotion=f"Q{q}", bars=settings.bars), seed)
+        compose("quadrants", Intent(emotion=f"Q{q}", bars=settings.bars), seed, maker)
         for seed in range(settings.n_pieces)
         for q in (1, 2, 3, 4)
     ]
-    long = [compose("long", Intent(emotion=f"Q{1 + i % 4}", bars=LONG_BARS), i) for i in range(settings.n_long)]
-    document = {
+    plain = unchosen or maker
+    long = [compose("long", Intent(emotion=f"Q{1 + i % 4}", bars=LONG_BARS), i, plain) for i in range(settings.n_long)]
+    document: dict[str, Any] = {
         "settings": asdict(settings) | {"long_bars": LONG_BARS, "n_people": len(people.windows)},
         "human_likeness": _human_likeness(people, quadrants),
         "form": _form(people, quadrants, long),
         "figures": _figures(people, quadrants),
         "endings": _endings(people, quadrants),
         "loudness": _loudness(quadrants),
-        "instruments": _instruments(settings, lambda intent, seed: compose("instruments", intent, seed)),
+        "instruments": _instruments(settings, lambda intent, seed: compose("instruments", intent, seed, plain)),
         "pictures": _pictures(quadrants, settings.n_pictures, Path(out)),
     }
     if stages is not None and settings.n_ablation:
@@ -226,36 +165,31 @@ def measure_music(
     return document
 
 
-def _sample(made: Made, song: str, intent: Intent) -> _Sample:
-    quadrant = int(intent.emotion.emotions[0].quadrant[1]) if intent.emotion is not None else 0
-    return _Sample(made.score, made.plan, song, intent.bars, quadrant)
-
-
 # ----------------------------------------------------------------------------------------------------- human-likeness
 
 
-def _human_likeness(people: _People, pieces: _Samples) -> dict[str, Any]:
+def _human_likeness(people: People, pieces: list[Sample]) -> dict[str, Any]:
     """People against themselves, the pieces, their plans; and what tells the pieces most."""
     songs = sorted({one.song for one in people.windows})
-    halves: list[_Samples] = [[one for one in people.windows if songs.index(one.song) % 2 == k] for k in (0, 1)]
+    halves = [[one for one in people.windows if songs.index(one.song) % 2 == k] for k in (0, 1)]
     rows = [_told("people, one half of the songs against the other", halves[0], halves[1])]
     row, table = _told_with_table("16 bars of piano, default settings", people.windows, pieces)
     rows.append(row)
-    if plans := [plan for one in pieces if (plan := one.as_plan())]:
+    if plans := _plans(pieces):
         rows.append(_told("their plans alone, as tune and block chords", _plans(people.windows), plans))
     return {"systems": rows, "told_by": dict(list(table.items())[:N_TOLD_BY])}
 
 
-def _plans(samples: _Samples) -> _Samples:
+def _plans(samples: list[Sample]) -> list[Sample]:
     return [plan for one in samples if (plan := one.as_plan())]
 
 
-def _told(name: str, people: _Samples, pieces: _Samples) -> dict[str, Any]:
+def _told(name: str, people: list[Sample], pieces: list[Sample]) -> dict[str, Any]:
     return _told_with_table(name, people, pieces)[0]
 
 
 def _told_with_table(
-    name: str, people: _Samples, pieces: _Samples
+    name: str, people: list[Sample], pieces: list[Sample]
 ) -> tuple[dict[str, Any], dict[str, tuple[float, float, float]]]:
     """A row of both two-sample tests, and the trees' table."""
     songs, groups = [one.song for one in people], [one.song for one in pieces]
@@ -270,56 +204,21 @@ def _told_with_table(
     return row | {"inside": trees.inside, "network_auc": network}, trees.table
 
 
-_ABLATIONS = (
-    "people's plans, our arranger",
-    "people's plans, phrases of people's fitted to them",
-    "planner and arranger, no emotion, no choice",
-    "the same without form",
-    "the same, deadpan",
-    "our plans, phrases of people's fitted to them",
-)
-
-
-def _ablations(
-    people: _People, stages: Stages, settings: MusicSettings, compose: Callable[[str, Intent, int, Maker], _Sample]
-) -> list[dict[str, Any]]:
+def _ablations(people: People, stages: Stages, settings: MusicSettings, compose: _Compose) -> list[dict[str, Any]]:
     """The stages with one lever pulled in each row."""
-    library = Library(people.sheets["train"])
     windows = _evenly(people.windows, settings.n_ablation)
-
-    def on_their_plans(retrieved: bool) -> Maker:
-        def make(_: Intent, seed: int) -> Made:
-            plan, rng = windows[seed].plan, np.random.default_rng(seed)
-            assert plan is not None  # people's windows have one
-            if retrieved:
-                return Made(perform(library.arrange(plan), Touch(slows_down=False), rng), plan, 0.0)
-            request = PieceRequest(plan=plan, n_bars=len(plan.bars), mode=plan.mode, touch=Touch(slows_down=False))
-            return Made(stages.write(request, rng=rng)[0].score, plan, 0.0)
-
-        return make
-
-    formless = Stages(without_form(stages.planner), stages.arranger)
-    makers = (
-        on_their_plans(retrieved=False),
-        on_their_plans(retrieved=True),
-        from_stages(stages),
-        from_stages(formless),
-        from_stages(stages, touch=Touch(deadpan=True)),
-        from_stages(stages, arrange=library.arrange),
-    )
     rows = []
-    for number, (name, maker) in enumerate(zip(_ABLATIONS, makers, strict=True)):
-        intent = Intent(bars=settings.bars)
-        made = [compose(f"ablation-{number}", intent, i, maker) for i in range(min(settings.n_ablation, len(windows)))]
-        if number < 2:
-            made = [replace(one, song=window.song) for one, window in zip(made, windows, strict=False)]
-        rows.append(_told(name, people.windows, made))
-        if number in (2, 3):
-            rows.append(_told(f"{name}: plans alone", _plans(people.windows), _plans(made)))
+    for number, one in enumerate(ablations(stages, [window.plan for window in windows], people.sheets["train"])):
+        made = [compose(f"ablation-{number}", Intent(bars=settings.bars), i, one.maker) for i in range(len(windows))]
+        if one.on_their_plans:
+            made = [replace(piece, song=window.song) for piece, window in zip(made, windows, strict=True)]
+        rows.append(_told(one.name, people.windows, made))
+        if one.plans_too:
+            rows.append(_told(f"{one.name}: plans alone", _plans(people.windows), _plans(made)))
     return rows
 
 
-def _evenly(samples: _Samples, n: int) -> _Samples:
+def _evenly(samples: list[Sample], n: int) -> list[Sample]:
     return [samples[i] for i in np.unique(np.linspace(0, len(samples) - 1, min(n, len(samples))).astype(int))]
 
 
@@ -331,7 +230,7 @@ def _beside(theirs: Sequence[float], ours: Sequence[float]) -> dict[str, Any]:
     people, pieces = (np.array(values, float) for values in (theirs, ours))
     people, pieces = people[np.isfinite(people)], pieces[np.isfinite(pieces)]
     low, high = np.quantile(people, [0.25, 0.75]) if len(people) else (np.nan, np.nan)
-    mean, interval = mean_with_interval(pieces)
+    mean, interval = mean_with_interval(pieces, n_draws=N_DRAWS)
     return {
         "people": float(people.mean()) if len(people) else None,
         "middle_half": [float(low), float(high)],
@@ -342,7 +241,7 @@ def _beside(theirs: Sequence[float], ours: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def _form(people: _People, pieces: _Samples, long: _Samples) -> dict[str, Any]:
+def _form(people: People, pieces: list[Sample], long: list[Sample]) -> dict[str, Any]:
     """Bars that return and structureness, for short and long pieces; sections that return in long ones."""
     found: dict[str, Any] = {}
     for name, theirs, ours in (("short", people.windows, pieces), ("long", people.long, long)):
@@ -364,7 +263,7 @@ def _form(people: _People, pieces: _Samples, long: _Samples) -> dict[str, Any]:
     return found
 
 
-def _form_figures(one: _Sample) -> dict[str, float]:
+def _form_figures(one: Sample) -> dict[str, float]:
     bars = bar_grid(one.score)
     return {"bars with a twin": bars_with_a_twin(one.notes, one.bar_beats, one.n_bars)} | {
         f"structureness, {least} to {most} bars" if most else f"structureness, {least} bars or more": structureness(
@@ -374,14 +273,14 @@ def _form_figures(one: _Sample) -> dict[str, float]:
     }
 
 
-def _figures(people: _People, pieces: _Samples) -> dict[str, Any]:
+def _figures(people: People, pieces: list[Sample]) -> dict[str, Any]:
     """Harmony, tune and groove; those of plans only where there are plans."""
     table = [[_plain_figures(one) for one in side] for side in (people.windows, pieces)]
     names = [name for name in table[0][0] if any(name in row for row in table[1])]
     return {name: _beside(*([row.get(name, np.nan) for row in side] for side in table)) for name in names}
 
 
-def _plain_figures(one: _Sample) -> dict[str, float]:
+def _plain_figures(one: Sample) -> dict[str, float]:
     bars = bar_grid(one.score)
     found = {
         "entropy of pitch classes (bits)": pitch_class_entropy(one.notes, bars),
@@ -394,7 +293,7 @@ def _plain_figures(one: _Sample) -> dict[str, float]:
     return found
 
 
-def _endings(people: _People, pieces: _Samples) -> dict[str, Any]:
+def _endings(people: People, pieces: list[Sample]) -> dict[str, Any]:
     """Last chords beside those of people's songs, at their true ends."""
     theirs, ours = (
         [end for one in side if (end := find_ending(one.notes, one.bar_beats, one.tonic))]
@@ -426,7 +325,7 @@ def _upper(theirs: Sequence[float], ours: Sequence[float]) -> dict[str, float]:
     }
 
 
-def _loudness(pieces: _Samples) -> list[dict[str, Any]]:
+def _loudness(pieces: list[Sample]) -> list[dict[str, Any]]:
     """Mean and spread of velocity by quadrant, beside the middle half of people's clips."""
     rows = []
     for quadrant in (1, 2, 3, 4):
@@ -455,7 +354,7 @@ def _requests(n: int) -> Iterator[tuple[str, Intent]]:
         yield row["name"], Intent(emotion=f"Q{row['quadrant']}", instruments=row["instruments"])
 
 
-def _instruments(settings: MusicSettings, compose: Callable[[Intent, int], _Sample]) -> dict[str, Any]:
+def _instruments(settings: MusicSettings, compose: Callable[[Intent, int], Sample]) -> dict[str, Any]:
     """Whether everyone plays, in range, what can be played, and the tune is heard."""
     rows, parts_seen, tunes = [], [], []
     for name, intent in _requests(settings.n_requests):
@@ -491,7 +390,7 @@ def _instruments(settings: MusicSettings, compose: Callable[[Intent, int], _Samp
 # ----------------------------------------------------------------------------------------------------------- pictures
 
 
-def _pictures(pieces: _Samples, n: int, out: Path) -> list[dict[str, str]]:
+def _pictures(pieces: list[Sample], n: int, out: Path) -> list[dict[str, str]]:
     """Piano rolls with the plan's chords, round the quadrants; lead sheets as text beside them."""
     from muse.render import piano_roll
 

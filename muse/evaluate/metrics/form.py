@@ -4,9 +4,10 @@ Conventions
 -----------
 * A piece is a note array (:data:`muse.score.NOTE_DTYPE`) that begins at a bar line, its bars of one length in beats.
 * Bars are compared by F1 of (position, pitch) of the notes that begin in them; two silent bars are alike.
-* Structureness over passages of 2 to 4, 4 to 8 and 8 bars or more is :func:`muse.evaluate.metrics.structure.structureness`.
+* Structureness over passages of 2 to 4, 4 to 8 and 8 bars or more: :mod:`muse.evaluate.metrics.structure`.
 
-Contents: :func:`pitched_by_onset`, :func:`top_line`, :func:`spell_bars`, :func:`likeness`, :func:`bars_with_a_twin`, :func:`section_return`.
+Contents: :func:`pitched_by_onset`, :func:`top_line`, :func:`spell_bars`, :func:`likeness`,
+:func:`bars_with_a_twin`, :func:`section_return`.
 """
 
 from __future__ import annotations

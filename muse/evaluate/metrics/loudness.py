@@ -49,7 +49,7 @@ def people_loudness() -> Mapping[tuple[int, str], Quartiles]:
 def tabulate_people(music: Sequence[Notes], quadrants: Sequence[int]) -> str:
     """The table of :func:`people_loudness` as CSV, from labelled clips."""
     lines = [
-        "# Quartiles of the mean and the spread of MIDI velocities, over the training clips of each quadrant of EMOPIA 1.0.",
+        "# Quartiles of mean and spread of MIDI velocities, over the training clips of each quadrant of EMOPIA 1.0.",
         "# Source: Hung et al., EMOPIA, ISMIR 2021; the clips are CC BY-NC-SA 4.0, no music of them is here.",
         "quadrant,figure,n,q25,q50,q75",
     ]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -33,7 +33,7 @@ from muse.theory import Mode, parse_instrument
 from muse.tokens.plan import Bar, Plan
 
 if TYPE_CHECKING:
-    from muse.composer import Composer
+    from muse.composer import Composer, Composition
 
 __all__ = ["Made", "Maker", "Pieces", "fingerprint", "from_composer", "from_stages", "without_form"]
 
@@ -59,19 +59,31 @@ Maker: TypeAlias = Callable[[Intent, int], Made]
 """A request and a seed to a piece."""
 
 
-def from_composer(composer: Composer, **options: Any) -> Maker:
-    """The composer with its default settings, but for `options` of :meth:`muse.composer.Composer.compose`."""
+def from_composer(
+    composer: Composer, known: Mapping[tuple[Intent, int], Composition] | None = None, **options: Any
+) -> Maker:
+    """The composer with its default settings.
+
+    Parameters
+    ----------
+    composer
+        Asked.
+    known
+        What it has already written, by request and seed.
+    options
+        Of :meth:`muse.composer.Composer.compose`, where they are not to be the defaults.
+    """
 
     def make(intent: Intent, seed: int) -> Made:
         started = time.perf_counter()
-        piece = composer.compose(intent, seed=seed, **options)
+        piece = (known or {}).get((intent, seed)) or composer.compose(intent, seed=seed, **options)
         return Made(piece.best.score, getattr(piece, "plan", None), time.perf_counter() - started)
 
     return make
 
 
 def from_stages(
-    stages: Stages, *, touch: Touch = Touch(), arrange: Callable[[Plan], Arrangement] | None = None
+    stages: Stages, *, touch: Touch | None = None, arrange: Callable[[Plan], Arrangement] | None = None
 ) -> Maker:
     """The three stages without emotion or selection: a quadrant says the mode and no more.
 
@@ -80,15 +92,16 @@ def from_stages(
     stages
         Planner and arranger.
     touch
-        How it is performed.
+        How it is performed; as usual when None.
     arrange
         Takes the arranger's place.
     """
 
     def make(intent: Intent, seed: int) -> Made:
         started = time.perf_counter()
-        rng = np.random.default_rng(seed)
-        request = replace(_piece_request(intent, rng), touch=touch)
+        quadrant = int(intent.emotion.emotions[0].quadrant[1]) if intent.emotion is not None else 0
+        rng = np.random.default_rng([seed, quadrant])
+        request = replace(_piece_request(intent, rng), touch=touch or Touch())
         if arrange is None:
             piece = stages.write(request, rng=rng)[0]
             return Made(piece.score, piece.plan, time.perf_counter() - started)
@@ -97,7 +110,7 @@ def from_stages(
             max_empty=request.n_bars // 4,
         )  # fmt: skip
         (plan,) = stages.planner.plan(asked, rng=rng)
-        score = perform(arrange(plan), replace(touch, tempo_bpm=request.tempo_bpm), rng)
+        score = perform(arrange(plan), replace(request.touch, tempo_bpm=request.tempo_bpm), rng)
         return Made(score, plan, time.perf_counter() - started)
 
     return make
