@@ -43,7 +43,8 @@ class PartCheck:
     n_too_many: int
     """Notes that begin while more sound than the instrument has room for."""
     unison: float
-    """Share of its notes that an instrument of the same program asked for earlier strikes too, 0..1."""
+    """Share of its notes that one of the same program asked for earlier strikes too, 0..1; NaN for the first of a
+    program, and without notes."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def _struck(notes: Notes) -> list[tuple[int, int]]:
 
 def _unison(notes: Notes, earlier: Sequence[Notes]) -> float:
     theirs = {place for part in earlier for place in _struck(part)}
-    return float(np.mean([place in theirs for place in _struck(notes)])) if len(notes) else 0.0
+    return float(np.mean([place in theirs for place in _struck(notes)])) if earlier and len(notes) else float("nan")
 
 
 def check_tune(notes: Notes, plan: Plan) -> TuneCheck:
