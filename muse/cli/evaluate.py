@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from muse.cli.output import CheckpointOption, JsonOption, given, print_document, progress_bar
+from muse.cli.output import ArrangerOption, JsonOption, PlannerOption, given, print_document, progress_bar
 from muse.errors import InputError
 
 __all__ = ["bench", "evaluate"]
@@ -35,7 +35,8 @@ def evaluate(
         bool, typer.Option("--music", help="Only how far its music is from people's: pop909 is all that this needs.")
     ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="A little of everything, in minutes.")] = False,
-    checkpoint: CheckpointOption = None,
+    planner: PlannerOption = None,
+    arranger: ArrangerOption = None,
     pieces: Annotated[int | None, typer.Option(metavar="N", help="Pieces per quadrant.")] = None,
     grid: Annotated[int | None, typer.Option(metavar="N", help="Points on each axis of the plane; 0 for none.")] = None,
     checked: Annotated[int | None, typer.Option(metavar="N", help="Further pieces that are checked for form.")] = None,
@@ -52,7 +53,7 @@ def evaluate(
     settings = replace(settings, **sizes, music=settings.music and replace(settings.music, **given(n_pieces=pieces)))
     with progress_bar("evaluating") as progress:
         if music:
-            subject = Composer.from_pretrained(**given(name_or_path=checkpoint))
+            subject = Composer.from_pretrained(**given(planner=planner, arranger=arranger))
             report = evaluate_music(subject, corpora, output, settings.music, progress=progress)
         elif dataset is None:
             raise InputError("--dataset is missing; give the folder that `muse corpus build` wrote, or --music")
@@ -63,13 +64,15 @@ def evaluate(
                 folder, corpora, dataset, output, selector=Selector.from_pretrained(), progress=progress
             )
         else:
-            subject = Composer.from_pretrained(**given(name_or_path=checkpoint))
+            subject = Composer.from_pretrained(**given(planner=planner, arranger=arranger))
             report = evaluate_composer(subject, corpora, dataset, output, settings, progress=progress)
     print_document(report, as_json)
 
 
 def bench(
-    checkpoint: CheckpointOption = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(metavar="NAME|DIR", help="Model whose sampler is measured; the arranger by default.")
+    ] = None,
     threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="CPU threads of both sides.")] = None,
     repetitions: Annotated[int | None, typer.Option(metavar="N", help="Of every measurement; medians count.")] = None,
     as_json: JsonOption = False,

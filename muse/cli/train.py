@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from muse.cli.output import (
-    CheckpointOption,
+    ArrangerOption,
     ConfigOption,
     JsonOption,
+    PlannerOption,
     given,
     group,
     print_document,
@@ -82,7 +83,8 @@ def train_samples(
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the samples; an old run is resumed.")
     ],
-    checkpoint: CheckpointOption = None,
+    planner: PlannerOption = None,
+    arranger: ArrangerOption = None,
     split: Annotated[str | None, typer.Option(metavar="NAME", help="train, val or test.")] = None,
     windows: Annotated[int | None, typer.Option(metavar="N", help="Real windows to compose beside.")] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", min=0, help="Same seed, same samples.")] = None,
@@ -92,7 +94,7 @@ def train_samples(
     from muse.dataset.read import Corpus
     from muse.training.selector.samples import write_samples
 
-    options = given(checkpoint=checkpoint, split=split, n_windows=windows, seed=seed)
+    options = given(planner=planner, arranger=arranger, split=split, n_windows=windows, seed=seed)
     with progress_bar("composing") as progress:
         n = write_samples(Corpus(corpus), output, progress=progress, **options)
     print_document({"output": output, "samples": n}, as_json)

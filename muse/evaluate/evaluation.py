@@ -30,9 +30,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from muse.composer.arrange import DEFAULT_ARRANGER
-from muse.composer.plan import DEFAULT_PLANNER
-from muse.composer.stages import Stages
 from muse.dataset.read import Corpus
 from muse.evaluate.compare import N_ATTACKS, STEPS_PER_SYSTEM, Reference, compare_choice, compare_systems
 from muse.evaluate.control import AskedPiece, ControlSettings, measure_control
@@ -148,7 +145,7 @@ def evaluate_composer(
         "best": composed(composer, requests, requests.quadrant, settings.best_of, steps),
         "free": composed(composer, requests, requests.free, 1, steps),
         "emogen": composed(
-            composer, requests, lambda q: emogen_intent(q, settings.bars, composer.codec.controls), 1, steps
+            composer, requests, lambda q: emogen_intent(q, settings.bars, composer.controls), 1, steps
         ),
         "ngram": from_ngram(ngram, requests, steps),
     }
@@ -204,12 +201,12 @@ def _music(
     weights = [name for role, name in composer.versions.items() if role != "muse"]
     music = measure_music(
         from_composer(composer, known),
-        Stages.from_pretrained(),
+        composer.stages,
         corpora,
         out,
         settings,
         unchosen=from_composer(composer, n_candidates=1),
-        made_by=fingerprint([*weights, DEFAULT_PLANNER, DEFAULT_ARRANGER]),
+        made_by=fingerprint(weights),
         steps=steps,
     )
     history = read_json(Path(str(files("muse.evaluate") / "history.json")))

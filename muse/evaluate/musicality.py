@@ -39,7 +39,6 @@ from muse.files import write_text
 from muse.intent import Intent
 from muse.score import bar_grid
 from muse.statistics import mean_of_defined, mean_with_interval
-from muse.theory import parse_instrument
 
 __all__ = ["MusicSettings", "measure_music", "music_goals"]
 
@@ -337,7 +336,7 @@ def _loudness(pieces: list[Sample]) -> list[dict[str, Any]]:
     for quadrant in (1, 2, 3, 4):
         measured = [measure_loudness(one.notes) for one in pieces if one.quadrant == quadrant]
         for figure in LOUDNESS:
-            low, middle, high = people_loudness()[quadrant, figure]
+            low, middle, high = people_loudness(quadrant, figure)
             mean = float(np.mean([row[figure] for row in measured])) if measured else float("nan")
             rows.append(
                 {
@@ -364,9 +363,8 @@ def _instruments(settings: MusicSettings, compose: Callable[[Intent, int], Sampl
     """Whether everyone plays, in range, what can be played, and the tune is heard."""
     rows, parts_seen, tunes = [], [], []
     for name, intent in _requests(settings.n_requests):
-        programs = [parse_instrument(one) for one in intent.instruments]
         pieces = [compose(intent, seed) for seed in range(settings.n_seeds)]
-        parts = [part for one in pieces for part in check_parts(one.notes, programs, one.bar_beats, intent.bars)]
+        parts = [part for one in pieces for part in check_parts(one.notes, intent.players, one.bar_beats, intent.bars)]
         heard = [check_tune(one.notes, one.plan).heard for one in pieces if one.plan is not None]
         parts_seen += parts
         tunes += heard

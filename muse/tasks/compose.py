@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from muse.errors import InputError
 
@@ -46,10 +46,12 @@ def compose(
     """
     if intent is None:
         _, intent = request.understood()
-    return composer.compose(
-        intent, n_candidates=request.candidates, sampling=request.sampling(), ranking=request.ranking(),
-        seed=request.seed, progress=progress,
-    )  # fmt: skip
+    options: dict[str, Any] = {
+        "n_candidates": request.candidates, "sampling": request.sampling(), "ranking": request.ranking(),
+        "seed": request.seed, "progress": progress,
+    }  # fmt: skip
+    plan = request.lead_sheet()
+    return composer.compose(intent, **options) if plan is None else composer.arrange(plan, intent=intent, **options)
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def like_people(corpora: Path) -> Maker:
     windows = {n_bars: list(people_windows(sheets, n_bars, at_end=True)) for n_bars in (SETTINGS.bars, Intent().bars)}
 
     def make(intent: Intent, seed: int) -> Made:
-        programs = [parse_instrument(name) for name in intent.instruments]
+        programs = intent.players
         quadrant = int(intent.emotion.emotions[0].quadrant[1]) if intent.emotion else 0
         _, plan, score = windows[intent.bars][(4 * seed + quadrant) % 12]
         if len(programs) == 1:

@@ -29,7 +29,7 @@ from muse.files import read_json, write_json
 from muse.grammar.plan import PlanRules
 from muse.intent import Intent
 from muse.score import Score, read_score, write_score
-from muse.theory import Mode, parse_instrument
+from muse.theory import Mode
 from muse.tokens.plan import Bar, Plan
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Made:
 
     score: Score
     plan: Plan | None
-    """What it was made from; None where nothing was planned."""
+    """What it was made from; None where it was made otherwise."""
     seconds: float
 
 
@@ -77,7 +77,7 @@ def from_composer(
     def make(intent: Intent, seed: int) -> Made:
         started = time.perf_counter()
         piece = (known or {}).get((intent, seed)) or composer.compose(intent, seed=seed, **options)
-        return Made(piece.best.score, getattr(piece, "plan", None), time.perf_counter() - started)
+        return Made(piece.best.score, piece.plan, time.perf_counter() - started)
 
     return make
 
@@ -131,7 +131,7 @@ def _piece_request(intent: Intent, rng: np.random.Generator) -> PieceRequest:
         mode=mode,
         tempo_bpm=intent.tempo_bpm or float(rng.integers(*TEMPO_BPM)),
         genre=intent.genre or "pop",
-        programs=tuple(parse_instrument(name) for name in intent.instruments),
+        programs=intent.players,
     )
 
 
