@@ -12,7 +12,7 @@ import numpy as np
 
 from muse.intent import Intent
 from muse.score import NOTE_DTYPE, Score, from_notes, write_score
-from muse.tokens import Codec
+from muse.tokens import Controls
 
 MAJOR, MINOR = ((0, 4, 7), (5, 9, 12), (7, 11, 14), (0, 4, 7)), ((0, 3, 7), (5, 8, 12), (7, 11, 14), (8, 12, 15))
 
@@ -93,6 +93,10 @@ class Piece:
         return [SimpleNamespace(score=self.score, measured={"Note Density": self.asked * 2})]
 
     @property
+    def plan(self) -> None:
+        """Nothing was planned."""
+
+    @property
     def timing(self) -> dict[str, float]:
         return {"total_s": 0.1}
 
@@ -113,7 +117,7 @@ class Musician:
     calls: int = 0
     versions: dict[str, str] = field(default_factory=lambda: {"muse": "test"})
     selector: Any = None
-    codec: Any = field(default_factory=Codec.default)
+    controls: Controls = field(default_factory=Controls.load)
 
     def compose(self, intent: Intent, *, n_candidates: int = 4, seed: int = 0) -> Piece:
         self.calls += 1

@@ -144,9 +144,7 @@ def evaluate_composer(
         "one": composed(composer, requests, requests.quadrant, 1, steps),
         "best": composed(composer, requests, requests.quadrant, settings.best_of, steps),
         "free": composed(composer, requests, requests.free, 1, steps),
-        "emogen": composed(
-            composer, requests, lambda q: emogen_intent(q, settings.bars, composer.controls), 1, steps
-        ),
+        "emogen": composed(composer, requests, lambda q: emogen_intent(q, settings.bars, composer.controls), 1, steps),
         "ngram": from_ngram(ngram, requests, steps),
     }
     document = {"kind": "composer", **control}
