@@ -49,7 +49,7 @@ def write_report(document: dict[str, Any], out: str | Path) -> None:
 def evaluation_page(document: dict[str, Any]) -> str:
     """The Markdown page of a document, which names the charts that stand beside it."""
     if document["kind"] == "music":
-        return render("music.md", document).rstrip() + "\n"
+        return render(TEMPLATES / "music.md.j2", document).rstrip() + "\n"
     values = {
         **document,
         "judge_names": {name: title for name, title in JUDGES.items() if name in document["judges"]},
