@@ -33,7 +33,7 @@ help:
 	@echo "make resolve    whether all extras can be installed together"
 	@echo "make docs       the documentation, into site/"
 	@echo "make bench      speed of the sampler and of attribute extraction"
-	@echo "make evaluate   the composer beside people and simpler systems (CORPORA=$(CORPORA))"
+	@echo "make evaluate   the composer beside people and simpler systems (CORPORA=$(CORPORA); QUICK=1: a little of it)"
 	@echo "make wheel      the wheel, into dist/"
 	@echo "make clean      remove what make made"
 
@@ -73,7 +73,8 @@ bench: $(INSTALLED)
 
 evaluate: $(INSTALLED)
 	$(BIN)/muse corpus build $(addprefix $(CORPORA)/,$(PERMISSIVE)) -o runs/permissive --licence permissive
-	$(BIN)/muse evaluate --composer --corpora $(CORPORA) --dataset runs/permissive -o out/evaluation
+	$(BIN)/muse evaluate --composer --corpora $(CORPORA) --dataset runs/permissive -o out/evaluation \
+		$(if $(QUICK),--quick)
 
 wheel: $(INSTALLED)
 	$(PIP) wheel --no-deps --wheel-dir dist .
