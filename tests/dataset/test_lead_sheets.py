@@ -41,32 +41,62 @@ def song(shift: int, rng: np.random.Generator) -> np.ndarray:
     return notes
 
 
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("corpora") / "pop909"
+def write_corpus(folder: Path, n_songs: int) -> Path:
+    """A corpus of such songs, the third of every six for validation."""
     (folder / "midi").mkdir(parents=True)
     rng = np.random.default_rng(0)
     rows = []
-    for i in range(24):
+    for i in range(n_songs):
         score = from_notes(song(i % 12 - 5, rng), tempo_bpm=100, names=["MELODY", "PIANO"])
         write_score(score, folder / "midi" / f"s{i}.mid")
-        split = "val" if i % 6 == 5 else "train"
-        rows.append(
-            {
-                "id": f"s{i}",
-                "file": f"midi/s{i}.mid",
-                "genre_group": "pop",
-                "licence_class": "permissive",
-                "split": split,
-            }
-        )
+        row = {"id": f"s{i}", "file": f"midi/s{i}.mid", "genre_group": "pop", "licence_class": "permissive"}
+        rows.append(row | {"split": "val" if i % 6 == 2 else "train"})
     with (folder / "metadata.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    out = folder.parent / "shards"
-    assert build([folder], out) == 24
+    return folder
+
+
+@pytest.fixture(scope="module")
+def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("corpora")
+    write_corpus(folder / "pop909", 24)
+    write_corpus(folder / "mutopia", 3)
+    (folder / "mutopia" / "midi" / "s1.mid").write_bytes(b"no MIDI file")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shards(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("shards")
+    found = build([corpora / "pop909"], out, n_processes=1)
+    assert (found["songs"], found["sheets"], found["bars"], found["without"]) == (24, 24, 24 * N_BARS, 0)
     return out
+
+
+def test_a_build_that_was_stopped_goes_on_and_ends_the_same(corpora: Path, shards: Path, tmp_path: Path) -> None:
+    def stop(done: int, total: int) -> None:
+        assert total == 27
+        if done > 12:  # mutopia is whole, pop909 is not
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build([corpora], tmp_path, n_processes=1, progress=stop)
+    assert [path.name for path in tmp_path.iterdir()] == ["mutopia.parquet"]
+    first = (tmp_path / "mutopia.parquet").stat().st_mtime_ns
+    (tmp_path / ".pop909.1-1.part.parquet").write_bytes(b"what a kill leaves")
+    found = build([corpora], tmp_path, n_processes=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mutopia.parquet", "pop909.parquet"]
+    assert (tmp_path / "mutopia.parquet").stat().st_mtime_ns == first
+    assert (tmp_path / "pop909.parquet").read_bytes() == (shards / "pop909.parquet").read_bytes()
+    assert (found["without"], found["sheets"]) == (1, 26)
+    assert list(found["rejects"]) == ["mutopia/s1"]
+    broken = corpora / "mutopia" / "midi" / "s1.mid"
+    with pytest.raises(InputError, match="no lead sheet in 1 songs, 1 of which"):
+        build([broken], tmp_path / "none", licence_classes=["unclear"], n_processes=1)
+    with pytest.raises(InputError, match="unknown licence class 'free'"):
+        build([corpora], tmp_path, licence_classes=["free"])
 
 
 def test_what_was_written_is_read(shards: Path) -> None:
