@@ -42,7 +42,7 @@ demo: $(INSTALLED_DEMO)
 	$(BIN)/muse demo --port $(PORT)
 
 test: $(INSTALLED_DEV)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 lint: $(INSTALLED_DEV)
 	$(BIN)/ruff check .

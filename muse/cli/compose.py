@@ -26,6 +26,10 @@ _IN_A_BATCH = ("candidates", "seed", "temperature", "top_p", "guidance", "rank")
 _Sheet = Annotated[
     str | None, typer.Option(metavar="F.pdf", help="Write sheet music as well (MusicXML, PDF, SVG or PNG).")
 ]
+_LeadSheet = Annotated[
+    str | None,
+    typer.Option(metavar="F.abc", help="Write tune and chords as well (ABC, MusicXML, JSON, SVG, PDF, PNG or MIDI)."),
+]
 _Plot = Annotated[str | None, typer.Option(metavar="F.png", help="Draw the piano roll as well (PNG or SVG).")]
 _Audio = Annotated[
     str | None, typer.Option(metavar="F.wav", help="Write the sound as well (WAV, FLAC, OGG, MP3 or M4A).")
@@ -69,6 +73,7 @@ def compose(
     planner: PlannerOption = None,
     arranger: ArrangerOption = None,
     sheet: _Sheet = None,
+    lead_sheet: _LeadSheet = None,
     plot: _Plot = None,
     audio: _Audio = None,
     stems: _Stems = None,
@@ -78,7 +83,10 @@ def compose(
 ) -> None:
     """Compose a piece from an emotion or from prompts, and write it as MIDI."""
     models = given(planner=planner, arranger=arranger)
-    files = {"midi": output, "sheet": sheet, "plot": plot, "audio": audio, "mux": mux, "stems": stems}
+    files = {
+        "midi": output, "sheet": sheet, "lead_sheet": lead_sheet, "plot": plot, "audio": audio, "mux": mux,
+        "stems": stems,
+    }  # fmt: skip
     if batch is not None:
         beside = [name for name in fields if name not in _IN_A_BATCH]
         if beside or emotion or any(file for kind, file in files.items() if kind != "midi"):

@@ -27,7 +27,8 @@ __all__ = ["app"]
 
 app = group("Fit the emotion mapping, train planner, arranger, selector, recogniser or what reads prompts.")
 
-CheckpointOption = Annotated[
+OutputOption = Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint.")]
+ResumedOutputOption = Annotated[
     str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint; an old run is resumed.")
 ]
 StepsOption = Annotated[int | None, typer.Option(metavar="N", help="Optimizer steps.")]
@@ -35,6 +36,21 @@ MinutesOption = Annotated[float | None, typer.Option(metavar="M", help="Stop aft
 SeedOption = Annotated[int | None, typer.Option(metavar="N", min=0, help="Seed of everything random.")]
 InitOption = Annotated[str | None, typer.Option(metavar="NAME|DIR", help="Checkpoint to begin from.")]
 ResumeOption = Annotated[bool, typer.Option("--resume/--restart", help="Go on with an unfinished run, or forget it.")]
+DataArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="DIR...",
+        help="Folders of datasets, named after them: emotify, emopia, vgmidi, memomusic, mtg-jamendo, deam, pmemo or "
+        "emomusic.",
+    ),
+]
+ChordsOption = Annotated[str, typer.Option(metavar="DIR", help="Folder of POP909, to learn chords and keys from.")]
+CacheOption = Annotated[
+    str, typer.Option(metavar="DIR", help="Folder of intermediate results; an interrupted run goes on from it.")
+]
+EncoderOption = Annotated[
+    str, typer.Option(metavar="NAME|DIR", help="musicnn, a folder of MERT, or a MERT of the hub (m-a-p/MERT-v1-95M).")
+]
 
 
 def _print(document: Mapping[str, Any], as_json: bool) -> None:
@@ -70,7 +86,7 @@ def _language_model(kind: str, text: str) -> None:
     @app.command(kind, help=text)
     def command(
         sheets: Annotated[str, typer.Argument(metavar="DIR", help="Folder that `muse corpus lead-sheets` made.")],
-        output: CheckpointOption,
+        output: ResumedOutputOption,
         size: Annotated[str | None, typer.Option(metavar="NAME", help="micro, tiny, mini, small or base.")] = None,
         minutes: Annotated[
             float | None, typer.Option(metavar="M", min=0, help="Length of the run: the rates fall to zero by then.")
@@ -131,7 +147,7 @@ def train_samples(
 @app.command("selector")
 def train_selector(
     corpus: Annotated[str, typer.Argument(metavar="DIR", help="Dataset of all corpora.")],
-    output: CheckpointOption,
+    output: ResumedOutputOption,
     samples: Annotated[
         list[str] | None,
         typer.Option(metavar="DIR", help="Samples by `muse train samples`; repeatable, early stages of training last."),
@@ -164,27 +180,10 @@ def train_selector(
     print_document(document, as_json)
 
 
-DataArgument = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="DIR...",
-        help="Folders of datasets, named after them: emotify, emopia, vgmidi, memomusic, mtg-jamendo, deam, pmemo or "
-        "emomusic.",
-    ),
-]
-ChordsOption = Annotated[str, typer.Option(metavar="DIR", help="Folder of POP909, to learn chords and keys from.")]
-CacheOption = Annotated[
-    str, typer.Option(metavar="DIR", help="Folder of intermediate results; an interrupted run goes on from it.")
-]
-EncoderOption = Annotated[
-    str, typer.Option(metavar="NAME|DIR", help="musicnn, a folder of MERT, or a MERT of the hub (m-a-p/MERT-v1-95M).")
-]
-
-
 @app.command("recognizer")
 def train_recognizer_command(
     data: DataArgument,
-    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint.")],
+    output: OutputOption,
     chords: ChordsOption,
     cache: CacheOption = "runs/recognizer",
     encoder: EncoderOption = "musicnn",
@@ -239,7 +238,7 @@ def train_recognizer_report(
 @app.command("mert-small")
 def train_mert_small(
     sources: Annotated[list[str], typer.Argument(metavar="SRC...", help="Folders of MIDI files and recordings.")],
-    output: CheckpointOption,
+    output: ResumedOutputOption,
     cache: CacheOption = "runs/mert-small",
     takes: Annotated[int, typer.Option(metavar="N", min=1, help="Renderings of each source.")] = 3,
     soundfont: Annotated[
@@ -268,7 +267,7 @@ def train_mert_small(
 @app.command("pictures")
 def train_pictures(
     data: Annotated[str, typer.Argument(metavar="DIR", help="Folder with oasis and vision_mobilenet_v2.")],
-    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint.")],
+    output: OutputOption,
     seed: SeedOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -281,7 +280,7 @@ def train_pictures(
 @app.command("prompts")
 def train_prompts(
     data: Annotated[str, typer.Argument(metavar="DIR", help="Folder with emobank, glasgow_norms and goemotions.")],
-    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint.")],
+    output: OutputOption,
     steps: StepsOption = None,
     seed: SeedOption = None,
     as_json: JsonOption = False,

@@ -18,11 +18,11 @@ from muse.composer.stages import PieceRequest, controls_for
 from muse.errors import InputError, unknown
 from muse.intent import MAX_BARS, Intent
 from muse.mapping import AttributeTarget, EmotionMapper
-from muse.score import REWRITTEN_METERS, mean_tempo_bpm, note_array
+from muse.score import REWRITTEN_METERS, mean_tempo_bpm
+from muse.sheets.extract import find_tune
 from muse.theory import TONIC_NAMES, Mode
 from muse.tokens import GENRES, SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS, Controls
 from muse.tokens.plan import Plan, bar_length, fold_shift
-from muse.tokens.tune import plan_of_tune
 
 __all__ = ["Brief", "decide", "edges_by_name", "fitting_bars"]
 
@@ -96,7 +96,7 @@ def decide(
     meter = plan.time_signature if plan else intent.meter
     if meter in REWRITTEN_METERS and bar_length(meter) != bar_length(REWRITTEN_METERS[meter]):
         meter = REWRITTEN_METERS[meter]
-    melody = None if intent.melody is None else plan_of_tune(note_array(intent.melody), meter)
+    melody = None if intent.melody is None else find_tune(intent.melody, meter)
     chords = None if intent.chords is None else Plan.parse(intent.chords, time_signature=meter)
     tempo = intent.tempo_bpm or (None if intent.melody is None else float(mean_tempo_bpm(intent.melody)))
     if tempo is not None:
@@ -144,7 +144,7 @@ def fitting_bars(intent: Intent) -> int:
     if intent.chords is not None:
         needed = max(needed, len(Plan.parse(intent.chords, time_signature=intent.meter).bars))
     if intent.melody is not None:
-        needed = max(needed, len(plan_of_tune(note_array(intent.melody), intent.meter).bars))
+        needed = max(needed, len(find_tune(intent.melody, intent.meter).bars))
     if intent.form is not None and (lengths := [int(n) for n in re.findall(r"\d+", intent.form)]):
         needed = max(needed, sum(lengths))
     return min(needed, MAX_BARS)

@@ -7,7 +7,7 @@ import io
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -119,6 +119,18 @@ class Composition:
             legal = ", ".join([*MIDI_SUFFIXES, *SHEET_SUFFIXES, *CODECS])
             raise InputError(f"{path}: there is no format {ending or 'without an ending'}; legal are {legal}")
 
+    def save_lead_sheet(self, path: str | Path) -> None:
+        """Write the plan of the best candidate: ABC, MusicXML, JSON, SVG, PDF, PNG or MIDI, by the name's ending.
+
+        Raises
+        ------
+        InputError, MissingExtraError
+            As :func:`muse.sheets.write_plan`.
+        """
+        from muse.sheets import write_plan
+
+        write_plan(replace(self.plan, tempo_bpm=round(self.brief.tempo_bpm, 2)), path, title=self._title() or None)
+
     def save_audio(self, path: str | Path) -> None:
         """Write the sound of the best candidate: WAV, FLAC, OGG, MP3 or M4A, by the name's ending.
 
@@ -137,7 +149,10 @@ class Composition:
         from muse.render import piano_roll
 
         asked = tuple(dict.fromkeys(self.brief.programs))
-        return piano_roll(self.best.score, path, title=title, format=format, asked=asked, key=self.brief.key_name)
+        return piano_roll(
+            self.best.score, path, title=title, format=format, asked=asked, key=self.brief.key_name,
+            chords=self.plan.chord_changes(),
+        )  # fmt: skip
 
     def to_pretty_midi(self) -> Any:
         """The best candidate as ``pretty_midi.PrettyMIDI``."""
@@ -192,7 +207,7 @@ class Composition:
             f"{self.intent.bars} bars, {brief.time_signature[0]}/{brief.time_signature[1]}, {brief.key_name}, "
             f"{brief.tempo_bpm:.0f} bpm, {', '.join(instrument_name(p) for p in brief.programs)}; "
             f"{best.n_notes} notes; seed {self.seed}",
-            f"chords: {self.plan}" + (f"; form {self.plan.form}" if self.plan.form else ""),
+            *str(self.plan).splitlines(),
             f"merit {best.merit:.2f} (candidates: {', '.join(f'{c.merit:.2f}' for c in self.candidates)}); "
             + ("no attribute was asked for" if math.isnan(best.adherence) else f"adherence {best.adherence:.2f}"),
             *brief.remarks,

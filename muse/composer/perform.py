@@ -32,7 +32,7 @@ SHARPS = {0: 0, 7: 1, 2: 2, 9: 3, 4: 4, 11: 5, 6: 6, 1: -5, 8: -4, 3: -3, 10: -2
 _STEPS = 12  # a quarter note
 _PHRASE_BARS = 4
 _SWELL = 3.0  # velocity at the middle of a phrase over its ends
-_TUNE_OVER = 6.0  # velocity of the tune over the loudest accompaniment that it sounds with
+_TUNE_OVER = 2.0  # velocity of the tune over the loudest accompaniment that it sounds with
 _SLOWING = (0.97, 0.92, 0.84, 0.72)  # of the tempo, over the quarters of the last bar
 
 

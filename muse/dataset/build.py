@@ -235,7 +235,7 @@ def _code_digest() -> str:
     """Hash of the code that rows depend on, and of the libraries that it stands on."""
     root = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    rooms = ("emotion", "theory", "score", "attributes", "tokens", "corpora", "dataset")
+    rooms = ("emotion", "theory", "score", "attributes", "tokens", "sheets", "corpora", "dataset")
     for room in rooms:
         for path in sorted((root / room).rglob("*.py")):
             digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())

@@ -283,13 +283,13 @@ def _muse(*arguments: str) -> tuple[str, float]:
     return done.stdout, total_s
 
 
-def _startup(tick: Callable[[], None]) -> dict[str, float]:
-    """Seconds of commands in which starting is most of the work."""
+def _startup(tick: Callable[[], None], repetitions: int = 3) -> dict[str, float]:
+    """Seconds of commands in which starting is most of the work, the median of some."""
     found = {}
     with tempfile.TemporaryDirectory() as scratch:
         output = ["--output", str(Path(scratch) / "piece.mid")]
         for arguments, rest in (("info", []), ("compose --emotion sad --bars 8", output)):
-            times = [_muse(*arguments.split(), *rest)[1] for _ in range(3)]
+            times = [_muse(*arguments.split(), *rest)[1] for _ in range(repetitions)]
             found[arguments] = round(statistics.median(times), 2)
     tick()
     return found

@@ -64,6 +64,7 @@ class Outputs:
     audio: Path | None = None
     mux: Path | None = None
     """The video of the request with the music as its sound."""
+    lead_sheet: Path | None = None
     stems: Path | None = None
     """A folder for the sound of each instrument."""
 
@@ -74,7 +75,7 @@ class Outputs:
         Parameters
         ----------
         files
-            ``midi`` and, each or not, ``sheet``, ``plot``, ``audio``, ``mux``, ``stems``.
+            ``midi`` and, each or not, ``sheet``, ``lead_sheet``, ``plot``, ``audio``, ``mux``, ``stems``.
         several
             Whether the names are for several pieces, so that each needs ``{emotion}``.
 
@@ -86,10 +87,11 @@ class Outputs:
         from muse.audio import CODECS
         from muse.composer.composition import MIDI_SUFFIXES
         from muse.render import PICTURE_SUFFIXES, SHEET_SUFFIXES
+        from muse.sheets import PLAN_SUFFIXES
 
         suffixes = {
             "midi": MIDI_SUFFIXES, "sheet": SHEET_SUFFIXES, "plot": PICTURE_SUFFIXES, "audio": tuple(CODECS),
-            "mux": VIDEO_SUFFIXES,
+            "mux": VIDEO_SUFFIXES, "lead_sheet": PLAN_SUFFIXES,
         }  # fmt: skip
         paths = {}
         for kind, text in files.items():
@@ -106,7 +108,9 @@ class Outputs:
                 paths[kind] = path
                 continue
             if path.suffix.lower() not in suffixes[kind]:
-                raise InputError(f"{path}: the name of the {kind} must end in {' or '.join(suffixes[kind])}")
+                raise InputError(
+                    f"{path}: the name of the {kind.replace('_', ' ')} must end in {' or '.join(suffixes[kind])}"
+                )
             if path.is_dir():
                 raise InputError(f"{path}: is a folder")
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,6 +127,8 @@ class Outputs:
         piece.save(self.midi)
         if self.sheet:
             write_sheet(piece.best.score, self.sheet, title=title, key=piece.brief.key_name)
+        if self.lead_sheet:
+            piece.save_lead_sheet(self.lead_sheet)
         if self.plot:
             piece.piano_roll(self.plot, title=title)
         if self.audio or self.mux:

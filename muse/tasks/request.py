@@ -84,10 +84,8 @@ class ComposeRequest:
     ] = None
     chords: Annotated[str | None, About("Chords to keep, repeated to the end: 'Am | F | C G'.", "'C | C ...'")] = None
     form: Annotated[str | None, About("Sections that return: AABA, or with their bars A8 B16 A8.", "AABA")] = None
-    melody: Annotated[
-        str | None, About("A tune to keep note for note, as MIDI: all else is written to it.", "FILE")
-    ] = None
-    plan: Annotated[str | None, About("A lead sheet to arrange as it is (JSON).", "FILE")] = None
+    melody: Annotated[str | None, About("A tune to keep note for note (MIDI, ABC, MusicXML).", "FILE")] = None
+    plan: Annotated[str | None, About("A lead sheet to arrange as it is (JSON, ABC, MusicXML).", "FILE")] = None
     attributes: Annotated[
         Mapping[str, float], About("Attributes to ask for, for example 'Mean Pitch=72'.", "ATTRIBUTE=VALUE")
     ] = field(default_factory=dict)
@@ -231,12 +229,13 @@ class ComposeRequest:
         """The melody as an intent has it, with the meter of its file unless another is asked for."""
         if self.melody is None:
             return {}
-        from muse.score import bar_grid, read_score
+        from muse.intent import parse_time_signature
+        from muse.sheets import block_chords, read_tune
 
-        score = read_score(self.melody)
-        grid = bar_grid(score)
-        meter = f"{int(grid.numerator[0])}/{int(grid.denominator[0])}" if len(grid.numerator) else None
-        return {"melody": score, "time_signature": self.time_signature or meter}
+        meter = None if self.time_signature is None else parse_time_signature(self.time_signature)
+        tune = read_tune(self.melody, time_signature=meter)
+        numerator, denominator = tune.time_signature
+        return {"melody": block_chords(tune), "time_signature": f"{numerator}/{denominator}"}
 
     def lead_sheet(self) -> Plan | None:
         """The lead sheet that is to be arranged; None where none is given.
@@ -248,10 +247,9 @@ class ComposeRequest:
         """
         if self.plan is None:
             return None
-        from muse.files import read_json
-        from muse.tokens.plan import Plan
+        from muse.sheets import read_plan
 
-        return Plan.from_json(read_json(Path(self.plan)))
+        return read_plan(self.plan)
 
     def sampling(self) -> Sampling:
         """How to sample: the composer's default with what was given."""

@@ -9,8 +9,10 @@ Contents: :class:`SheetSettings`, :class:`PlannerTask`, :class:`ArrangerTask`, :
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,7 @@ from muse.tokens.plan import (
     encode_prefix,
     fold_shift,
 )
-from muse.tokens.plan_form import Buckets, measure
+from muse.tokens.plan_form import PHRASE_BARS, Buckets, find_sections, measure
 from muse.training import loop
 from muse.training.language_model import IGNORED, Batch, LanguageModel, RunSettings, pad
 from muse.training.loop import card, settings_from
@@ -249,7 +251,12 @@ class PlannerTask(_SheetTask):
     def write(self, folder: Path) -> None:
         """Controls, vocabulary, and what songs of people's are like."""
         super().write(folder)
-        write_json(self.examples(), folder / "examples.json")
+        for name, table in self._people.items():
+            write_json(table, folder / name)
+
+    @cached_property
+    def _people(self) -> dict[str, Any]:
+        return {"examples.json": self.examples(), "forms.json": self.forms()}
 
     def examples(self, n: int = 300, n_bars: int = 16) -> list[dict[str, Any]]:
         """Mode and buckets of the controls of training windows that have a tune: what songs of people's are like."""
@@ -262,6 +269,18 @@ class PlannerTask(_SheetTask):
             if len(out) < n and sum(len(bar.melody) for bar in plan.bars) >= 1.5 * n_bars:
                 out.append({"mode": plan.mode, **self.buckets.of(measure(plan))})
         return out
+
+    def forms(self, most: int = 8, kept: int = 60) -> dict[str, dict[str, int]]:
+        """Forms of people's music: number of phrases of eight bars (2..`most`) -> form -> how often, the commonest."""
+        found: dict[int, Counter[str]] = {n: Counter() for n in range(2, most + 1)}
+        for sheet in self._windows.sheets:
+            bars = sheet.plan.bars
+            for n, counts in found.items():
+                for first in range(0, len(bars) - n * PHRASE_BARS + 1, PHRASE_BARS // 2):
+                    window = bars[first : first + n * PHRASE_BARS]
+                    if sum(bool(bar.melody) for bar in window) >= 0.8 * len(window):
+                        counts[find_sections(replace(sheet.plan, bars=window, sections=()), PHRASE_BARS).form] += 1
+        return {str(n): dict(counts.most_common(kept)) for n, counts in found.items() if counts}
 
     def _encode(
         self, sheet: Sheet, first: int, stop: int, rng: np.random.Generator, augment: bool

@@ -1,22 +1,25 @@
-"""Lead sheets from files whose lead sheet is known, through shards and back; and that a model learns from them."""
+"""Lead sheets from files whose lead sheet is known, through shards and back, and what is learnt from them."""
 
 from __future__ import annotations
 
 import csv
-from dataclasses import replace
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from muse.checkpoint import find
+from muse.cli import main
 from muse.composer.perform import PLACES
 from muse.dataset.lead_sheets import build, load
 from muse.errors import InputError
+from muse.files import read_json, write_json
 from muse.score import NOTE_DTYPE, from_notes, write_score
 from muse.tokens.arrangement import VOCABULARY as ARRANGEMENT
 from muse.tokens.plan import VOCABULARY, decode
-from muse.training.language_model import IGNORED, Batch, RunSettings, run
+from muse.training.language_model import IGNORED
 from muse.training.lead_sheets import ArrangerTask, PlannerTask, SheetSettings
 from muse.training.touch import fit_touch
 
@@ -137,28 +140,30 @@ def test_windows_say_what_they_hold(shards: Path) -> None:
     assert spelled.count("PartEnd_bar") == 8
 
 
-class Interrupted(PlannerTask):
-    """A task that is killed at a step."""
-
-    def batch(self, step: int) -> Batch:
-        if step == 6:
-            raise KeyboardInterrupt
-        return super().batch(step)
-
-
-def test_a_run_learns_and_resumes_where_it_was(shards: Path, tmp_path: Path) -> None:
-    settings = RunSettings(size="micro", max_steps=12, warmup_steps=2, save_minutes=0, seed=3)
-    model, metrics = run(PlannerTask(shards, SETTINGS), tmp_path / "whole", settings)
-    assert metrics["steps"] == 12
-    assert metrics["val_loss"] < np.log(len(VOCABULARY)) - 2
-    with pytest.raises(KeyboardInterrupt):
-        run(Interrupted(shards, SETTINGS), tmp_path / "parts", settings)
-    resumed, again = run(PlannerTask(shards, SETTINGS), tmp_path / "parts", settings)
-    assert again["steps"] == 12
-    for a, b in zip(model.parameters(), resumed.parameters(), strict=True):
-        torch.testing.assert_close(a, b)
-    with pytest.raises(InputError, match="of size micro"):
-        run(PlannerTask(shards, SETTINGS), tmp_path / "parts", replace(settings, size="tiny"))
+def test_a_planner_and_an_arranger_are_trained_from_the_command_line(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    windows = {"corpora": {"pop909": 1.0}, "bars": {"8": 1.0}, "batch_tokens": 200, "n_validation": 2}
+    write_json({"windows": windows, "run": {"warmup_steps": 2, "minutes": 1}}, tmp_path / "config.json")
+    for kind, vocabulary in (("planner", VOCABULARY), ("arranger", ARRANGEMENT)):
+        command = ["train", kind, str(shards), "-o", str(tmp_path / kind), "--config", str(tmp_path / "config.json")]
+        main([*command, "--steps", "3", "--seed", "3", "--json"])
+        metrics = json.loads(capsys.readouterr().out)
+        assert metrics["steps"] == 3
+        assert metrics["val_loss"] < np.log(len(vocabulary))
+        spelt = read_json(tmp_path / kind / "vocabulary.json")
+        assert spelt == {name: list(values) for name, values in vocabulary.blocks}
+        told = read_json(tmp_path / kind / "training.json")
+        assert (told["windows"]["bars"], told["run"]["seed"], told["run"]["max_steps"]) == ({"8": 1.0}, 3, 3)
+    written = {path.name for path in (tmp_path / "planner").iterdir()}
+    assert written == {path.name for path in find("planner").iterdir()} | {"forms.json"}
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--steps", "3", "--size", "tiny"])
+    assert ended.value.code == 2
+    assert "of size micro, not tiny: restart it" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*command, "--init", "planner", "--restart"])
+    assert "does not fit a model of size micro of these tokens" in capsys.readouterr().err
 
 
 def test_accents_that_were_played_are_measured(shards: Path) -> None:
