@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional as F
 
 from muse.checkpoint import load_tensors
 from muse.errors import InputError
@@ -45,7 +44,8 @@ class Counting:
         return name
 
 def run(out, steps, accumulate=1, devices=1, pause=0.0, **more):
-    settings = RunSettings(size="micro", max_steps=steps, warmup_steps=2, validate_every=2, accumulate=accumulate, seed=3)
+    length = {"max_steps": steps, "warmup_steps": 2, "validate_every": 2}
+    settings = RunSettings(**length, accumulate=accumulate, seed=3)
     how = settings.run(devices=devices, threads=1)
     wait = (lambda share: time.sleep(pause)) if pause else None
     return loop.train(lambda: LanguageModel(Counting(), settings), out, how, on_step=wait, **more)
@@ -165,7 +165,9 @@ def test_attention_in_blocks_is_causal_attention() -> None:
     torch.manual_seed(0)
     query, key, value = torch.randn(2, 4, 37, 8), torch.randn(2, 2, 37, 8), torch.randn(2, 2, 37, 8)
     found, _ = causal_attention(torch.nn.Module(), query, key, value, None, 8**-0.5)
-    wanted = F.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True).transpose(1, 2)
+    wanted = torch.nn.functional.scaled_dot_product_attention(
+        query, key, value, is_causal=True, enable_gqa=True
+    ).transpose(1, 2)
     torch.testing.assert_close(found, wanted)
 
 
