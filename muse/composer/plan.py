@@ -88,10 +88,9 @@ class Planner:
         """
         folder = find(name_or_path, "llama", with_file="examples.json")
         VOCABULARY.check(read_json(folder / "vocabulary.json"), folder)
-        edges = {name: tuple(values) for name, values in read_json(folder / "controls.json").items()}
         sampler = Sampler.from_pretrained(folder, device=device, context=_CONTEXT)
         forms = read_json(folder / "forms.json") if (folder / "forms.json").is_file() else {}
-        return cls(sampler, Buckets(edges), read_json(folder / "examples.json"), forms)
+        return cls(sampler, Buckets.read(folder / "controls.json"), read_json(folder / "examples.json"), forms)
 
     def completed(
         self, controls: Mapping[str, int], mode: Mode, rng: np.random.Generator, genre: str | None = None
