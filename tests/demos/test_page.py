@@ -26,11 +26,11 @@ from demos.app import create_app
 from demos.pieces import Pieces
 from demos.studio import Studio
 from demos.tabs.compose import filled, request_of
-from demos.uploads import take
 from demos.work import Made, Run, StoppedError
 from muse import Composer
 from muse.errors import InputError
 from muse.tasks.request import ComposeRequest
+from muse.tasks.uploads import take
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_a_length_that_stands_in_words_is_bounded_too() -> None:
     def never() -> Composer:
         raise AssertionError("the composer was asked for")
 
-    with pytest.raises(InputError, match=r"bars is 200; this page writes 1\.\.64"):
+    with pytest.raises(InputError, match=r"bars is 200; legal here are 1\.\.64"):
         Run(ComposeRequest(text="a sad song, 200 bars", candidates=1), never).result()
 
 

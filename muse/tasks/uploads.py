@@ -1,4 +1,4 @@
-"""Uploads, told by what is in them: names and types that a browser gives are not believed.
+"""Uploads, told by what is in them: names and types that a browser or a client gives are not believed.
 
 Contents: :class:`Upload`, :func:`take`.
 """
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from demos.limits import MAX_SOUND_SEC, MAX_UPLOAD_BYTES
 from muse.errors import InputError
+from muse.tasks.limits import MAX_SOUND_SEC, MAX_UPLOAD_BYTES
 
 __all__ = ["Upload", "take"]
 
