@@ -1,6 +1,6 @@
 """Uploads, told by what is in them: names and types that a browser or a client gives are not believed.
 
-Contents: :class:`Upload`, :func:`take`.
+Contents: :class:`Upload`, :func:`take`, :data:`PROMPT_KINDS`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 from muse.errors import InputError
 from muse.tasks.limits import MAX_SOUND_SEC, MAX_UPLOAD_BYTES
 
-__all__ = ["Upload", "take"]
+__all__ = ["PROMPT_KINDS", "Upload", "take"]
 
 # First bytes of a file, where they stand, and what it then is: kind and ending.
 _SIGNATURES: Final = (
@@ -37,6 +37,8 @@ _SIGNATURES: Final = (
     (4, b"ftyp", "video", ".mp4"),
     (0, b"\x1a\x45\xdf\xa3", "video", ".webm"),
 )
+PROMPT_KINDS: Final = {"image": ("image",), "video": ("video",), "hum": ("sound",), "like": ("midi", "sound")}
+"""What each of :data:`muse.tasks.request.FILES` may be."""
 _NAMES: Final = {"midi": "MIDI", "image": "a picture", "video": "a video", "sound": "a recording"}
 
 

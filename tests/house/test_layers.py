@@ -37,6 +37,7 @@ FLOORS: dict[str, int] = {
             "training",
             "evaluate",
             "tasks",
+            "serve",
             "cli",
         )
     )
