@@ -6,8 +6,9 @@ What every request passes is in :mod:`muse.serve.door`, who waits in :mod:`muse.
 Conventions
 -----------
 faults
-    ``{"error": one line, "request_id": id}``: 401 without a key, 413 too large, 422 what was asked for is not legal,
-    501 a format that needs an extra, 503 with ``Retry-After`` when too many wait or a process died, 504 too long.
+    ``{"error": one line, "request_id": id}``: 400 no text, 401 without a key, 413 too large, 422 what was asked for is
+    not legal, 501 a format that needs an extra, 503 with ``Retry-After`` when too many wait or a process died, 504 too
+    long.
 events
     ``POST /compose/stream`` answers with server-sent events: ``understood`` (intent, evidence), ``progress`` (share,
     0..1), then ``piece`` (the document of ``/compose``) or ``fault``.
@@ -65,7 +66,7 @@ _Prompts = body_of(ComposeRequest, "PromptsRequest", only=PROMPTS)
 _FAULTS: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": Fault, "description": text}
     for status, text in {
-        401: "No key.", 408: "The body did not come.", 413: "Too large.", 422: "Not legal.",
+        400: "No JSON.", 401: "No key.", 408: "The body did not come.", 413: "Too large.", 422: "Not legal.",
         503: "Too many wait, or the process died.", 504: "Took too long.",
     }.items()
 }  # fmt: skip
