@@ -7,8 +7,10 @@ import base64
 import io
 import json
 import os
+import re
 import signal
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from fastapi.testclient import TestClient
 
 import muse
 from muse.audio import write_audio
-from muse.score import read_score
+from muse.score import bar_grid, read_score
 from muse.serve import create_app
 from muse.serve.jobs import OverdueError
 from muse.serve.work import Compose
@@ -58,6 +60,24 @@ def test_the_music_is_the_same_in_every_form(client: TestClient, midi: bytes) ->
     assert base64.b64decode(document["midi"]) == midi and document["seed"] == 5 and document["evidence"] == []
     sheet = client.post("/compose?format=musicxml", json=SHORT)
     assert b"score-partwise" in sheet.content
+
+
+def test_the_client_of_the_readme_gets_its_piece(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```py\n(.*?)^```$", readme, re.M | re.S)
+
+    def urlopen(asked: urllib.request.Request, timeout: float) -> io.BytesIO:
+        assert asked.full_url.startswith("http://127.0.0.1:8000/")
+        answer = client.post(asked.full_url.removeprefix("http://127.0.0.1:8000"), content=asked.data,
+                             headers=dict(asked.header_items()))  # fmt: skip
+        return io.BytesIO(answer.raise_for_status().content)
+
+    monkeypatch.setattr("urllib.request.urlopen", urlopen)
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    assert bar_grid(read_score(tmp_path / "sad.mid")).n_bars == 8
 
 
 def test_a_stream_tells_how_far_it_is_and_ends_with_the_piece(client: TestClient, midi: bytes) -> None:
