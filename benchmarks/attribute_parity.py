@@ -27,8 +27,9 @@ from music21.features import jSymbolic
 from numpy.typing import NDArray
 
 from muse.attributes import extract
-from muse.evaluate.reports import render
+from muse.evaluate.reports import TEMPLATES
 from muse.files import write_text
+from muse.pages import render
 from muse.score import Score, read_score
 
 REPORT = Path(__file__).resolve().parents[1] / "docs" / "attribute-parity.md"
@@ -343,7 +344,7 @@ def report(parity: Parity) -> str:
             "NumPy": np.__version__,
         },
     }
-    return render("attribute-parity.md", values)
+    return render(TEMPLATES / "attribute-parity.md.j2", values)
 
 
 def main() -> None:

@@ -74,7 +74,7 @@ def prompts_of(quadrant: int, prompts: Path, corpora: Path, folder: Path) -> lis
     clips = read_emopia(corpora, "val")
     example = np.flatnonzero(clips.quadrant == quadrant + 1)[0]
     write_score(read_score(clips.source[example]), folder / f"{quadrant}.mid")
-    # Who asks for glad music hums a tune in major: a motif brings its key along.
+    # Who asks for glad music hums a tune in major: a tune brings its key along.
     wanted = "major" if quadrant in (0, 3) else "minor"
     beat, length, pitch = next(one for one in melodies(200, 1) if mode_of(one[2], one[1]) == wanted)
     write_audio(

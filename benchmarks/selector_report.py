@@ -15,9 +15,10 @@ from typing import Any
 
 from muse.dataset.read import Corpus
 from muse.errors import MuseError
-from muse.evaluate.reports import render
+from muse.evaluate.reports import TEMPLATES
 from muse.evaluate.selector import emotion_across_folds, emotion_of_clips, genre_of_windows, quality_of_windows
 from muse.files import read_json, write_json, write_text
+from muse.pages import render
 from muse.selector import Selector
 from muse.selector.model import DEFAULT_SELECTOR
 from muse.training.selector.data import Library
@@ -68,7 +69,7 @@ def _with_tasks(folder: str, corpora: str, library: Library, samples: Sequence[S
 
 def page(document: dict[str, Any]) -> str:
     """The figures as a page of Markdown."""
-    return render("selector.md", {**document, "published": PUBLISHED}).rstrip() + "\n"
+    return render(TEMPLATES / "selector.md.j2", {**document, "published": PUBLISHED}).rstrip() + "\n"
 
 
 def main() -> None:

@@ -8,7 +8,8 @@ Artefacts lie in the top-level folders ``attributes/`` and ``checkpoints/`` of a
 installed wheel; :func:`data_path` knows which. Every file is written whole or not at all.
 
 What a checkpoint says of itself is checked before it is used: numbers by :class:`Settings`, weights by
-:func:`check_tensors` and :func:`check_values`. PyTorch is imported only where tensors of it are asked for.
+:func:`check_tensors` and :func:`check_values`. PyTorch and numpy are imported only where tensors of theirs are asked
+for: what only names checkpoints, as ``muse info`` does, starts without them.
 
 Contents: :func:`data_path`, :func:`find`, :func:`find_generator`, :class:`Settings`; :func:`load_tensors`,
 :func:`check_tensors`, :func:`check_values`, :func:`under`, :func:`save_tensors`, :class:`Arrays`; :func:`sha256`.
@@ -17,17 +18,18 @@ Contents: :func:`data_path`, :func:`find`, :func:`find_generator`, :class:`Setti
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, overload
 
-import numpy as np
 import safetensors
 
 from muse.errors import InputError, require, unknown
 from muse.files import read_json, write_bytes, write_json
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
 __all__ = [
@@ -61,10 +63,10 @@ MAX_FILE_BYTES = 4 * 2**30
 _PICKLED = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")
 
 _NUMPY_TYPES = {
-    "F64": np.float64, "F32": np.float32, "F16": np.float16,
-    "I64": np.int64, "I32": np.int32, "I16": np.int16, "I8": np.int8,
-    "U64": np.uint64, "U32": np.uint32, "U16": np.uint16, "U8": np.uint8, "BOOL": np.bool_,
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
+    "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1", "BOOL": "?",
 }  # fmt: skip
+"""Of safetensors' types, which are stored with the lowest byte first."""
 
 
 def data_path(kind: str) -> Path:
@@ -312,13 +314,15 @@ def _load_file(path: Path, framework: str) -> dict[str, Any]:
 
 def _to_numpy(tensor: Mapping[str, Any]) -> np.ndarray[Any, Any]:
     """An array of safetensors' raw form."""
+    import numpy as np
+
     shape, data, kind = tensor["shape"], bytes(tensor["data"]), tensor["dtype"]
     if kind == "BF16":  # the upper half of a float32
         high = np.frombuffer(data, "<u2").astype(np.uint32) << 16
         return high.view(np.float32).reshape(shape)
     if kind not in _NUMPY_TYPES:
         raise InputError(f"numpy has no type for {kind}: load with framework='pt'")
-    return np.frombuffer(data, np.dtype(_NUMPY_TYPES[kind]).newbyteorder("<")).reshape(shape).copy()
+    return np.frombuffer(data, _NUMPY_TYPES[kind]).reshape(shape).copy()
 
 
 def check_tensors(
@@ -379,7 +383,7 @@ def check_values(folder: str | Path, tensors: Mapping[str, Any]) -> None:
     """
     floating = {name: tensor for name, tensor in tensors.items() if "float" in str(tensor.dtype)}
     for name, tensor in floating.items():
-        if not bool((abs(tensor) < np.inf).all()):
+        if not bool((abs(tensor) < math.inf).all()):
             raise InputError(f"{folder}: {name} has values that are no finite numbers: get the checkpoint again")
     matrices = [tensor for tensor in floating.values() if len(tensor.shape) > 1]
     if matrices and not any(bool((matrix != 0).any()) for matrix in matrices):
@@ -398,6 +402,7 @@ class Arrays:
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The fields by name."""
+        import numpy as np
         import torch
 
         return {name: torch.from_numpy(np.array(getattr(self, name))) for name in self.__dataclass_fields__}
@@ -411,6 +416,8 @@ class Arrays:
         KeyError
             Something is missing.
         """
+        import numpy as np
+
         return cls(*(np.asarray(tensors[name], np.float32) for name in cls.__dataclass_fields__))
 
 
@@ -443,6 +450,8 @@ def save_tensors(
     InputError
         Nothing to write, mixed kinds, or two names for one memory.
     """
+    import numpy as np
+
     if not tensors:
         raise InputError("there are no tensors to save: give at least one")
     folder = Path(folder)
@@ -482,6 +491,7 @@ def save_tensors(
 def _serialize(shard: dict[str, Any], *, numpy: bool) -> bytes:
     metadata = {"format": "pt"}  # Hugging Face's loaders want to see it
     if numpy:
+        import numpy as np
         from safetensors.numpy import save as save_numpy
 
         return save_numpy({name: np.ascontiguousarray(array) for name, array in shard.items()}, metadata)

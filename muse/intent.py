@@ -36,6 +36,7 @@ from muse.emotion import Emotion, EmotionPath, EmotionPathLike, EmotionWord, emo
 from muse.errors import InputError, unknown
 from muse.score import METERS, REWRITTEN_METERS, Score, note_array, read_score
 from muse.theory import instrument_name, normalize_name, parse_instrument, parse_key
+from muse.theory.chord_symbols import parse_chord
 
 __all__ = ["MAX_BARS", "Intent", "parse_time_signature"]
 
@@ -66,8 +67,12 @@ class Intent:
         1..512.
     attributes
         Attribute name -> value: what the emotion's target is overruled by.
-    motif
-        Music to follow, or None.
+    melody
+        A tune that the piece has, note for note, from its first bar on; the bars after it are written to it.
+    chords
+        Their symbols, bars parted by ``|``: ``"Am | F | C G"``; without any, each has a bar. Repeated to the end.
+    form
+        Letters of the sections, as in ``"AABA"``, or with their bars, ``"A8 B16 A8"``.
 
     Raises
     ------
@@ -92,7 +97,9 @@ class Intent:
     instruments: tuple[str, ...] = ("piano",)
     bars: int = 16
     attributes: Mapping[str, float] = field(default_factory=dict)
-    motif: Score | None = None
+    melody: Score | None = None
+    chords: str | None = None
+    form: str | None = None
 
     if TYPE_CHECKING:
         # What may be given is wider than what is stored.
@@ -106,7 +113,9 @@ class Intent:
             instruments: str | int | Sequence[str | int] = ("piano",),
             bars: int = 16,
             attributes: Mapping[str, float] | None = None,
-            motif: Score | None = None,
+            melody: Score | None = None,
+            chords: str | None = None,
+            form: str | None = None,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -126,6 +135,11 @@ class Intent:
     def programs(self) -> tuple[int, ...]:
         """General MIDI program of each instrument asked for, :data:`muse.score.DRUMS` (128) for drums; each once."""
         return tuple(dict.fromkeys(parse_instrument(name) for name in self.instruments))
+
+    @property
+    def players(self) -> tuple[int, ...]:
+        """The same for every player: as many as asked for, in that order."""
+        return tuple(parse_instrument(name) for name in self.instruments)
 
     @property
     def tonic_and_mode(self) -> tuple[int, str] | None:
@@ -164,15 +178,19 @@ class Intent:
             said.append(f"genre {self.genre}")
         if self.attributes:
             said.append("with " + ", ".join(f"{name} {value:g}" for name, value in self.attributes.items()))
-        if self.motif is not None:
-            said.append(f"opening with a tune of {len(note_array(self.motif))} notes")
+        if self.melody is not None:
+            said.append(f"with a given tune of {len(note_array(self.melody))} notes")
+        if self.chords is not None:
+            said.append(f"over the chords {self.chords}")
+        if self.form is not None:
+            said.append(f"in the form {self.form}")
         if is_open:
             *first, last = [name.removesuffix("_bpm") for name in is_open]
             said.append(f"{', '.join(first)} and {last} are open" if first else f"{last} is open")
         return "; ".join(said)
 
     def to_dict(self) -> dict[str, Any]:
-        """The request in JSON's types; a motif as base64 of a MIDI file."""
+        """The request in JSON's types; a melody as base64 of a MIDI file."""
         return {
             "emotion": None if self.emotion is None else self.emotion.to_dict(),
             "genre": self.genre,
@@ -182,7 +200,9 @@ class Intent:
             "instruments": list(self.instruments),
             "bars": self.bars,
             "attributes": dict(self.attributes),
-            "motif": None if self.motif is None else base64.b64encode(self.motif.dumps_midi()).decode("ascii"),
+            "melody": None if self.melody is None else base64.b64encode(self.melody.dumps_midi()).decode("ascii"),
+            "chords": self.chords,
+            "form": self.form,
         }
 
     def to_json(self) -> str:
@@ -350,7 +370,7 @@ def _check_attributes(value: Any) -> Mapping[str, float]:
     return checked
 
 
-def _check_motif(value: Any) -> Any:
+def _check_melody(value: Any) -> Any:
     if value is None:
         return None
     if isinstance(value, str):  # the form of to_dict
@@ -364,6 +384,25 @@ def _check_motif(value: Any) -> Any:
     if not len(note_array(score)):
         raise InputError("has no notes to follow")
     return score
+
+
+def _check_chords(value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not (symbols := [word for word in re.split(r"[|\s]+", value) if word]):
+        raise InputError(f"{value!r} names no chord, give for example 'Am | F | C G'")
+    for symbol in symbols:
+        if symbol != "%":
+            parse_chord(symbol)
+    return " ".join(value.split())
+
+
+def _check_form(value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not re.fullmatch(r"([A-Za-z]\d*[\s-]*)+", value.strip()):
+        raise InputError(f"{value!r} is no form, give letters, with bars if need be: AABA, or A8 B8 A16")
+    return value.strip().upper()
 
 
 def _finite(value: object, what: str) -> float:
@@ -387,5 +426,7 @@ _CHECKS: Final = {
     "instruments": _check_instruments,
     "bars": _check_bars,
     "attributes": _check_attributes,
-    "motif": _check_motif,
+    "melody": _check_melody,
+    "chords": _check_chords,
+    "form": _check_form,
 }

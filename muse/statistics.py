@@ -5,7 +5,7 @@ Contents: :func:`bootstrap`, :func:`mean_of_defined`, :func:`mean_with_interval`
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -52,16 +52,25 @@ def bootstrap(
     if groups is not None:
         _, member = np.unique(np.asarray(groups), return_inverse=True)
         parts = [np.flatnonzero(member == g) for g in range(member.max() + 1)]
-        draws = (np.concatenate([parts[g] for g in rng.integers(len(parts), size=len(parts))]) for _ in range(n_draws))
+        chosen = _drawn(np.full(len(parts), len(parts)), n_draws, rng)
+        values = np.array([statistic(rows[np.concatenate([parts[g] for g in draw])]) for draw in chosen])
     else:
         stratum = np.zeros(n, dtype=int) if strata is None else np.unique(np.asarray(strata), return_inverse=True)[1]
-        cells = [np.flatnonzero(stratum == s) for s in range(stratum.max() + 1)]
-        draws = (np.concatenate([c[rng.integers(len(c), size=len(c))] for c in cells]) for _ in range(n_draws))
-    values = np.array([statistic(rows[draw]) for draw in draws])
+        order, sizes = np.argsort(stratum, kind="stable"), np.bincount(stratum)
+        first, size = np.repeat(np.cumsum(sizes) - sizes, sizes), np.repeat(sizes, sizes)
+        values = np.array([statistic(rows[order[first + draw]]) for draw in _drawn(size, n_draws, rng)])
     values = values[np.isfinite(values)]
     if len(values) == 0:
         return float("nan"), float("nan")
     return float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))
+
+
+def _drawn(sizes: NDArray[np.int64], n_draws: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+    """For each draw whole numbers below `sizes` [n]: many draws at a time, for one at a time is slow, and not all, for
+    those of a million rows do not fit into memory."""
+    at_once = max(1, 100_000 // len(sizes))
+    for done in range(0, n_draws, at_once):
+        yield from rng.integers(sizes, size=(min(at_once, n_draws - done), len(sizes)))
 
 
 def mean_of_defined(values: NDArray[Any]) -> float:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import csv
+import random
 from dataclasses import dataclass, field
+from functools import partialmethod
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 
+from muse.evaluate.judges.feature import FeatureJudge
 from muse.intent import Intent
 from muse.score import NOTE_DTYPE, Score, from_notes, write_score
+from muse.theory.chord_symbols import QUALITIES, Chord
 from muse.tokens import Codec
+from muse.tokens.plan import Bar, Note, Plan
+from muse.tokens.plan_form import follow
 
 MAJOR, MINOR = ((0, 4, 7), (5, 9, 12), (7, 11, 14), (0, 4, 7)), ((0, 3, 7), (5, 8, 12), (7, 11, 14), (8, 12, 15))
 
@@ -77,6 +85,11 @@ def judged_corpora(folder: Path) -> Path:
     return folder
 
 
+def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judges with fewer trees: enough for music whose quadrants are as plain as those of :func:`clip`."""
+    monkeypatch.setattr(FeatureJudge, "__init__", partialmethod(FeatureJudge.__init__, n_trees=40))
+
+
 @dataclass
 class Piece:
     """What the report needs of a Composition."""
@@ -121,3 +134,35 @@ class Musician:
         quadrant = int(emotion.quadrant[1]) if emotion and self.obeys else 1 + seed % 4
         rng = np.random.default_rng(seed + (self.calls if self.forgetful else 0))
         return Piece(from_notes(clip(quadrant, rng, n_bars=intent.bars)), float(seed))
+
+
+def random_plan(seed: int) -> Plan:
+    """A plan of any kind: with and without chords, tune, sections and tempo, in all meters and keys."""
+    rng = random.Random(seed)
+    meter = rng.choice([(4, 4), (3, 4), (6, 8), (2, 4), (5, 4), (6, 4), (3, 8), (9, 8), (12, 8), (2, 2), (7, 8)])
+    size, n_bars = meter[0] * 16 // meter[1], rng.randint(1, 10)
+    has_chords, has_tune = rng.random() < 0.85, rng.random() < 0.85
+
+    def chord(place: int) -> Chord:
+        root, bass = rng.randrange(12), rng.choice([None, None, rng.randrange(12)])
+        if rng.random() < 0.08:
+            return Chord(place, None)
+        return Chord(place, root, rng.choice(list(QUALITIES)), None if bass == root else bass)
+
+    chords: list[tuple[Chord, ...]] = []
+    for _ in range(n_bars):
+        places = sorted({0, *rng.sample(range(0, size, 2), rng.randint(0, 3))})
+        chords.append(tuple(map(chord, places)) if has_chords and rng.random() < 0.85 else ())
+    tune: list[list[Note]] = [[] for _ in range(n_bars)]
+    at = 0
+    while has_tune and (at := at + rng.choice([0, 0, 0, 1, 2, 4, 9])) < n_bars * size:
+        length = min(rng.choice([1, 2, 3, 4, 5, 6, 7, 8, 11, 13, 16, 30]), n_bars * size - at)
+        tune[at // size].append(Note(at % size, rng.randint(24, 100), length))
+        at += length
+    edges = [0, *sorted(rng.sample(range(1, n_bars), rng.randint(0, n_bars - 1))), n_bars]
+    sections = tuple((rng.choice(["A", "B", "C'", "Verse 2"]), b - a) for a, b in pairwise(edges))
+    plan = Plan(
+        tuple(Bar(c, tuple(m)) for c, m in zip(chords, tune, strict=True)), meter, rng.randrange(12),
+        rng.choice(["major", "minor"]), sections if rng.random() < 0.5 else (), rng.choice([None, 90, 123.456]),
+    )  # fmt: skip
+    return follow(plan) if rng.random() < 0.5 else plan

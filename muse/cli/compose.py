@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from muse.cli.options import asks_for
-from muse.cli.output import CheckpointOption, JsonOption, given, log, print_json, progress_bar
+from muse.cli.output import ArrangerOption, JsonOption, PlannerOption, given, log, print_json, progress_bar
 from muse.errors import InputError
 from muse.tasks.request import PROMPTS, ComposeRequest
 
@@ -22,6 +22,27 @@ __all__ = ["compose", "intent"]
 
 _FIELDS = [name for name in ComposeRequest.__dataclass_fields__ if name != "emotion"]
 _IN_A_BATCH = ("candidates", "seed", "temperature", "top_p", "guidance", "rank")
+
+_Sheet = Annotated[
+    str | None, typer.Option(metavar="F.pdf", help="Write sheet music as well (MusicXML, PDF, SVG or PNG).")
+]
+_LeadSheet = Annotated[
+    str | None,
+    typer.Option(metavar="F.abc", help="Write tune and chords as well (ABC, MusicXML, JSON, SVG, PDF, PNG or MIDI)."),
+]
+_Plot = Annotated[str | None, typer.Option(metavar="F.png", help="Draw the piano roll as well (PNG or SVG).")]
+_Audio = Annotated[
+    str | None, typer.Option(metavar="F.wav", help="Write the sound as well (WAV, FLAC, OGG, MP3 or M4A).")
+]
+_Stems = Annotated[
+    str | None, typer.Option(metavar="DIR", help="Write the sound of each instrument as well, a WAV file each.")
+]
+_Soundfont = Annotated[
+    str | None, typer.Option(metavar="F.sf2", help="What plays the sound; else MUSE_SOUNDFONT, else what is found.")
+]
+_Mux = Annotated[
+    str | None, typer.Option(metavar="F.mp4", help="Write the video of --video with the music as its sound.")
+]
 
 
 @asks_for(ComposeRequest, only=_FIELDS)
@@ -49,35 +70,30 @@ def compose(
             metavar="F.jsonl", help="Many requests, one JSON object a line; what is finished is not done again."
         ),
     ] = None,
-    checkpoint: CheckpointOption = None,
-    sheet: Annotated[
-        str | None, typer.Option(metavar="F.pdf", help="Write sheet music as well (MusicXML, PDF, SVG or PNG).")
-    ] = None,
-    plot: Annotated[str | None, typer.Option(metavar="F.png", help="Draw the piano roll as well (PNG or SVG).")] = None,
-    audio: Annotated[
-        str | None, typer.Option(metavar="F.wav", help="Write the sound as well (WAV, FLAC, OGG, MP3 or M4A).")
-    ] = None,
-    stems: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Write the sound of each instrument as well, a WAV file each.")
-    ] = None,
-    soundfont: Annotated[
-        str | None,
-        typer.Option(metavar="F.sf2", help="What plays the sound; else MUSE_SOUNDFONT, else what is found."),
-    ] = None,
-    mux: Annotated[
-        str | None, typer.Option(metavar="F.mp4", help="Write the video of --video with the music as its sound.")
-    ] = None,
+    planner: PlannerOption = None,
+    arranger: ArrangerOption = None,
+    sheet: _Sheet = None,
+    lead_sheet: _LeadSheet = None,
+    plot: _Plot = None,
+    audio: _Audio = None,
+    stems: _Stems = None,
+    soundfont: _Soundfont = None,
+    mux: _Mux = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compose a piece from an emotion or from prompts, and write it as MIDI."""
-    files = {"midi": output, "sheet": sheet, "plot": plot, "audio": audio, "mux": mux, "stems": stems}
+    models = given(planner=planner, arranger=arranger)
+    files = {
+        "midi": output, "sheet": sheet, "lead_sheet": lead_sheet, "plot": plot, "audio": audio, "mux": mux,
+        "stems": stems,
+    }  # fmt: skip
     if batch is not None:
         beside = [name for name in fields if name not in _IN_A_BATCH]
         if beside or emotion or any(file for kind, file in files.items() if kind != "midi"):
             raise InputError(
                 "--batch: what to compose stands in the file; beside it go --seed, --candidates and sampling"
             )
-        _compose_batch(batch, output, ComposeRequest(**{"seed": 0, **fields}), checkpoint, as_json)
+        _compose_batch(batch, output, ComposeRequest(**{"seed": 0, **fields}), models, as_json)
         return
     from muse.render import find_soundfont
     from muse.tasks.compose import Outputs
@@ -94,7 +110,7 @@ def compose(
     if soundfont is not None:
         find_soundfont(soundfont)
     outputs = [Outputs.named(request.name, files, several=several) for request in requests]
-    composer = _composer(checkpoint)
+    composer = _composer(models)
     documents = []
     for request, (_, asked), written in zip(requests, understood, outputs, strict=True):
         with progress_bar(f"composing {request.name}") as progress:
@@ -119,29 +135,28 @@ def intent(fields: Mapping[str, Any], as_json: JsonOption = False) -> None:
         _print_understood(parsed, asked)
 
 
-def _composer(checkpoint: str | None) -> Callable[[], Composer]:
-    """What loads the composer when it is first needed."""
+def _composer(models: Mapping[str, str]) -> Callable[[], Composer]:
+    """What loads the composer when it is first needed; a wrong name is reported before anything else is done."""
     from functools import cache
 
-    from muse.checkpoint import DEFAULT_CHECKPOINT, find_generator
-    from muse.composer import Composer
+    from muse.composer import Composer, versions
 
-    folder = find_generator(checkpoint or DEFAULT_CHECKPOINT)  # a wrong name is reported before anything else is done
-    return cache(lambda: Composer.from_pretrained(folder if checkpoint is None else checkpoint))
+    versions(**models)
+    return cache(lambda: Composer.from_pretrained(**models))
 
 
-def _compose_batch(path: str, folder: str, defaults: ComposeRequest, checkpoint: str | None, as_json: bool) -> None:
+def _compose_batch(path: str, folder: str, defaults: ComposeRequest, models: Mapping[str, str], as_json: bool) -> None:
     from muse.composer import versions
     from muse.tasks.batch import compose_batch, read_requests
 
     if Path(folder).suffix.lower() in (".mid", ".midi") or Path(folder).is_file():
         raise InputError(f"--output {folder}: --batch writes many files; give a folder")
     requests = read_requests(path, defaults)
-    made_by = versions(**given(checkpoint=checkpoint))
+    made_by = versions(**models)
     documents: list[dict[str, Any]] = []
     failed = kept = 0
     with progress_bar(f"composing {len(requests)} pieces") as progress:
-        for outcome in compose_batch(requests, folder, _composer(checkpoint), made_by, progress=progress):
+        for outcome in compose_batch(requests, folder, _composer(models), made_by, progress=progress):
             if outcome.document is None:
                 failed += 1
                 log(f"muse: {path}, line {outcome.line.line}: {outcome.fault}")

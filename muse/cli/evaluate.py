@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from muse.cli.output import CheckpointOption, JsonOption, given, print_document, progress_bar
+from muse.cli.output import ArrangerOption, JsonOption, PlannerOption, given, print_document, progress_bar
 from muse.errors import InputError
 
 __all__ = ["bench", "evaluate"]
@@ -26,7 +26,8 @@ def evaluate(
     composer: Annotated[
         bool, typer.Option("--composer", help="Evaluate pieces that are composed now; the default without DIR.")
     ] = False,
-    checkpoint: CheckpointOption = None,
+    planner: PlannerOption = None,
+    arranger: ArrangerOption = None,
     pieces: Annotated[int | None, typer.Option(metavar="N", help="Pieces per quadrant.")] = None,
     grid: Annotated[int | None, typer.Option(metavar="N", help="Points on each axis of the plane; 0 for none.")] = None,
     checked: Annotated[int | None, typer.Option(metavar="N", help="Further pieces that are checked for form.")] = None,
@@ -47,14 +48,16 @@ def evaluate(
         else:
             from muse.composer import Composer
 
-            subject = Composer.from_pretrained(**given(name_or_path=checkpoint))
+            subject = Composer.from_pretrained(**given(planner=planner, arranger=arranger))
             settings = EvaluationSettings(**given(n_pieces=pieces, n_grid=grid, n_checked=checked))
             report = evaluate_composer(subject, corpora, dataset, output, settings, progress=progress)
     print_document(report, as_json)
 
 
 def bench(
-    checkpoint: CheckpointOption = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(metavar="NAME|DIR", help="Model whose sampler is measured; the arranger by default.")
+    ] = None,
     threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="CPU threads of both sides.")] = None,
     repetitions: Annotated[int | None, typer.Option(metavar="N", help="Of every measurement; medians count.")] = None,
     as_json: JsonOption = False,

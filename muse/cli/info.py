@@ -42,7 +42,7 @@ def _n_attributes() -> int:
 
 def info(as_json: JsonOption = False) -> None:
     """Show versions, device, checkpoints and where tables lie; for bug reports."""
-    from muse.checkpoint import DEFAULT_CHECKPOINT, data_path
+    from muse.checkpoint import data_path
     from muse.emotion import emotion_words
 
     checkpoints = data_path("checkpoints")
@@ -54,7 +54,6 @@ def info(as_json: JsonOption = False) -> None:
         "device": _graphics_card() or "cpu",
         "threads": os.cpu_count(),
         "checkpoints": sorted(path.parent.name for path in checkpoints.glob("*/config.json")),
-        "default_checkpoint": DEFAULT_CHECKPOINT,
         "data": str(checkpoints.parent),
         "attributes": _n_attributes(),
         "emotion_words": len(emotion_words()),

@@ -20,7 +20,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from muse import __version__
-from muse.cli import analyze, compose, corpus, demo, evaluate, info, serve, train
+from muse.cli import analyze, compose, corpus, demo, evaluate, info, plan, serve, train
 from muse.cli.output import complain
 from muse.errors import MuseError
 
@@ -77,6 +77,7 @@ def _root(
 
 app.command()(compose.compose)
 app.command()(compose.intent)
+app.command()(plan.plan)
 app.command()(analyze.analyze)
 app.command()(analyze.recognize)
 app.command()(demo.demo)

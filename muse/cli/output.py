@@ -1,7 +1,8 @@
 """What every command of the command line shares: options, JSON, progress and complaints.
 
-Contents: :data:`JsonOption`, :data:`CheckpointOption`, :data:`ConfigOption`, :func:`group`, :func:`print_json`,
-:func:`print_document`, :func:`progress_bar`, :func:`complain`, :func:`fail_for`, :func:`given`, :func:`read_config`.
+Contents: :data:`JsonOption`, :data:`PlannerOption`, :data:`ArrangerOption`, :data:`ConfigOption`, :func:`group`,
+:func:`print_json`, :func:`print_document`, :func:`progress_bar`, :func:`complain`, :func:`fail_for`, :func:`given`,
+:func:`read_config`.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from muse.errors import InputError, unknown
 from muse.files import plain, read_json, to_json
 
 __all__ = [
-    "CheckpointOption",
+    "ArrangerOption",
     "ConfigOption",
     "JsonOption",
+    "PlannerOption",
     "Progress",
     "complain",
     "fail_for",
@@ -53,11 +55,12 @@ def group(help_text: str) -> typer.Typer:
 
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-CheckpointOption = Annotated[
+PlannerOption = Annotated[
     str | None,
-    typer.Option(
-        "--checkpoint", metavar="NAME|DIR", help="Generator: the name of one that comes with Muse, or a folder."
-    ),
+    typer.Option(metavar="NAME|DIR", help="Checkpoint that writes lead sheets: one that comes with Muse, or a folder."),
+]
+ArrangerOption = Annotated[
+    str | None, typer.Option(metavar="NAME|DIR", help="Checkpoint that arranges them for the instruments.")
 ]
 ConfigOption = Annotated[
     str | None,

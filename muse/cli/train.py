@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from muse.cli.output import (
-    CheckpointOption,
+    ArrangerOption,
     ConfigOption,
     JsonOption,
+    PlannerOption,
     given,
     group,
     print_document,
@@ -24,6 +25,30 @@ from muse.cli.output import (
 __all__ = ["app"]
 
 app = group("Fit the emotion mapping, train the generator, the selector or what reads prompts.")
+
+OutputOption = Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint.")]
+ResumedOutputOption = Annotated[
+    str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint; an old run is resumed.")
+]
+StepsOption = Annotated[int | None, typer.Option(metavar="N", help="Optimizer steps.")]
+MinutesOption = Annotated[float | None, typer.Option(metavar="M", help="Stop after M minutes; resumable.")]
+SeedOption = Annotated[int | None, typer.Option(metavar="N", help="Seed of everything random.")]
+ResumeOption = Annotated[bool, typer.Option("--resume/--restart", help="Go on with an unfinished run, or forget it.")]
+DataArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="DIR...",
+        help="Folders of datasets, named after them: emotify, emopia, vgmidi, memomusic, mtg-jamendo, deam, pmemo or "
+        "emomusic.",
+    ),
+]
+ChordsOption = Annotated[str, typer.Option(metavar="DIR", help="Folder of POP909, to learn chords and keys from.")]
+CacheOption = Annotated[
+    str, typer.Option(metavar="DIR", help="Folder of intermediate results; an interrupted run goes on from it.")
+]
+EncoderOption = Annotated[
+    str, typer.Option(metavar="NAME|DIR", help="musicnn, a folder of MERT, or a MERT of the hub (m-a-p/MERT-v1-95M).")
+]
 
 
 @app.command("mapping")
@@ -48,20 +73,16 @@ def train_mapping(
 @app.command("generator")
 def train_generator(
     corpus: Annotated[str, typer.Argument(metavar="DIR", help="Dataset that `muse corpus build` made.")],
-    output: Annotated[
-        str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint; an old run is resumed.")
-    ],
+    output: ResumedOutputOption,
     licence: Annotated[
         list[str] | None,
         typer.Option(metavar="CLASS", help="Learn from permissive (the default), copyleft, nc or unclear; repeatable."),
     ] = None,
     size: Annotated[str | None, typer.Option(metavar="NAME", help="tiny, mini, small or base.")] = None,
-    steps: Annotated[int | None, typer.Option(metavar="N", help="Optimizer steps.")] = None,
-    minutes: Annotated[float | None, typer.Option(metavar="M", help="Stop after M minutes; resumable.")] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of data order and dropout of controls.")] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume/--restart", help="Go on with an unfinished run, or forget it.")
-    ] = True,
+    steps: StepsOption = None,
+    minutes: MinutesOption = None,
+    seed: SeedOption = None,
+    resume: ResumeOption = True,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -82,7 +103,8 @@ def train_samples(
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the samples; an old run is resumed.")
     ],
-    checkpoint: CheckpointOption = None,
+    planner: PlannerOption = None,
+    arranger: ArrangerOption = None,
     split: Annotated[str | None, typer.Option(metavar="NAME", help="train, val or test.")] = None,
     windows: Annotated[int | None, typer.Option(metavar="N", help="Real windows to compose beside.")] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", min=0, help="Same seed, same samples.")] = None,
@@ -92,7 +114,7 @@ def train_samples(
     from muse.dataset.read import Corpus
     from muse.training.selector.samples import write_samples
 
-    options = given(checkpoint=checkpoint, split=split, n_windows=windows, seed=seed)
+    options = given(planner=planner, arranger=arranger, split=split, n_windows=windows, seed=seed)
     with progress_bar("composing") as progress:
         n = write_samples(Corpus(corpus), output, progress=progress, **options)
     print_document({"output": output, "samples": n}, as_json)
@@ -101,9 +123,7 @@ def train_samples(
 @app.command("selector")
 def train_selector(
     corpus: Annotated[str, typer.Argument(metavar="DIR", help="Dataset of all corpora.")],
-    output: Annotated[
-        str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint; an old run is resumed.")
-    ],
+    output: ResumedOutputOption,
     samples: Annotated[
         list[str] | None,
         typer.Option(metavar="DIR", help="Samples by `muse train samples`; repeatable, early stages of training last."),
@@ -112,12 +132,10 @@ def train_selector(
         str | None, typer.Option(metavar="DIR", help="Folder with emopia-nc and vgmidi-unclear, for the experts.")
     ] = None,
     init: Annotated[str | None, typer.Option(metavar="NAME|DIR", help="Checkpoint to begin from.")] = None,
-    steps: Annotated[int | None, typer.Option(metavar="N", help="Optimizer steps.")] = None,
-    minutes: Annotated[float | None, typer.Option(metavar="M", help="Stop after M minutes; resumable.")] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of everything random.")] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume/--restart", help="Go on with an unfinished run, or forget it.")
-    ] = True,
+    steps: StepsOption = None,
+    minutes: MinutesOption = None,
+    seed: SeedOption = None,
+    resume: ResumeOption = True,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -138,27 +156,10 @@ def train_selector(
     print_document(document, as_json)
 
 
-DataArgument = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="DIR...",
-        help="Folders of datasets, named after them: emotify, emopia, vgmidi, memomusic, mtg-jamendo, deam, pmemo or "
-        "emomusic.",
-    ),
-]
-ChordsOption = Annotated[str, typer.Option(metavar="DIR", help="Folder of POP909, to learn chords and keys from.")]
-CacheOption = Annotated[
-    str, typer.Option(metavar="DIR", help="Folder of intermediate results; an interrupted run goes on from it.")
-]
-EncoderOption = Annotated[
-    str, typer.Option(metavar="NAME|DIR", help="musicnn, a folder of MERT, or a MERT of the hub (m-a-p/MERT-v1-95M).")
-]
-
-
 @app.command("recognizer")
 def train_recognizer_command(
     data: DataArgument,
-    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint.")],
+    output: OutputOption,
     chords: ChordsOption,
     cache: CacheOption = "runs/recognizer",
     encoder: EncoderOption = "musicnn",
@@ -213,17 +214,15 @@ def train_recognizer_report(
 @app.command("mert-small")
 def train_mert_small(
     sources: Annotated[list[str], typer.Argument(metavar="SRC...", help="Folders of MIDI files and recordings.")],
-    output: Annotated[
-        str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint; an old run is resumed.")
-    ],
+    output: ResumedOutputOption,
     cache: CacheOption = "runs/mert-small",
     takes: Annotated[int, typer.Option(metavar="N", min=1, help="Renderings of each source.")] = 3,
     soundfont: Annotated[
         list[str] | None, typer.Option(metavar="F.sf2", help="Soundfonts to choose from; repeatable.")
     ] = None,
-    steps: Annotated[int | None, typer.Option(metavar="N", help="Optimizer steps.")] = None,
+    steps: StepsOption = None,
     minutes: Annotated[float, typer.Option(metavar="M", help="Stop after M minutes of training; resumable.")] = 0.0,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of everything random.")] = None,
+    seed: SeedOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -244,7 +243,7 @@ def train_mert_small(
 @app.command("pictures")
 def train_pictures(
     data: Annotated[str, typer.Argument(metavar="DIR", help="Folder with oasis and vision_mobilenet_v2.")],
-    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint.")],
+    output: OutputOption,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of the cross-validation.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -257,8 +256,8 @@ def train_pictures(
 @app.command("prompts")
 def train_prompts(
     data: Annotated[str, typer.Argument(metavar="DIR", help="Folder with emobank, glasgow_norms and goemotions.")],
-    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint.")],
-    steps: Annotated[int | None, typer.Option(metavar="N", help="Optimizer steps.")] = None,
+    output: OutputOption,
+    steps: StepsOption = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of splits and training.")] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -1,5 +1,6 @@
 """The composer: from an intent to ranked candidates of music. The main path is :mod:`muse.composer.composer`."""
 
+from muse.composer.brief import fitting_bars
 from muse.composer.composer import DEFAULT_SAMPLING, Composer, compose, versions
 from muse.composer.composition import Candidate, Composition
 from muse.composer.rank import DEFAULT_RANKING, Ranking
@@ -14,5 +15,6 @@ __all__ = [
     "Ranking",
     "Sampling",
     "compose",
+    "fitting_bars",
     "versions",
 ]

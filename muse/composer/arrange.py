@@ -197,7 +197,7 @@ class Arranger:
         InputError
             There is no such checkpoint, or it is no arranger's.
         """
-        folder = find(name_or_path)
+        folder = find(name_or_path, "llama", with_file="controls.json")
         VOCABULARY.check(read_json(folder / "vocabulary.json"), folder)
         edges = {name: tuple(values) for name, values in read_json(folder / "controls.json").items()}
         return cls(Sampler.from_pretrained(folder, device=device, context=_CONTEXT), Buckets(edges))
@@ -209,7 +209,7 @@ class Arranger:
         *,
         sampling: Sampling = Sampling(),
         rng: np.random.Generator | None = None,
-        progress: Callable[[int], None] | None = None,
+        progress: Callable[[float], None] | None = None,
     ) -> list[Arrangement]:
         """One arrangement of each plan, all in one batch; the plans have one meter and mode.
 
@@ -243,7 +243,7 @@ class Arranger:
             rng,
             unconditional_prefix=encode_header(replace(header, genre=None, tempo_bpm=None)),
             cut_ids=range(*VOCABULARY.span("Bar")),
-            progress=progress,
+            progress=None if progress is None else lambda _: progress(grammar.share_written(len(plans[0].bars))),
         )
         return [
             _arrangement(piece, row)

@@ -1,34 +1,39 @@
 """The brief: what a request leaves open, decided once for all candidates.
 
-Contents: :class:`Brief`, :func:`decide`, :func:`edges_by_name`.
+Contents: :class:`Brief`, :func:`decide`, :func:`fitting_bars`, :func:`edges_by_name`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from muse.attributes import attribute
-from muse.composer.motif import Motif, Statement, develop, key_of, tempo_of
+from muse.composer.loudness import Loudness
+from muse.composer.perform import Touch
+from muse.composer.stages import PieceRequest, controls_for
 from muse.errors import InputError, unknown
-from muse.intent import Intent
+from muse.intent import MAX_BARS, Intent
 from muse.mapping import AttributeTarget, EmotionMapper
-from muse.score import DRUMS
-from muse.theory import TONIC_NAMES, instrument_name, parse_instrument
-from muse.tokens import GENRES, SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS, Codec, Controls
-from muse.tokens.music import fold_shift
-from muse.tokens.vocabulary import STEPS_PER_BEAT
+from muse.score import REWRITTEN_METERS, mean_tempo_bpm
+from muse.sheets.extract import find_tune
+from muse.theory import TONIC_NAMES, Mode
+from muse.tokens import GENRES, SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS, Controls
+from muse.tokens.plan import Plan, bar_length, fold_shift
 
-__all__ = ["Brief", "decide", "edges_by_name"]
+__all__ = ["Brief", "decide", "edges_by_name", "fitting_bars"]
 
 _NEUTRAL_TEMPO_BPM = 100.0  # where neither tempo nor emotion is asked for
 _MAJOR_SHARE = 0.6  # of the corpus' windows; where neither key nor emotion is asked for
 # The piano writing of the corpus that has real dynamics and modern harmony; other ensembles leave the genre open.
 _PIANO_GENRE = "pop"
 _EMPTY_TARGET = AttributeTarget((), (), (), (), (), ())
+_WAY = 0.8
+"""How far controls go from the middle of the corpus to the target: the targets of an emotion are extremes that hardly
+any music has all at once."""
 
 
 @dataclass(frozen=True)
@@ -36,78 +41,113 @@ class Brief:
     """What a request leaves open, decided: the same for all candidates."""
 
     genre: str | None
-    mode: str
+    mode: Mode
     tonic: int
     tempo_bpm: float
     time_signature: tuple[int, int]
+    """As it is written down."""
     programs: tuple[int, ...]
+    """One for each player, in the order asked for."""
     song: AttributeTarget
     sections: tuple[AttributeTarget, ...]
-    statements: tuple[Statement, ...] = ()
-    """Of the motif, at the pitches that sound."""
-    melodist: int = -1
-    """Program that plays them."""
+    chords: Plan | None = None
+    """Chords that were given."""
+    melody: Plan | None = None
+    """A tune that was given."""
+    plan: Plan | None = None
+    """A whole plan that was given."""
+    form: str = ""
+    loudness: tuple[float, ...] = ()
+    """Mean velocity of each bar; empty where nothing is asked of it."""
     remarks: tuple[str, ...] = ()
     """What of the request can only be come near to, a sentence each."""
-
-    @property
-    def barred_third(self) -> int:
-        """Semitones above the tonic of the other mode's third. Networks hold the mode badly (MI-MIDI, arXiv 2608.06638)
-        and listeners notice it most (EMelodyGen), so it is ruled out: no other note decides between major and minor."""
-        return 3 if self.mode == "major" else 4
 
     @property
     def key_name(self) -> str:
         return f"{TONIC_NAMES[self.mode][self.tonic]} {self.mode}"
 
+    def request(self, n_bars: int) -> PieceRequest:
+        """What planner, arranger and performer are asked for."""
+        plan_controls, section_controls = controls_for(self.song, self.sections, share=_WAY)
+        return PieceRequest(
+            n_bars, self.time_signature, self.tonic, self.mode, self.tempo_bpm, self.genre, self.programs,
+            plan_controls=plan_controls, section_controls=section_controls, chords=self.chords, melody=self.melody,
+            form=self.form, plan=self.plan, touch=Touch(tempo_bpm=self.tempo_bpm, loudness=self.loudness),
+        )  # fmt: skip
 
-def decide(intent: Intent, codec: Codec, mapper: EmotionMapper, rng: np.random.Generator) -> Brief:
-    """Decide what the request leaves open: the emotion's attributes, key, tempo, genre and where a motif is stated.
+
+def decide(
+    intent: Intent, controls: Controls, mapper: EmotionMapper, rng: np.random.Generator, plan: Plan | None = None
+) -> Brief:
+    """Decide what the request leaves open: the emotion's attributes, key, tempo, genre, loudness.
+
+    Parameters
+    ----------
+    plan
+        A whole plan that is to be arranged; key and meter are its own.
 
     Raises
     ------
     InputError
-        A genre or an attribute that there is not, or a value that no music can have.
+        A genre or an attribute that there is not, a value that no music can have, or chords, tune or form that do not
+        fit the bars and the meter.
     """
-    overrides, remarks = _overrides(intent, codec.controls)
-    tempo = intent.tempo_bpm or (None if intent.motif is None else tempo_of(intent.motif))
+    overrides, remarks = _overrides(intent, controls)
+    meter = plan.time_signature if plan else intent.meter
+    if meter in REWRITTEN_METERS and bar_length(meter) != bar_length(REWRITTEN_METERS[meter]):
+        meter = REWRITTEN_METERS[meter]
+    melody = None if intent.melody is None else find_tune(intent.melody, meter)
+    chords = None if intent.chords is None else Plan.parse(intent.chords, time_signature=meter)
+    tempo = intent.tempo_bpm or (None if intent.melody is None else float(mean_tempo_bpm(intent.melody)))
     if tempo is not None:
         overrides["Mean Tempo"] = tempo
-    song, sections = _targets(intent, codec.controls, mapper, rng, overrides)
+    loudness: tuple[float, ...] = ()
+    if "Mean Dynamics" in overrides:
+        loudness = (overrides["Mean Dynamics"],) * intent.bars
+    elif intent.emotion is not None:
+        course, spread = Loudness.load().course(intent.emotion, intent.bars, rng)
+        loudness = tuple(course.round(3).tolist())
+        overrides |= {"Mean Dynamics": float(course.mean()), "Variation of Dynamics": spread}
+    song, sections = _targets(intent, controls, mapper, rng, overrides)
     asked = song.values()
-    own_key = None if intent.motif is None else key_of(intent.motif)
-    if intent.tonic_and_mode is not None:
-        tonic, mode = intent.tonic_and_mode
-    elif own_key is not None:
-        tonic, mode = own_key.tonic, own_key.mode
-    else:
-        clarity = asked.get("Mode Clarity")
-        major = rng.random() < _MAJOR_SHARE if clarity is None else clarity > 0
-        mode = "major" if major else "minor"
-        tonic = int(rng.integers(-4, 5)) % 12  # near C, so that the register asked for stays in reach
+    tonic, mode = _key(intent, asked, plan or melody or chords, rng)
     genre = intent.genre
     if genre is None and intent.programs == (0,):
         genre = _PIANO_GENRE
     elif genre is not None and genre not in GENRES:
         raise unknown("genre", genre, GENRES)
-    for program, n in Counter(map(parse_instrument, intent.instruments)).items():
-        if n > 1:
-            name = instrument_name(program)
-            remarks.append(f"{name} is asked for {n} times; the generator writes one part for each kind of instrument")
+    if melody is not None and intent.tonic_and_mode is not None:
+        melody = melody.transposed(fold_shift(tonic - melody.tonic))
     tempo = tempo or asked.get("Mean Tempo", _NEUTRAL_TEMPO_BPM)
-    brief = Brief(
-        genre, mode, tonic, float(tempo), intent.meter, tuple(sorted(intent.programs)), song, sections,
-        remarks=tuple(remarks),
+    return Brief(
+        genre, mode, tonic, float(tempo), meter, intent.players, song, sections, chords, melody, plan,
+        intent.form or "", loudness, tuple(remarks),
     )  # fmt: skip
-    if intent.motif is None:
-        return brief
-    moved = 0 if own_key is None else fold_shift(tonic - own_key.tonic)
-    meter = codec.meter(brief.time_signature)
-    statements = develop(
-        Motif.of(intent.motif, meter[1]).moved(moved).within_range(), n_bars=intent.bars,
-        bar_steps=STEPS_PER_BEAT * meter[0], tonic=tonic, mode=mode, rng=rng,
-    )  # fmt: skip
-    return replace(brief, statements=tuple(statements), melodist=_melodist(intent))
+
+
+def _key(intent: Intent, asked: Mapping[str, float], given: Plan | None, rng: np.random.Generator) -> tuple[int, Mode]:
+    """Tonic and mode: those asked for, else those of what was given, else what the emotion's mode asks for."""
+    if intent.tonic_and_mode is not None:
+        tonic, name = intent.tonic_and_mode
+        return tonic, "minor" if name == "minor" else "major"
+    if given is not None:
+        return given.tonic, given.mode
+    clarity = asked.get("Mode Clarity")
+    major = rng.random() < _MAJOR_SHARE if clarity is None else clarity > 0
+    # Near C, so that the register asked for stays in reach.
+    return int(rng.integers(-4, 5)) % 12, "major" if major else "minor"
+
+
+def fitting_bars(intent: Intent) -> int:
+    """Bars that hold the chords, the tune and the form that an intent gives: the bars it asks for, or more."""
+    needed = intent.bars
+    if intent.chords is not None:
+        needed = max(needed, len(Plan.parse(intent.chords, time_signature=intent.meter).bars))
+    if intent.melody is not None:
+        needed = max(needed, len(find_tune(intent.melody, intent.meter).bars))
+    if intent.form is not None and (lengths := [int(n) for n in re.findall(r"\d+", intent.form)]):
+        needed = max(needed, sum(lengths))
+    return min(needed, MAX_BARS)
 
 
 def _targets(
@@ -157,14 +197,6 @@ def _overrides(intent: Intent, controls: Controls) -> tuple[dict[str, float], li
                 f"{high:.3g}): the piece comes as near as it can"
             )
     return dict(intent.attributes), remarks
-
-
-def _melodist(intent: Intent) -> int:
-    """Program of the instrument that plays the motif: the first pitched one."""
-    pitched = [program for program in intent.programs if program != DRUMS]
-    if not pitched:
-        raise InputError("a motif needs an instrument that can play it: ask for one beside the drums")
-    return pitched[0]
 
 
 def edges_by_name(controls: Controls, scope: str) -> dict[str, list[float]]:

@@ -2,15 +2,14 @@
 
 :meth:`Composer.compose` reads like the diagram of the architecture page::
 
-    Intent -> Brief (AttributeTarget) -> control prefix -> REMI ids -> Score -> attributes, ratings -> ranked candidates
+    Intent -> Brief (AttributeTarget) -> plan -> arrangement -> Score -> attributes, ratings -> ranked candidates
 
 Conventions
 -----------
 * A *candidate* is one piece written for a request; a *composition* is all of them, best first.
-* A motif opens the piece note for note and comes back developed (:mod:`muse.composer.motif`); it is written while
-  sampling, so what accompanies it is chosen knowing it. The first pitched instrument that was asked for plays it. Key
-  and tempo are the motif's own where the request leaves them open; a key that was asked for moves it there.
-* The same checkpoint, intent, seed, sampling, number of candidates and device give the same file, byte for byte.
+* A tune that is given stands in the plan note for note, from its first bar; what is written around it is chosen
+  knowing it. Key and tempo are the tune's own where the request leaves them open; a key that was asked for moves it.
+* The same checkpoints, intent, seed, sampling, number of candidates and device give the same file, byte for byte.
 * A composer may be shared by threads: what belongs to a call lives in the call.
 
 Contents: :class:`Composer`, :func:`compose`, :func:`versions`.
@@ -30,57 +29,60 @@ from typing import Any
 import numpy as np
 
 import muse
-from muse.attributes import extract
-from muse.checkpoint import DEFAULT_CHECKPOINT, Settings, find, find_generator
-from muse.composer.brief import Brief, decide
+from muse.attributes import SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS, extract
+from muse.checkpoint import find
+from muse.composer.arrange import DEFAULT_ARRANGER
+from muse.composer.brief import Brief, decide, fitting_bars
 from muse.composer.composition import Candidate, Composition
-from muse.composer.finish import finish
+from muse.composer.plan import DEFAULT_PLANNER
 from muse.composer.rank import DEFAULT_RANKING, Ranking, adherence, merit
+from muse.composer.stages import Piece, Stages
 from muse.emotion import Emotion, EmotionPath
 from muse.errors import InputError, is_whole, unknown
-from muse.generator.sampler import Generated, Sampler, Sampling
-from muse.grammar import Constraints, Grammar, TuneNote
+from muse.generator.sampler import Sampling
 from muse.intent import Intent
-from muse.mapping import AttributeTarget, EmotionMapper
+from muse.mapping import EmotionMapper
 from muse.selector import Ratings, Selector
 from muse.selector.events import MIN_NOTES
 from muse.selector.model import DEFAULT_SELECTOR
-from muse.tokens import SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS, Codec, Header
-from muse.tokens.music import fold_shift
-from muse.tokens.vocabulary import STEPS_PER_BEAT
+from muse.tokens import Controls
+from muse.tokens.plan import Plan
 
 __all__ = ["DEFAULT_SAMPLING", "Composer", "compose", "versions"]
 
-DEFAULT_SAMPLING = Sampling(temperature=1.0, top_p=0.95, guidance=1.7)
-"""Guidance by measurement: it raised the judged agreement of generated pieces more than any temperature did."""
+DEFAULT_SAMPLING = Sampling(temperature=1.0, top_p=0.95)
 
 _MAX_CANDIDATES = 256
-_PREFIX_ROOM = 80  # header, song controls and the sections' controls of a training window
 
 
 @dataclass(frozen=True)
 class Composer:
-    """A generator with its codec and the emotion mapping; see :meth:`from_pretrained`."""
+    """Planner, arranger and performer with the emotion mapping; see :meth:`from_pretrained`."""
 
-    sampler: Sampler
-    codec: Codec
+    stages: Stages
     mapper: EmotionMapper
     selector: Selector | None = None
+    controls: Controls = field(default_factory=Controls.load)
     versions: Mapping[str, str] = field(default_factory=dict)
     load_s: float = 0.0
 
     @classmethod
     def from_pretrained(
         cls,
-        name_or_path: str | Path = DEFAULT_CHECKPOINT,
+        planner: str | Path = DEFAULT_PLANNER,
+        arranger: str | Path = DEFAULT_ARRANGER,
         *,
         selector: str | Path | None = DEFAULT_SELECTOR,
         device: str = "cpu",
     ) -> Composer:
-        """Load a checkpoint folder, by the name of one that comes with Muse or by path.
+        """Load checkpoint folders, by the names of those that come with Muse or by path.
 
         Parameters
         ----------
+        planner
+            Checkpoint that writes lead sheets.
+        arranger
+            Checkpoint that writes what the instruments play to them.
         selector
             Checkpoint that rates candidates; None ranks by adherence alone.
 
@@ -90,16 +92,11 @@ class Composer:
             There is no such checkpoint, or it is incomplete.
         """
         started = time.perf_counter()
-        folder = find_generator(name_or_path)
-        settings = Settings.read(folder / "training.json")
-        codec = Codec.load(folder, key_relative=settings.flag("key_relative"))
-        Settings.read(folder / "config.json").expect("vocab_size", len(codec.vocabulary))
-        # Positions that training never reached are no context.
-        longest = settings.whole("max_tokens", 1, 2**20) + _PREFIX_ROOM
-        sampler = Sampler.from_pretrained(folder, device=device, context=longest)
+        stages = Stages.from_pretrained(planner, arranger, device=device)
         rater = None if selector is None else Selector.from_pretrained(selector, device=device)
-        made_by = versions(name_or_path, selector=selector)
-        return cls(sampler, codec, EmotionMapper.from_pretrained(), rater, made_by, time.perf_counter() - started)
+        made_by = versions(planner, arranger, selector=selector)
+        mapper = EmotionMapper.from_pretrained()
+        return cls(stages, mapper, rater, versions=made_by, load_s=time.perf_counter() - started)
 
     def compose(
         self,
@@ -109,6 +106,7 @@ class Composer:
         sampling: Sampling = DEFAULT_SAMPLING,
         ranking: Ranking = DEFAULT_RANKING,
         seed: int | None = None,
+        plan: Plan | None = None,
         progress: Callable[[float], None] | None = None,
         **fields: Any,
     ) -> Composition:
@@ -124,13 +122,15 @@ class Composer:
             Weights of what decides between them.
         seed
             Makes the result repeatable; drawn and reported when None.
+        plan
+            A lead sheet to arrange, as :attr:`Composition.plan` is one; see :meth:`arrange`.
         progress
             Called with the share done, 0..1.
 
         Raises
         ------
         InputError
-            The request asks for something that does not exist: genre, attribute, meter.
+            The request asks for something that does not exist: genre, attribute, meter; or what it gives does not fit.
         """
         started = time.perf_counter()
         intent = intent if intent is not None else Intent(**fields)
@@ -141,97 +141,59 @@ class Composer:
         seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else int(seed)
         rng = np.random.default_rng(seed)
 
-        brief = decide(intent, self.codec, self.mapper, rng)  # what was left open; emotion -> attributes
-        prefix, unconditional = self._prefixes(brief)  # attributes -> ids
-        grammar = self._grammar(brief, intent)  # what may follow what
-        rows = self.sampler.generate(
-            prefix,
-            n_candidates,
-            grammar,
-            sampling,
-            rng,
-            unconditional_prefix=unconditional,
-            max_tokens=grammar.max_tokens,
-            cut_ids=range(*self.codec.vocabulary.section),
-            progress=None if progress is None else lambda _n: progress(grammar.share_done),
+        brief = decide(intent, self.controls, self.mapper, rng, plan)  # what was left open; emotion -> attributes
+        pieces = self.stages.write(
+            brief.request(intent.bars), n_candidates, sampling=sampling, rng=rng, progress=progress
         )
-        generated = time.perf_counter()
-        candidates = [self._candidate(row, brief, intent) for row in rows]
-        candidates = self._rated(candidates, intent, ranking)
+        written = time.perf_counter()
+        candidates = self._rated([self._candidate(piece, brief) for piece in pieces], intent, ranking)
         candidates.sort(key=lambda candidate: -candidate.merit)  # stable: ties stay in the order of writing
         finished = time.perf_counter()
-        n_tokens = sum(len(row.ids) for row in rows)
         timing = {
             "load_s": round(self.load_s, 3),
-            "generate_s": round(generated - started, 3),
+            "generate_s": round(written - started, 3),
             "total_s": round(finished - started + self.load_s, 3),
-            "tokens": n_tokens,
-            "tokens_per_s": round(n_tokens / max(generated - started, 1e-9), 1),
         }
         return Composition(
             tuple(candidates), intent, brief.song, brief, seed, sampling, timing, self.versions, ranking,
             self.mapper.explain(candidates[0].measured),
         )  # fmt: skip
 
+    def arrange(self, plan: Plan, *, intent: Intent | None = None, **options: Any) -> Composition:
+        """Arrange and perform a lead sheet as it is, chords, tune and form.
+
+        Parameters
+        ----------
+        plan
+            For example :attr:`Composition.plan`, edited; key, meter and bars are its own.
+        intent
+            For whom and how: instruments, emotion, genre, tempo, attributes. Its fields may be given as keywords.
+        **options
+            Fields of the intent, or what :meth:`compose` takes.
+
+        Raises
+        ------
+        InputError
+            As :meth:`compose`.
+
+        Examples
+        --------
+        ``composer.arrange(piece.plan, instruments="violin, viola, cello", emotion="calm", seed=1)``
+        """
+        keywords = inspect.signature(self.compose).parameters
+        ours = {name: options.pop(name) for name in list(options) if name in keywords}
+        intent = intent or Intent(**options)
+        numerator, denominator = plan.time_signature
+        intent = replace(intent, bars=len(plan.bars), time_signature=f"{numerator}/{denominator}", key=None)
+        return self.compose(intent, plan=plan, **ours)
+
     # ------------------------------------------------------------------ steps
 
-    def _prefixes(self, brief: Brief) -> tuple[list[int], list[int]]:
-        """Conditional and unconditional prefix, of one length."""
-        header = self.codec.header_ids(
-            Header(brief.genre, brief.mode, brief.tonic, self._written_meter(brief), brief.programs)
-        )
-        song = self.codec.song_control_ids(self._buckets(brief.song, "song", brief))
-        unconditional = [self.codec.vocabulary.null] * len(SONG_CONTROLS)
-        return [*header, *song.tolist()], [*header, *unconditional]
-
-    def _grammar(self, brief: Brief, intent: Intent) -> Grammar:
-        kinds = self.codec.sections(intent.bars)
-        blocks = [
-            self.codec.section_ids(kind, self._buckets(target, "section", brief)).tolist()
-            for kind, target in zip(kinds, brief.sections, strict=True)
-        ]
-        constraints = Constraints(
-            n_bars=intent.bars,
-            time_signature=self._written_meter(brief),
-            tempo_bpm=brief.tempo_bpm,
-            programs=brief.programs,
-            section_ids=blocks,
-            barred_pitch_classes=[(brief.barred_third + (0 if self.codec.key_relative else brief.tonic)) % 12],
-            sustained_end=True,
-            tune=self._tune(brief),
-            tune_program=brief.melodist,
-        )
-        return Grammar(self.codec.vocabulary, constraints)
-
-    def _tune(self, brief: Brief) -> list[TuneNote]:
-        """Notes of all statements as the model writes them."""
-        shift = fold_shift(brief.tonic) if self.codec.key_relative else 0
-        bar_steps = STEPS_PER_BEAT * self._written_meter(brief)[0]
-        return [
-            TuneNote(one.bar + step // bar_steps, step % bar_steps, pitch - shift, length)
-            for one in brief.statements
-            for step, length, pitch in zip(
-                one.motif.step.tolist(), one.motif.length.tolist(), one.motif.pitch.tolist(), strict=True
-            )
-        ]
-
-    def _written_meter(self, brief: Brief) -> tuple[int, int]:
-        return self.codec.meter(brief.time_signature)
-
-    def _buckets(self, target: AttributeTarget, scope: str, brief: Brief) -> np.ndarray:
-        """Buckets in the order of the scope's controls; pitch is asked for where the model writes, around C."""
-        values = target.values()
-        if self.codec.key_relative and "Mean Pitch" in values:
-            values["Mean Pitch"] -= fold_shift(brief.tonic)
-        return self.codec.controls.encode(values, scope)
-
-    def _candidate(self, row: Generated, brief: Brief, intent: Intent) -> Candidate:
-        shift = fold_shift(brief.tonic) if self.codec.key_relative else 0
-        score = finish(self.codec.decode(row.ids, shift=shift), brief, intent)
-        measured = extract(score, names=SONG_CONTROLS).to_dict()
-        parts = extract(score, names=SECTION_CONTROLS, bars=SECTION_BARS)
-        closeness = adherence(brief, measured, parts.values, self.codec.controls)
-        return Candidate(score, row.ids, measured, closeness, row.log_likelihood / max(row.n_sampled, 1))
+    def _candidate(self, piece: Piece, brief: Brief) -> Candidate:
+        measured = extract(piece.score, names=SONG_CONTROLS).to_dict()
+        parts = extract(piece.score, names=SECTION_CONTROLS, bars=SECTION_BARS)
+        closeness = adherence(brief, measured, parts.values, self.controls)
+        return Candidate(piece.score, piece.plan, measured, closeness)
 
     def _rated(self, candidates: list[Candidate], intent: Intent, ranking: Ranking) -> list[Candidate]:
         """The candidates with ratings and merit."""
@@ -247,16 +209,23 @@ class Composer:
 
 
 def versions(
-    checkpoint: str | Path = DEFAULT_CHECKPOINT, *, selector: str | Path | None = DEFAULT_SELECTOR
+    planner: str | Path = DEFAULT_PLANNER,
+    arranger: str | Path = DEFAULT_ARRANGER,
+    *,
+    selector: str | Path | None = DEFAULT_SELECTOR,
 ) -> dict[str, str]:
-    """Names of what composes: Muse's version, the generator and the selector; loads none of them.
+    """Names of what composes: Muse's version, planner, arranger and selector; loads none of them.
 
     Raises
     ------
     InputError
         There is no such checkpoint.
     """
-    made_by = {"muse": muse.__version__, "checkpoint": find_generator(checkpoint).name}
+    made_by = {
+        "muse": muse.__version__,
+        "planner": find(planner, "llama", with_file="examples.json").name,
+        "arranger": find(arranger, "llama", with_file="controls.json").name,
+    }
     return made_by if selector is None else {**made_by, "selector": find(selector, "muse-selector").name}
 
 
@@ -273,12 +242,15 @@ def compose(
     time_signature: str | None = None,
     instruments: str | list[str] | tuple[str, ...] | None = None,
     attributes: Mapping[str, float] | None = None,
-    motif: Any = None,
+    melody: Any = None,
+    chords: str | None = None,
+    form: str | None = None,
     seed: int | None = None,
     n_candidates: int = 4,
     sampling: Sampling = DEFAULT_SAMPLING,
     ranking: Ranking = DEFAULT_RANKING,
-    checkpoint: str | Path = DEFAULT_CHECKPOINT,
+    planner: str | Path = DEFAULT_PLANNER,
+    arranger: str | Path = DEFAULT_ARRANGER,
     progress: Callable[[float], None] | None = None,
     **others: Any,
 ) -> Composition:
@@ -292,12 +264,13 @@ def compose(
         A word, a quadrant (``"Q3"``), an arc (``"calm>tense"``) or a point (valence, arousal), each in -1..1.
     valence, arousal
         The point, in place of *emotion*.
-    bars, genre, tempo, key, time_signature, instruments, attributes, motif
-        As in :class:`muse.Intent`; *tempo* and *tempo_bpm* are the same, quarter notes a minute.
+    bars, genre, tempo, key, time_signature, instruments, attributes, melody, chords, form
+        As in :class:`muse.Intent`; *tempo* and *tempo_bpm* are the same, quarter notes a minute. Without *bars* a piece
+        has 16, or as many as the chords, the tune or the form that are given.
     seed, n_candidates, sampling, ranking, progress
         As in :meth:`Composer.compose`.
-    checkpoint
-        Name or folder of the generator.
+    planner, arranger
+        Names or folders of checkpoints.
 
     Raises
     ------
@@ -317,10 +290,13 @@ def compose(
         emotion = (valence, arousal)
     given = {
         "bars": bars, "genre": genre, "tempo_bpm": tempo if tempo_bpm is None else tempo_bpm, "key": key,
-        "time_signature": time_signature, "instruments": instruments, "attributes": attributes, "motif": motif,
+        "time_signature": time_signature, "instruments": instruments, "attributes": attributes, "melody": melody,
+        "chords": chords, "form": form,
     }  # fmt: skip
     intent = Intent(emotion=emotion, **{name: value for name, value in given.items() if value is not None})
-    composer = _loaded(str(checkpoint))
+    if bars is None:
+        intent = replace(intent, bars=fitting_bars(intent))
+    composer = _loaded(str(planner), str(arranger))
     return composer.compose(
         intent, n_candidates=n_candidates, sampling=sampling, ranking=ranking, seed=seed, progress=progress
     )
@@ -329,12 +305,12 @@ def compose(
 _loading = threading.Lock()
 
 
-def _loaded(checkpoint: str) -> Composer:
-    """The composer of a checkpoint, loaded by the first thread that asks."""
+def _loaded(planner: str, arranger: str) -> Composer:
+    """The composer of two checkpoints, loaded by the first thread that asks."""
     with _loading:
-        return _load(checkpoint)
+        return _load(planner, arranger)
 
 
 @lru_cache(maxsize=2)
-def _load(checkpoint: str) -> Composer:
-    return Composer.from_pretrained(checkpoint)
+def _load(planner: str, arranger: str) -> Composer:
+    return Composer.from_pretrained(planner, arranger)

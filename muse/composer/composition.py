@@ -7,11 +7,10 @@ import io
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import symusic
 
 from muse.composer.brief import Brief
@@ -24,6 +23,7 @@ from muse.mapping import AttributeTarget, Explanation
 from muse.score import write_score
 from muse.selector import Ratings
 from muse.theory import instrument_name
+from muse.tokens.plan import Plan
 
 __all__ = ["MIDI_SUFFIXES", "Candidate", "Composition"]
 
@@ -35,14 +35,12 @@ class Candidate:
     """One piece that was written for a request."""
 
     score: symusic.Score
-    ids: np.ndarray
-    """uint16 [n], the music's ids without prefix."""
+    plan: Plan
+    """The lead sheet that it was written from."""
     measured: Mapping[str, float]
     """Attributes of the whole piece by name; NaN where undefined."""
     adherence: float
     """0..1, see the module's conventions."""
-    log_likelihood: float
-    """Mean over the tokens that were free to choose, nats, of the model without guidance."""
     ratings: Ratings | None = None
     """What the selector gives it; None without a selector, or where there are too few notes to rate."""
     merit: float = 0.0
@@ -77,6 +75,11 @@ class Composition:
     def best(self) -> Candidate:
         """The candidate of the greatest merit."""
         return self.candidates[0]
+
+    @property
+    def plan(self) -> Plan:
+        """Lead sheet of the best candidate; edit it and give it to :meth:`Composer.arrange`."""
+        return self.best.plan
 
     def __repr__(self) -> str:
         brief, best = self.brief, self.best
@@ -116,6 +119,18 @@ class Composition:
             legal = ", ".join([*MIDI_SUFFIXES, *SHEET_SUFFIXES, *CODECS])
             raise InputError(f"{path}: there is no format {ending or 'without an ending'}; legal are {legal}")
 
+    def save_lead_sheet(self, path: str | Path) -> None:
+        """Write the plan of the best candidate: ABC, MusicXML, JSON, SVG, PDF, PNG or MIDI, by the name's ending.
+
+        Raises
+        ------
+        InputError, MissingExtraError
+            As :func:`muse.sheets.write_plan`.
+        """
+        from muse.sheets import write_plan
+
+        write_plan(replace(self.plan, tempo_bpm=round(self.brief.tempo_bpm, 2)), path, title=self._title() or None)
+
     def save_audio(self, path: str | Path) -> None:
         """Write the sound of the best candidate: WAV, FLAC, OGG, MP3 or M4A, by the name's ending.
 
@@ -133,8 +148,11 @@ class Composition:
         do not play are marked in the legend. Arguments as for :func:`muse.render.piano_roll`."""
         from muse.render import piano_roll
 
-        asked = self.brief.programs if self.intent.instruments else ()
-        return piano_roll(self.best.score, path, title=title, format=format, asked=asked, key=self.brief.key_name)
+        asked = tuple(dict.fromkeys(self.brief.programs))
+        return piano_roll(
+            self.best.score, path, title=title, format=format, asked=asked, key=self.brief.key_name,
+            chords=self.plan.chord_changes(),
+        )  # fmt: skip
 
     def to_pretty_midi(self) -> Any:
         """The best candidate as ``pretty_midi.PrettyMIDI``."""
@@ -171,6 +189,7 @@ class Composition:
             "sampling": vars(self.sampling),
             "ranking": vars(self.ranking),
             "candidates": len(self.candidates),
+            **({} if self.brief.plan is None else {"plan": self.brief.plan.to_json()}),
         }
 
     def asked_and_measured(self) -> list[tuple[str, float, float, float]]:
@@ -188,7 +207,7 @@ class Composition:
             f"{self.intent.bars} bars, {brief.time_signature[0]}/{brief.time_signature[1]}, {brief.key_name}, "
             f"{brief.tempo_bpm:.0f} bpm, {', '.join(instrument_name(p) for p in brief.programs)}; "
             f"{best.n_notes} notes; seed {self.seed}",
-            *self._motif_line(),
+            *str(self.plan).splitlines(),
             f"merit {best.merit:.2f} (candidates: {', '.join(f'{c.merit:.2f}' for c in self.candidates)}); "
             + ("no attribute was asked for" if math.isnan(best.adherence) else f"adherence {best.adherence:.2f}"),
             *brief.remarks,
@@ -210,11 +229,6 @@ class Composition:
             lines += [f"{name:<40}{asked:>10.3g}{got:>10.3g}" for name, asked, got, _ in self.asked_and_measured()]
         return "\n".join(lines)
 
-    def _motif_line(self) -> list[str]:
-        if not self.brief.statements:
-            return []
-        return ["motif: " + ", ".join(f"{one.how} in bar {one.bar + 1}" for one in self.brief.statements)]
-
     def to_json(self) -> dict[str, Any]:
         """The document of ``muse compose --json``, without ``output``."""
         best, end = self.best, float(self.best.score.to("Second").end())
@@ -232,7 +246,8 @@ class Composition:
             **(self.explanation.to_json() if self.explanation else {}),
             "n_notes": best.n_notes,
             "bars": self.intent.bars,
-            "motif": [one.to_json() for one in self.brief.statements],
+            "chords": str(self.plan),
+            "form": self.plan.form,
             "duration_s": round(end, 3),
             "key": self.brief.key_name,
             "tempo_bpm": round(self.brief.tempo_bpm, 2),
@@ -258,7 +273,6 @@ def _scores(candidate: Candidate) -> dict[str, float | None]:
     scores = {
         "merit": candidate.merit,
         "adherence": candidate.adherence,
-        "log_likelihood": candidate.log_likelihood,
     }
     if candidate.ratings:
         scores["quality"] = candidate.ratings.quality

@@ -18,7 +18,7 @@ import symusic
 from numpy.typing import NDArray
 
 from muse.composer.arrange import Arrangement
-from muse.score import DRUMS, NOTE_DTYPE, from_notes
+from muse.score import NOTE_DTYPE, from_notes
 from muse.theory import instrument_name, instruments
 from muse.tokens.arrangement import part_of
 
@@ -27,10 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = ["PLACES", "Hand", "Touch", "perform", "place_of"]
 
+SHARPS = {0: 0, 7: 1, 2: 2, 9: 3, 4: 4, 11: 5, 6: 6, 1: -5, 8: -4, 3: -3, 10: -2, 5: -1}
+"""Tonic of a major key -> sharps of its signature, flats negative."""
 _STEPS = 12  # a quarter note
 _PHRASE_BARS = 4
 _SWELL = 3.0  # velocity at the middle of a phrase over its ends
-_TUNE_OVER = 6.0  # velocity of the tune over the loudest accompaniment that it sounds with
+_TUNE_OVER = 2.0  # velocity of the tune over the loudest accompaniment that it sounds with
 _SLOWING = (0.97, 0.92, 0.84, 0.72)  # of the tempo, over the quarters of the last bar
 
 
@@ -72,8 +74,8 @@ class Touch:
     tempo_bpm: float = 96.0
     deadpan: bool = False
     """Velocities as the arranger says, and one tempo."""
-    mean_velocity: float | None = None
-    """Mean velocity of the piece, 1..127: loudness in absolute terms, as listeners hear it; None: the arranger's."""
+    loudness: tuple[float, ...] = ()
+    """Mean velocity of each bar, 1..127: loudness in absolute terms, as listeners hear it; empty: the arranger's."""
     slows_down: bool = True
     hand: Hand = field(default_factory=Hand)
 
@@ -112,11 +114,15 @@ def perform(arrangement: Arrangement, touch: Touch = Touch(), rng: np.random.Gen
             velocity = velocity + _swell(onset, size) + _unevenness(onset, pitch, track, size, touch.hand, rng)
         out["onset_beat"], out["duration_beat"] = onset / _STEPS, span / _STEPS
         out["pitch"], out["program"], out["track"] = pitch, program_, track
-        if touch.mean_velocity is not None:
-            velocity = velocity + touch.mean_velocity - velocity.mean()
+        if touch.loudness:
+            asked = np.array(touch.loudness)
+            at = asked[np.minimum(onset // size, len(asked) - 1)]
+            velocity = velocity - velocity.mean() + at
         out["velocity"] = np.clip(np.rint(velocity), 8, 127)
-    names = [instrument_name(p) if p != DRUMS else "drums" for p in casting.programs]
+    names = [instrument_name(p).title() for p in casting.programs]
     score = from_notes(out, tempo_bpm=touch.tempo_bpm, time_signature=plan.time_signature, names=names)
+    sharps = SHARPS[plan.tonic if plan.mode == "major" else (plan.tonic + 3) % 12]
+    score.key_signatures.append(symusic.KeySignature(0, sharps, int(plan.mode == "minor")))
     if touch.slows_down and not touch.deadpan and len(plan.bars) > 1:
         _slow_down(score, plan.bar_length, len(plan.bars), touch.tempo_bpm)
     return score

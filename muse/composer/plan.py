@@ -23,13 +23,15 @@ from muse.grammar.plan import PlanRow, PlanRules
 from muse.grammar.rows import RowGrammar
 from muse.theory import Mode
 from muse.tokens.plan import PITCHES, VOCABULARY, Bar, Note, Plan, Prefix, bar_length, encode_prefix, fold_shift
-from muse.tokens.plan_form import Buckets, follow, sections_from_text
+from muse.tokens.plan_form import PHRASE_BARS, Buckets, follow, sections_from_text
 
 __all__ = ["DEFAULT_PLANNER", "PlanRequest", "Planner"]
 
 DEFAULT_PLANNER = "planner"
 _CONTEXT = 2000  # tokens; longer histories were never learnt
 _NEAREST = 40  # examples from which open controls are drawn
+_LONGEST = 8  # phrases; longer pieces go round again
+_RETURNING = 6
 _VARIED = 0.3  # of sections that return, how many end otherwise than they did
 
 
@@ -51,7 +53,7 @@ class PlanRequest:
     melody: Plan | None = None
     """Its tune is kept; its other bars are open."""
     form: str = ""
-    """As ``AABA``; see :func:`muse.tokens.plan_form.sections_from_text`."""
+    """As ``AABA``; see :func:`muse.tokens.plan_form.sections_from_text`. Empty: as songs of people's go."""
     lowest: int = 48
     highest: int = 84
     """Range of the tune, MIDI pitches as they sound."""
@@ -65,8 +67,14 @@ class PlanRequest:
 class Planner:
     """Writes plans. Use :meth:`from_pretrained`."""
 
-    def __init__(self, sampler: Sampler, buckets: Buckets, examples: Sequence[Mapping[str, Any]] = ()) -> None:
-        self.sampler, self.buckets, self.examples = sampler, buckets, examples
+    def __init__(
+        self,
+        sampler: Sampler,
+        buckets: Buckets,
+        examples: Sequence[Mapping[str, Any]] = (),
+        forms: Mapping[str, Mapping[str, int]] | None = None,
+    ) -> None:
+        self.sampler, self.buckets, self.examples, self.forms = sampler, buckets, examples, forms or {}
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path = DEFAULT_PLANNER, *, device: str = "cpu") -> Planner:
@@ -77,11 +85,12 @@ class Planner:
         InputError
             There is no such checkpoint, or it is no planner's.
         """
-        folder = find(name_or_path)
+        folder = find(name_or_path, "llama", with_file="examples.json")
         VOCABULARY.check(read_json(folder / "vocabulary.json"), folder)
         edges = {name: tuple(values) for name, values in read_json(folder / "controls.json").items()}
-        examples = read_json(folder / "examples.json")
-        return cls(Sampler.from_pretrained(folder, device=device, context=_CONTEXT), Buckets(edges), examples)
+        sampler = Sampler.from_pretrained(folder, device=device, context=_CONTEXT)
+        forms = read_json(folder / "forms.json") if (folder / "forms.json").is_file() else {}
+        return cls(sampler, Buckets(edges), read_json(folder / "examples.json"), forms)
 
     def completed(self, controls: Mapping[str, int], mode: Mode, rng: np.random.Generator) -> dict[str, int]:
         """Buckets for all controls: what was asked for, and the rest as in a song of people's that is like it.
@@ -97,6 +106,26 @@ class Planner:
         drawn = rows[int(rng.choice(nearest))]
         return {name: int(bucket) for name, bucket in drawn.items() if name != "mode"} | dict(controls)
 
+    def form(self, request: PlanRequest, rng: np.random.Generator) -> str:
+        """A form of people's for so many bars, as often as they use it; empty where it is left to the model: for
+        lengths that are no whole phrases, for a tune or chords that are given, and where nothing returns.
+
+        From :data:`_RETURNING` phrases on something returns always, as in nearly all songs.
+        """
+        n, rest = divmod(request.n_bars, PHRASE_BARS)
+        known = self.forms.get(str(min(n, _LONGEST)), {})
+        if rest or request.melody is not None or request.chords is not None:
+            return ""
+        if n >= _RETURNING:
+            known = {form: count for form, count in known.items() if len(set(form)) < len(form)}
+        if not known:
+            return ""
+        counts = np.array(list(known.values()), float)
+        form = list(known)[int(rng.choice(len(known), p=counts / counts.sum()))]
+        if len(set(form)) == len(form):
+            return ""
+        return "".join(f"{form[i % len(form)]}{PHRASE_BARS}" for i in range(n))
+
     def plan(
         self,
         request: PlanRequest,
@@ -104,7 +133,7 @@ class Planner:
         *,
         sampling: Sampling = Sampling(),
         rng: np.random.Generator | None = None,
-        progress: Callable[[int], None] | None = None,
+        progress: Callable[[float], None] | None = None,
     ) -> list[Plan]:
         """Write `n` plans for a request.
 
@@ -115,16 +144,17 @@ class Planner:
         """
         rng = rng or np.random.default_rng()
         shift = fold_shift(-request.tonic)
-        rules, sections = self._rules(request, shift, rng)
+        forms = [request.form or self.form(request, rng) for _ in range(n)]
+        rows = [self._rules(replace(request, form=form), shift, rng) for form in forms]
         prefix = Prefix(
             request.time_signature,
             request.mode,
             request.genre,
             from_start=request.from_start,
-            melody_first=rules.melody_first,
+            melody_first=rows[0][0].melody_first,
             controls=self.completed(request.controls, request.mode, rng) if request.complete else request.controls,
         )
-        grammar = RowGrammar(lambda _: PlanRow(rules))
+        grammar = RowGrammar(lambda i: PlanRow(rows[i][0]))
         self.sampler.generate(
             encode_prefix(prefix),
             n,
@@ -132,10 +162,10 @@ class Planner:
             sampling,
             rng,
             unconditional_prefix=encode_prefix(replace(prefix, controls={}, genre=None)),
-            progress=progress,
+            progress=None if progress is None else lambda _: progress(grammar.share_written(request.n_bars)),
         )
         plans = []
-        for row in grammar.rows:
+        for row, (_, sections) in zip(grammar.rows, rows, strict=True):
             if isinstance(row, PlanRow):
                 plan = Plan(tuple(row.bars), request.time_signature, 0, request.mode, sections)
                 plans.append(_with_given(_one_voice(plan.transposed(-shift)), request))

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muse.composer.brief import Brief, edges_by_name
+from muse.composer.loudness import quadrant_shares
 from muse.emotion import EmotionPath
 from muse.errors import InputError, is_number
 from muse.intent import Intent
@@ -89,11 +90,7 @@ def merit(closeness: float, ratings: Ratings | None, intent: Intent, ranking: Ra
 
 def quadrants_asked(path: EmotionPath, bars: int) -> Floats:
     """Share of each quadrant along a path [4]; a point within 0.2 of an axis belongs to both of its sides in part."""
-    points = [path.at_bar(bar, bars) for bar in range(bars)]
-    glad = np.clip(0.5 + 2.5 * np.array([point.valence for point in points]), 0, 1)
-    excited = np.clip(0.5 + 2.5 * np.array([point.arousal for point in points]), 0, 1)
-    shares = [glad * excited, (1 - glad) * excited, (1 - glad) * (1 - excited), glad * (1 - excited)]
-    return np.array([share.mean() for share in shares])
+    return np.mean([quadrant_shares(path.at_bar(bar, bars)) for bar in range(bars)], axis=0)
 
 
 def adherence(brief: Brief, measured: Mapping[str, float], parts: NDArray[np.floating], controls: Controls) -> float:

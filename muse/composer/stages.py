@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Piece", "PieceRequest", "Stages", "buckets_from_attributes", "controls_for"]
 
+_PLANNING = 0.3  # of the time that a piece takes
 _SILENT_SHARE = 4  # of bars, how many may lack a tune: one in four
 _ALONE_SHARE = 6  # and where the tune is all that an instrument has
 
@@ -160,9 +161,7 @@ class Stages:
             What is given does not fit the request.
         """
         rng = rng or np.random.default_rng()
-        plans = self._plans(request, n, sampling, rng)
-        if progress is not None:
-            progress(0.3)
+        plans = self._plans(request, n, sampling, rng, _part_of(progress, 0.0, _PLANNING))
         arranged = self.arranger.arrange(
             plans,
             ArrangeRequest(
@@ -171,13 +170,19 @@ class Stages:
             ),
             sampling=sampling,
             rng=rng,
+            progress=_part_of(progress, _PLANNING, 1.0),
         )  # fmt: skip
-        if progress is not None:
-            progress(0.95)
         touch = replace(request.touch, tempo_bpm=request.tempo_bpm)
         return [Piece(one.plan, one, perform(one, touch, rng)) for one in arranged]
 
-    def _plans(self, request: PieceRequest, n: int, sampling: Sampling, rng: np.random.Generator) -> list[Plan]:
+    def _plans(
+        self,
+        request: PieceRequest,
+        n: int,
+        sampling: Sampling,
+        rng: np.random.Generator,
+        progress: Callable[[float], None] | None,
+    ) -> list[Plan]:
         if request.plan is not None:
             return [request.plan] * n
         casting = cast(request.programs, request.lead)
@@ -188,4 +193,9 @@ class Stages:
             chords=request.chords, melody=request.melody, form=request.form, lowest=low, highest=high,
             max_empty=request.n_bars // (_ALONE_SHARE if tune_alone else _SILENT_SHARE),
         )  # fmt: skip
-        return self.planner.plan(wanted, n, sampling=sampling, rng=rng)
+        return self.planner.plan(wanted, n, sampling=sampling, rng=rng, progress=progress)
+
+
+def _part_of(progress: Callable[[float], None] | None, start: float, stop: float) -> Callable[[float], None] | None:
+    """A stage's progress as a part of the whole."""
+    return None if progress is None else lambda share: progress(start + (stop - start) * share)

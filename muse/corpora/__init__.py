@@ -7,9 +7,7 @@ of a data set of emotions, sound or MIDI. Both are tables of the readers, which 
 from muse.corpora.beats import BeatTimes, read_beats
 from muse.corpora.clips import Clip, EmotionDataset, ListenerCurve
 from muse.corpora.emopia import emopia_clips, recording_of
-from muse.corpora.emotify import GEMS
 from muse.corpora.metadata import has_metadata, read_metadata
-from muse.corpora.mtg_jamendo import MOODS
 from muse.corpora.pop909 import read_chords, read_key
 from muse.corpora.recordings import listener_curves, open_dataset
 from muse.corpora.song import MIDI_SUFFIXES, SPLITS, Song, genre_of, work_name
@@ -18,10 +16,8 @@ from muse.corpora.sources import LICENCE_CLASSES
 from muse.corpora.vgmidi import read_curve, vgmidi_pieces
 
 __all__ = [
-    "GEMS",
     "LICENCE_CLASSES",
     "MIDI_SUFFIXES",
-    "MOODS",
     "SPLITS",
     "BeatTimes",
     "Clip",

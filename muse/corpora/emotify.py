@@ -2,23 +2,18 @@
 
 ``metadata.csv`` has a row a clip; it names the files.
 
-Contents: :data:`GEMS`, :func:`read_emotify`.
+Contents: :func:`read_emotify`.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 from muse.corpora.clips import Clip, EmotionDataset
 from muse.corpora.table import read_rows
+from muse.emotion import GEMS
 
-__all__ = ["GEMS", "read_emotify"]
-
-GEMS: Final = (
-    "amazement", "solemnity", "tenderness", "nostalgia", "calmness", "power", "joyful_activation", "tension", "sadness",
-)  # fmt: skip
-"""The Geneva Emotional Music Scale's nine factors (Zentner, Grandjean & Scherer 2008)."""
+__all__ = ["read_emotify"]
 
 
 def read_emotify(folder: Path, name: str) -> EmotionDataset:

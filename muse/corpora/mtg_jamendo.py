@@ -3,30 +3,20 @@
 The repository's folder: ``data/splits/split-0/autotagging_moodtheme-*.tsv``; sound in ``audio/`` or ``audio-low/``
 beside it, or in the folders that the tables name.
 
-Contents: :data:`MOODS`, :func:`read_mtg_jamendo`.
+Contents: :func:`read_mtg_jamendo`.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 from muse.corpora.clips import Clip, EmotionDataset
 from muse.corpora.song import SPLITS
 from muse.corpora.table import inside, read_lines
+from muse.emotion import MOODS
 from muse.errors import InputError
 
-__all__ = ["MOODS", "read_mtg_jamendo"]
-
-MOODS: Final = (
-    "action", "adventure", "advertising", "background", "ballad", "calm", "children", "christmas", "commercial", "cool",
-    "corporate", "dark", "deep", "documentary", "drama", "dramatic", "dream", "emotional", "energetic", "epic", "fast",
-    "film", "fun", "funny", "game", "groovy", "happy", "heavy", "holiday", "hopeful", "inspiring", "love", "meditative",
-    "melancholic", "melodic", "motivational", "movie", "nature", "party", "positive", "powerful", "relaxing", "retro",
-    "romantic", "sad", "sexy", "slow", "soft", "soundscape", "space", "sport", "summer", "trailer", "travel", "upbeat",
-    "uplifting",
-)  # fmt: skip
-"""Its moods and themes."""
+__all__ = ["read_mtg_jamendo"]
 
 _PREFIX = "mood/theme---"
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -26,14 +26,11 @@ from muse.corpora import Song, find_songs, read_chords
 from muse.dataset.build import hash_split
 from muse.dataset.windows import Settings, find_grid
 from muse.errors import InputError, MuseError
-from muse.score import DRUMS, BarGrid, Notes, bar_grid, beat_to_sec, note_array, read_score, tempo_map
-from muse.theory import Mode, key_from_weights
-from muse.theory.chord_symbols import Chord
-from muse.theory.lead_sheet import find_chords, find_melody
+from muse.score import DRUMS, Notes, bar_grid, beat_to_sec, note_array, read_score, tempo_map
+from muse.sheets.extract import FoundChord, Stretch, plan_of_stretch, snap, stretches
+from muse.theory.lead_sheet import find_melody
 from muse.tokens.arrangement import part_of
-from muse.tokens.plan import MAX_BAR, Bar, Plan, bar_length, meter_token
-from muse.tokens.plan_form import follow
-from muse.tokens.tune import tune_bars
+from muse.tokens.plan import Plan, bar_length
 
 __all__ = ["Sheet", "build", "load", "read_sheets"]
 
@@ -89,7 +86,7 @@ def read_sheets(song: Song) -> list[Sheet]:
     if kind == "none":
         return []
     notes, grid, tempos = note_array(score), bar_grid(score), tempo_map(score)
-    step = _snap(notes["onset_beat"])
+    step = snap(notes["onset_beat"])
     names = [track.name for track in score.tracks]
     melody_track = _melody_track(song.corpus, names, notes)
     if melody_track == -1 and song.corpus != "groove":
@@ -103,64 +100,17 @@ def read_sheets(song: Song) -> list[Sheet]:
         is_melody = notes["track"] == melody_track
     chord_beats = _annotated(song, float(raw["onset_sec"].min()) - float(notes["onset_sec"].min()), tempos)
     sheets = []
-    for number, bars in enumerate(_stretches(notes, grid)):
-        shape = _Stretch(tuple(bars), grid, f"{song.corpus}/{song.song_id}#{number}")
+    for number, bars in enumerate(bars for bars in stretches(notes, grid) if len(bars) >= MIN_BARS):
+        shape = Stretch(tuple(bars), grid)
         moved = shape.moved(step)
         where = moved >= 0
         if where.sum() >= MIN_NOTES:
-            sheets.append(_sheet(song, notes[where], moved[where], is_melody[where], chord_beats, tempos, shape))
+            sheet = _sheet(song, notes[where], moved[where], is_melody[where], chord_beats, tempos, shape)
+            sheets.append(replace(sheet, song=f"{song.corpus}/{song.song_id}#{number}"))
     if sheets:
         sheets[0] = replace(sheets[0], at_start=True)
         sheets[-1] = replace(sheets[-1], at_end=True)
     return sheets
-
-
-@dataclass(frozen=True)
-class _Stretch:
-    """Bars of one meter, in order; odd bars between them are left out."""
-
-    bars: tuple[int, ...]
-    grid: BarGrid
-    name: str
-
-    @property
-    def meter(self) -> tuple[int, int]:
-        return int(self.grid.numerator[self.bars[0]]), int(self.grid.denominator[self.bars[0]])
-
-    @property
-    def n_bars(self) -> int:
-        return len(self.bars)
-
-    @property
-    def n_quarters(self) -> float:
-        return self.n_bars * bar_length(self.meter) / 4
-
-    def moved(self, step: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Twelfths of a quarter from the start of the stretch, -1 outside of its bars."""
-        start = np.rint(self.grid.start_beat * 12).astype(np.int64)
-        bar = np.clip(np.searchsorted(start, step, side="right") - 1, 0, self.grid.n_bars - 1)
-        number = np.full(self.grid.n_bars, -1)
-        number[list(self.bars)] = np.arange(self.n_bars)
-        inside = (number[bar] >= 0) & (step >= start[0]) & (step < start[-1])
-        return np.where(inside, number[bar] * bar_length(self.meter) * 3 + step - start[bar], -1)
-
-    def sec(self, tempos: NDArray[np.float64]) -> float:
-        """Seconds that its bars last."""
-        edges = beat_to_sec(tempos, self.grid.start_beat)
-        return float(np.diff(edges)[list(self.bars)].sum())
-
-
-def _snap(onset_beat: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Onsets in twelfths of a quarter: on sixteenths, or on triplets in quarters where these fit much better."""
-    quarter = np.floor(onset_beat + 0.125).astype(np.int64)
-    duple, triple = np.rint(onset_beat * 4) * 3, np.rint(onset_beat * 3) * 4
-    first = quarter.min() if len(quarter) else 0
-    size = int(quarter.max() - first + 1) if len(quarter) else 0
-    error = [
-        np.bincount(quarter - first, weights=np.abs(grid / 12 - onset_beat), minlength=size) for grid in (duple, triple)
-    ]
-    is_triple = (error[0] > 0.05) & (error[1] < 0.4 * error[0])
-    return np.where(is_triple[quarter - first], triple, duple).astype(np.int64)
 
 
 def _melody_track(corpus: str, names: list[str], notes: Notes) -> int:
@@ -180,43 +130,6 @@ def _melody_track(corpus: str, names: list[str], notes: Notes) -> int:
     return max(found, key=lambda t: int(count[t])) if found else -1
 
 
-def _stretches(notes: Notes, grid: BarGrid) -> Iterator[list[int]]:
-    """Bars of one meter that can be planned, :data:`MIN_BARS` or more, without silence at either end.
-
-    A single bar of another length (as pop songs put before a chorus) is passed over.
-    """
-    filled = np.bincount(grid.bar_of(notes["onset_beat"]), minlength=grid.n_bars) > 0
-    regular = np.isclose(np.diff(grid.start_beat), 4 * grid.numerator / grid.denominator, atol=1e-3)
-    meters = [
-        (int(n), int(d)) if r else None for n, d, r in zip(grid.numerator, grid.denominator, regular, strict=True)
-    ]
-    bar = 0
-    while bar < grid.n_bars:
-        meter, bars = meters[bar], [bar]
-        bar += 1
-        while bar < grid.n_bars:
-            if meters[bar] == meter:
-                bars.append(bar)
-                bar += 1
-            elif bar + 1 < grid.n_bars and meters[bar + 1] == meter:
-                bar += 1
-            else:
-                break
-        sounding = np.flatnonzero(filled[bars])
-        if len(sounding) and meter is not None and _plannable(meter):
-            bars = bars[int(sounding[0]) : int(sounding[-1]) + 1]
-            if len(bars) >= MIN_BARS:
-                yield bars
-
-
-def _plannable(meter: tuple[int, int]) -> bool:
-    try:
-        meter_token(meter)
-    except InputError:
-        return False
-    return bar_length(meter) <= MAX_BAR
-
-
 _DEGREES = {"1": 0, "b2": 1, "2": 2, "b3": 3, "3": 4, "4": 5, "b5": 6, "#4": 6, "5": 7, "#5": 8, "b6": 8, "6": 9,
             "b7": 10, "7": 11, "9": 2, "b9": 1, "11": 5, "13": 9}  # fmt: skip
 _NAMES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -227,7 +140,7 @@ _ANNOTATED_QUALITIES = (
 )  # fmt: skip
 
 
-def chord_of_annotation(symbol: str) -> tuple[int, str, int | None] | None:
+def chord_of_annotation(symbol: str) -> FoundChord:
     """(root, quality, bass) of a symbol in Harte's notation (``G#:min7/b3``); None for ``N``."""
     if symbol in ("N", "X", ""):
         return None
@@ -239,9 +152,7 @@ def chord_of_annotation(symbol: str) -> tuple[int, str, int | None] | None:
     return root, word, None if bass == root else bass
 
 
-def _annotated(
-    song: Song, offset_sec: float, tempos: NDArray[np.float64]
-) -> list[tuple[float, tuple[int, str, int | None] | None]] | None:
+def _annotated(song: Song, offset_sec: float, tempos: NDArray[np.float64]) -> list[tuple[float, FoundChord]] | None:
     """(beat, chord) of annotated changes, or None where there are none. `offset_sec`: source minus score."""
     if song.chords_path is None:
         return None
@@ -260,27 +171,19 @@ def _sheet(
     notes: Notes,
     step: NDArray[np.int64],
     is_melody: NDArray[np.bool_],
-    chord_beats: list[tuple[float, tuple[int, str, int | None] | None]] | None,
+    chord_beats: list[tuple[float, FoundChord]] | None,
     tempos: NDArray[np.float64],
-    shape: _Stretch,
+    shape: Stretch,
 ) -> Sheet:
     size = bar_length(shape.meter)
-    pitched = notes["program"] != DRUMS
-    weights = np.bincount(notes["pitch"][pitched] % 12, weights=notes["duration_beat"][pitched], minlength=12)
-    tonic, mode_name, _ = key_from_weights(weights)
-    mode: Mode = "minor" if str(mode_name) == "minor" else "major"
-    tune, place = notes[is_melody], np.rint(step[is_melody] / 3).astype(np.int64)
-    melody = tune_bars(place, tune["pitch"].astype(np.int64), tune["duration_beat"] * 4, size, shape.n_bars)
-    velocity = _mean_velocities(tune, place, size, shape.n_bars)
+    changes = None
     if chord_beats is not None:
         beats = np.array([beat for beat, _ in chord_beats])
         places = shape.moved(np.rint(beats * 12).astype(np.int64)) // 3
         changes = [(int(p), c) for p, (_, c) in zip(places, chord_beats, strict=True) if p >= 0]
-    else:
-        changes = _found_chords(notes[pitched], step[pitched], size, shape)
-    chords = _chord_bars(changes, size, shape.n_bars)
-    bars = tuple(Bar(c, m) for c, m in zip(chords, melody, strict=True))
-    plan = follow(Plan(bars, shape.meter, max(int(tonic), 0), mode))
+    plan = plan_of_stretch(notes, step, is_melody, shape, changes)
+    place = np.rint(step[is_melody] / 3).astype(np.int64)
+    velocity = _mean_velocities(notes[is_melody], place, size, shape.n_bars)
     rest = ~is_melody
     programs = notes["program"][rest]
     # POP909's bridge and piano are two hands' worth of one instrument.
@@ -295,7 +198,7 @@ def _sheet(
     velocities = notes["velocity"][rest] if rest.any() else notes["velocity"]
     program = int(notes["program"][is_melody][0]) if is_melody.any() else -1
     return Sheet(
-        song=shape.name,
+        song=song.song_id,
         corpus=song.corpus,
         genre=song.genre,
         split=song.split or hash_split(f"{song.corpus}/{song.group}"),
@@ -318,54 +221,6 @@ def _mean_velocities(notes: Notes, place: NDArray[np.int64], size: int, n_bars: 
     count = np.bincount(bar, minlength=n_bars)
     total = np.bincount(bar, weights=notes["velocity"], minlength=n_bars)
     return np.rint(total / np.maximum(count, 1)).astype(np.int16)
-
-
-def _found_chords(
-    notes: Notes, step: NDArray[np.int64], size: int, shape: _Stretch
-) -> list[tuple[int, tuple[int, str, int | None] | None]]:
-    compound = shape.meter[1] == 8 and shape.meter[0] % 3 == 0
-    beat = 6 if compound else 4
-    edges = np.arange(0, shape.n_bars * size + 1, beat) / 4
-    chords = find_chords(
-        step / 12, notes["duration_beat"], notes["pitch"], edges, (np.arange(len(edges) - 1) * beat) % size == 0
-    )
-    out: list[tuple[int, tuple[int, str, int | None] | None]] = []
-    for i, chord in enumerate(chords):
-        # A bass that moves under one chord is accompaniment, no new symbol.
-        if out and chord and out[-1][1] and chord[:2] == out[-1][1][:2]:
-            continue
-        out.append((i * beat, chord))
-    return out
-
-
-def _chord_bars(
-    changes: list[tuple[int, tuple[int, str, int | None] | None]], size: int, n_bars: int
-) -> list[tuple[Chord, ...]]:
-    """Chords by bars from (sixteenth, chord): each bar names the chord in force, then every change."""
-    at = {max(place, 0): chord for place, chord in changes if place < n_bars * size}  # the last of several holds
-    places = sorted(at)
-    bars: list[tuple[Chord, ...]] = []
-    current: tuple[int, str, int | None] | None = None
-    index = 0
-    for b in range(n_bars):
-        out: list[Chord] = []
-        while index < len(places) and places[index] < (b + 1) * size:
-            place = places[index] - b * size
-            place -= place % 2
-            changed = at[places[index]]
-            if place > 0 and not out:
-                out.append(_chord(0, current))
-            if not out or changed != current:
-                out = [c for c in out if c.position != place]
-                out.append(_chord(place, changed))
-            current = changed
-            index += 1
-        bars.append(tuple(out) or (_chord(0, current),))
-    return bars
-
-
-def _chord(position: int, chord: tuple[int, str, int | None] | None) -> Chord:
-    return Chord(position, None) if chord is None else Chord(position, *chord)
 
 
 # ------------------------------------------------------------------------------------------------------------ shards

@@ -44,6 +44,7 @@ from muse.score import (
     bar_grid,
     beat_to_sec,
     grid_quality,
+    guess_downbeats,
     mean_tempo_bpm,
     note_array,
     quantize,
@@ -209,7 +210,7 @@ def find_grid(
     else:
         beat_sec, confidence = track_beats(notes["onset_sec"], notes["velocity"].astype(np.float64))
     if confidence >= settings.min_beat_confidence:
-        aligned = _aligned(score, BeatTimes(beat_sec, _guess_downbeats(notes, beat_sec), np.ones(len(beat_sec))))
+        aligned = _aligned(score, BeatTimes(beat_sec, guess_downbeats(notes, beat_sec), np.ones(len(beat_sec))))
         quality = grid_quality(note_array(aligned)["onset_beat"])
         if quality >= settings.min_grid_quality:
             return aligned, "tracked", quality
@@ -228,15 +229,6 @@ def _steps_per_beat(grid: BarGrid) -> int:
     """Resolution of the codec in the meter that most bars have: twelfths of a quarter note, or of an eighth."""
     eighths = (grid.denominator == 8) & (grid.numerator % 3 == 0)
     return STEPS_PER_BEAT * (2 if eighths.mean() > 0.5 else 1)
-
-
-def _guess_downbeats(notes: Notes, beat_sec: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Downbeats of tracked beats, taken as 4/4: the phase on which most weight of low and long notes falls."""
-    beat = np.interp(notes["onset_sec"], beat_sec, np.arange(len(beat_sec)))
-    near = np.abs(beat - np.rint(beat)) < 0.15
-    weight = notes["velocity"] / 127 * np.minimum(notes["duration_sec"], 2.0) * np.where(notes["pitch"] < 52, 2.0, 1.0)
-    phase = np.bincount(np.rint(beat[near]).astype(np.int64) % 4, weights=weight[near], minlength=4)
-    return np.arange(len(beat_sec)) % 4 == int(phase.argmax())
 
 
 # -------------------------------------------------------------------------------------------------------------- windows

@@ -2,5 +2,16 @@
 
 from muse.emotion.emotion import QUADRANTS, Emotion, EmotionLike, EmotionWord, emotion_words
 from muse.emotion.path import EmotionPath, EmotionPathLike
+from muse.emotion.tags import GEMS, MOODS
 
-__all__ = ["QUADRANTS", "Emotion", "EmotionLike", "EmotionPath", "EmotionPathLike", "EmotionWord", "emotion_words"]
+__all__ = [
+    "GEMS",
+    "MOODS",
+    "QUADRANTS",
+    "Emotion",
+    "EmotionLike",
+    "EmotionPath",
+    "EmotionPathLike",
+    "EmotionWord",
+    "emotion_words",
+]

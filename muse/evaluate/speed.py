@@ -28,7 +28,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.checkpoint import DEFAULT_CHECKPOINT, find_generator
+from muse.checkpoint import find
+from muse.composer.arrange import DEFAULT_ARRANGER
 from muse.errors import InputError
 from muse.generator.model import SIZES, build
 from muse.generator.sampler import Sampler, Sampling
@@ -46,7 +47,7 @@ _T = TypeVar("_T")
 
 
 def run_bench(
-    checkpoint: str | Path = DEFAULT_CHECKPOINT,
+    checkpoint: str | Path = DEFAULT_ARRANGER,
     *,
     batches: Sequence[int] = (1, 4, 16),
     n_new: int = 256,
@@ -110,12 +111,12 @@ def run_bench(
         _torch_threads(threads or _faster_threads(folder, dtype)) as n_threads,
     ):
         decoding = _decoding(folder, dtype, n_threads, batches, n_new, repetitions, tick)
-        whole = _command(str(checkpoint), tick) if command and trained else None
+        whole = _command(tick) if command and trained else None
         return {
             "checkpoint": str(checkpoint),
             "weights": "trained" if trained else "random",
             **decoding,
-            "startup_s": _startup(str(checkpoint), tick) if command and trained else None,
+            "startup_s": _startup(tick) if command and trained else None,
             "command": whole and whole["command"],
             "extraction": whole and whole["extraction"],
             "recognition": _recognition(n_cores, repetitions, tick) if command else None,
@@ -282,19 +283,19 @@ def _muse(*arguments: str) -> tuple[str, float]:
     return done.stdout, total_s
 
 
-def _startup(checkpoint: str, tick: Callable[[], None]) -> dict[str, float]:
-    """Seconds of commands in which starting is most of the work."""
+def _startup(tick: Callable[[], None], repetitions: int = 3) -> dict[str, float]:
+    """Seconds of commands in which starting is most of the work, the median of some."""
     found = {}
     with tempfile.TemporaryDirectory() as scratch:
-        output = ["--checkpoint", checkpoint, "--output", str(Path(scratch) / "piece.mid")]
+        output = ["--output", str(Path(scratch) / "piece.mid")]
         for arguments, rest in (("info", []), ("compose --emotion sad --bars 8", output)):
-            times = [_muse(*arguments.split(), *rest)[1] for _ in range(3)]
+            times = [_muse(*arguments.split(), *rest)[1] for _ in range(repetitions)]
             found[arguments] = round(statistics.median(times), 2)
     tick()
     return found
 
 
-def _command(checkpoint: str, tick: Callable[[], None]) -> dict[str, Any]:
+def _command(tick: Callable[[], None]) -> dict[str, Any]:
     """The whole ``muse compose`` as a process of its own, and attribute extraction on its piece."""
     from muse.attributes import extract
     from muse.score import read_score
@@ -302,7 +303,7 @@ def _command(checkpoint: str, tick: Callable[[], None]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         piece = Path(scratch) / "piece.mid"
         arguments = ["compose", "--emotion", "happy", "--bars", "16", "--candidates", "4", "--seed", "0", "--json"]
-        printed, total_s = _muse(*arguments, "--checkpoint", checkpoint, "--output", str(piece))
+        printed, total_s = _muse(*arguments, "--output", str(piece))
         timing = json.loads(printed)["timing"]
         score = read_score(piece)
         times = []
@@ -359,7 +360,7 @@ def _faster_threads(folder: Path, dtype: str | None) -> int:
 def _weights(checkpoint: str | Path) -> Iterator[tuple[Path, bool]]:
     """Folder of the weights, and whether they are trained: random ones stand in for a size without a checkpoint."""
     try:
-        yield find_generator(checkpoint), True
+        yield find(checkpoint, "llama"), True
         return
     except InputError:
         if str(checkpoint) not in SIZES:

@@ -31,6 +31,11 @@ class Row:
         """What must come next, in order."""
         self.done = False
 
+    @property
+    def bar(self) -> int:
+        """Number of the bar that is being written."""
+        raise NotImplementedError
+
     def allowed(self) -> Mask:
         """bool [V]: what may come where nothing is forced; at least one id."""
         raise NotImplementedError
@@ -101,6 +106,10 @@ class RowGrammar:
     def finished(self) -> Mask:
         """bool [B]."""
         return np.array([row.done for row in self.rows])
+
+    def share_written(self, n_bars: int) -> float:
+        """Share of the bars of all rows that are written, 0..1."""
+        return float(np.mean([1.0 if row.done else min(row.bar, n_bars) / n_bars for row in self.rows]))
 
     def unconditional(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """The same ids with controls taken out [B]."""

@@ -170,7 +170,7 @@ class Parsed:
             itself where its key was stated, belongs to a tune that is kept, or has the mode that the emotion asks for.
         """
         row = self.stated.get("key")
-        if row is None or row.source not in ("notes", "sound") or self.intent.motif is not None:
+        if row is None or row.source not in ("notes", "sound") or self.intent.melody is not None:
             return self
         _, mode, name = parse_key(row.value)
         if emotion.mean.valence * (1 if mode == "minor" else -1) < MODE_VALENCE:
@@ -219,7 +219,7 @@ class Parsed:
 
 
 def _tune(score: Any) -> list[dict[str, Any]]:
-    """A motif as rows of onset and length in beats, pitch and its name."""
+    """A melody as rows of onset and length in beats, pitch and its name."""
     from muse.score import note_array
 
     return [

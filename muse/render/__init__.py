@@ -1,6 +1,7 @@
 """Rendering: pictures, notation and sound of a score."""
 
-from muse.render.engraving import SHEET_SUFFIXES, engrave, write_sheet
+from muse.render.engraving import SHEET_SUFFIXES, engrave, engrave_musicxml, write_sheet
+from muse.render.lead_sheet import lead_sheet
 from muse.render.notation import musicxml, write_musicxml
 from muse.render.pictures import (
     PICTURE_SUFFIXES,
@@ -21,7 +22,9 @@ __all__ = [
     "emotion_curves",
     "emotion_plane",
     "engrave",
+    "engrave_musicxml",
     "find_soundfont",
+    "lead_sheet",
     "musicxml",
     "piano_roll",
     "render_audio",

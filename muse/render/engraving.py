@@ -4,7 +4,7 @@ SVG and PNG hold the whole piece on one long page, PDF has A4 pages. In SVG each
 :mod:`muse.render.notation` gives it: ``n`` and the note's number in :func:`muse.score.note_array`. The same score gives
 the same SVG and PNG; a PDF differs in nothing either, as it is written without a date.
 
-Contents: :func:`engrave`, :func:`write_sheet`.
+Contents: :func:`engrave`, :func:`engrave_musicxml`, :func:`write_sheet`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from muse.files import write_bytes
 from muse.render.notation import MUSICXML_SUFFIXES, musicxml, write_musicxml
 from muse.score import Score
 
-__all__ = ["SHEET_SUFFIXES", "engrave", "write_sheet"]
+__all__ = ["SHEET_SUFFIXES", "engrave", "engrave_musicxml", "write_sheet"]
 
 SHEET_SUFFIXES: Final = (*MUSICXML_SUFFIXES, ".pdf", ".svg", ".png")
 """Endings that :func:`write_sheet` writes."""
@@ -42,6 +42,8 @@ _LARGEST_PNG: Final = 30_000
 """Pixels in height."""
 _MUSIC_FONT: Final = "Leipzig"
 _EM: Final = 1000
+_IN_WORDS: Final = str.maketrans({"\uea64": "b", "\uea66": "#"})
+"""Accidentals of chord symbols in the music font -> as they are typed, for they stand within words."""
 
 
 def write_sheet(
@@ -108,9 +110,14 @@ def engrave(
     MissingExtraError
         The extra ``score`` is not installed.
     """
+    return engrave_musicxml(musicxml(score, title=title, key=key, chords=chords), format, title=title)
+
+
+def engrave_musicxml(document: bytes, format: str = "svg", *, title: str = "") -> bytes:
+    """Sheet music of a MusicXML document of ours, as :func:`engrave` gives it; *title* is that of a PDF."""
     if format not in _FORMATS:
         raise InputError(f"a sheet is {' or '.join(_FORMATS)}, not {format!r}")
-    pages = _pages(musicxml(score, title=title, key=key, chords=chords), one_page=format != "pdf")
+    pages = _pages(document, one_page=format != "pdf")
     if format == "svg":
         return pages[0].encode("utf-8")
     return _png(pages[0]) if format == "png" else _pdf(pages, title)
@@ -178,7 +185,9 @@ def _runs(text: ET.Element) -> list[_Run]:
             runs[-1].place.update(place)
         size = float(element.get("font-size", f"{size}px").removesuffix("px"))
         if (element.text and element.text.strip("\n ")) or (element.text and not element.text.count("\n")):
-            runs[-1].spans.append((element.text.strip("\n"), element.get("font-family") == _MUSIC_FONT, size))
+            text = element.text.strip("\n")
+            plain = text.translate(_IN_WORDS)
+            runs[-1].spans.append((plain, element.get("font-family") == _MUSIC_FONT and plain == text, size))
         for child in element:
             if child.tag == f"{_SVG}tspan":
                 walk(child, size)

@@ -3,7 +3,7 @@
 The same score, title, key and chords give the same bytes. Every note of the score is there: the first written value of
 a note has the id ``n`` and its number in :func:`muse.score.note_array`, counted from 0.
 
-Contents: :func:`musicxml`, :func:`write_musicxml`.
+Contents: :func:`musicxml`, :func:`write_musicxml`; :class:`Page`, :func:`write_page`, :data:`CHORD_KINDS`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import csv
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from itertools import pairwise
@@ -23,11 +23,11 @@ import numpy as np
 
 from muse.errors import InputError
 from muse.files import write_bytes
-from muse.render.written import DIVISIONS, Symbol, WrittenPart, spell, written_parts
+from muse.render.written import DIVISIONS, Symbol, WrittenPart, written_parts
 from muse.score import DRUMS, BarGrid, Score, note_array
-from muse.theory import estimate_key, instruments, parse_key
+from muse.theory import estimate_key, instruments, key_signature, parse_key, spell
 
-__all__ = ["MUSICXML_SUFFIXES", "musicxml", "write_musicxml"]
+__all__ = ["CHORD_KINDS", "MUSICXML_SUFFIXES", "OPEN", "Page", "musicxml", "write_musicxml", "write_page"]
 
 MUSICXML_SUFFIXES = (".musicxml", ".xml")
 
@@ -41,14 +41,17 @@ _STEADY: Final = 4
 """Velocity by which a bar must leave the range of the mark in force before another is written."""
 _TEMPO_STEP: Final = 0.06
 """Least change of tempo that is written, as a share."""
-_CHORD_KINDS: Final = {
+CHORD_KINDS: Final = {
     "": "major", "m": "minor", "7": "dominant", "maj7": "major-seventh", "m7": "minor-seventh", "dim": "diminished",
     "dim7": "diminished-seventh", "m7b5": "half-diminished", "aug": "augmented", "6": "major-sixth",
     "m6": "minor-sixth", "sus2": "suspended-second", "sus4": "suspended-fourth", "mmaj7": "major-minor",
     "9": "dominant-ninth",
 }  # fmt: skip
+"""Suffix of a chord symbol -> its kind in MusicXML."""
+NO_CHORD: Final = "N.C."
+OPEN: Final = "?"
+"""In the place of a chord: the bar leaves its harmony open."""
 _CHORD: Final = re.compile(r"([A-G])([#b]?)([^/]*)(?:/([A-G])([#b]?))?")
-_MOST_FIFTHS: Final = 7
 _GUITAR: Final = "guitar"
 _SOUNDS_HIGH: Final = 72
 """An instrument whose lowest note is this or higher is read an octave lower, as the piccolo is."""
@@ -118,34 +121,57 @@ def musicxml(
         raise InputError("a score without notes gives no sheet")
     parts, grid = written_parts(score)
     fifths, mode = _signature(score, key)
-    page = _Page(grid, fifths, mode, _tempos(score, grid), _harmonies(chords, grid))
+    page = Page(grid, fifths, mode, title, _tempos(score, grid), _harmonies(chords, grid))
+    return write_page(page, parts, [_dynamics(part, grid) for part in parts])
+
+
+def write_page(page: Page, parts: Sequence[WrittenPart], dynamics: Sequence[Mapping[int, str]]) -> bytes:
+    """Parts that are laid out, as MusicXML.
+
+    Parameters
+    ----------
+    page
+        What they share.
+    parts
+        One or more.
+    dynamics
+        For each part: bar -> mark of loudness at its start.
+    """
     root = ET.Element("score-partwise", version="4.0")
-    _add(_add(root, "work"), "work-title", title)
+    _add(_add(root, "work"), "work-title", page.title)
     identification = _add(root, "identification")
     _add(identification, "creator", "Muse", type="composer")
     _add(_add(identification, "encoding"), "software", "Muse")
+    if page.remarks:
+        listed = _add(identification, "miscellaneous")
+        for name, remark in page.remarks.items():
+            _add(listed, "miscellaneous-field", remark, name=name)
     _part_list(root, parts)
     numbers = _numbers(parts)
     for i, part in enumerate(parts):
         element = _add(root, "part", id=f"P{i + 1}")
-        velocity = _dynamics(part, grid)
-        for bar in range(grid.n_bars):
-            _PartWriter(page, part, i + 1, numbers[i]).write_bar(element, bar, velocity.get(bar))
+        for bar in range(page.grid.n_bars):
+            _PartWriter(page, part, i + 1, numbers[i]).write_bar(element, bar, dynamics[i].get(bar))
     ET.indent(root)
     return (_DOCTYPE + ET.tostring(root, encoding="unicode") + "\n").encode("utf-8")
 
 
 @dataclass(frozen=True)
-class _Page:
+class Page:
     """What all parts share."""
 
     grid: BarGrid
     fifths: int
     mode: str
+    title: str
     tempos: Mapping[int, float]
     """Bar -> quarter notes a minute, where a tempo is written."""
-    harmonies: Mapping[int, list[tuple[int, re.Match[str]]]]
-    """Bar -> (division, chord name)."""
+    harmonies: Mapping[int, Sequence[tuple[int, str]]]
+    """Bar -> (division, chord name, or :data:`OPEN`)."""
+    rehearsals: Mapping[int, str] = field(default_factory=dict)
+    """Bar -> letter or name of the section that begins there."""
+    remarks: Mapping[str, str] = field(default_factory=dict)
+    """Name -> text in the file that is not printed."""
 
 
 def _add(parent: ET.Element, tag: str, text: object = None, **attributes: str) -> ET.Element:
@@ -164,12 +190,7 @@ def _signature(score: Score, key: str | None) -> tuple[int, str]:
         tonic, mode, name = found.tonic, found.mode, str(found)
     else:
         return 0, "major"
-    fifths = (7 * tonic - (3 if mode == "minor" else 0) + 5) % 12 - 5  # -5..6
-    if "b" in name[1:2] and fifths > 0:
-        fifths -= 12
-    elif "#" in name[1:2] and fifths < 0:
-        fifths += 12
-    return (fifths if abs(fifths) <= _MOST_FIFTHS else (fifths + 5) % 12 - 5), mode
+    return key_signature(tonic, mode, name), mode
 
 
 def _tempos(score: Score, grid: BarGrid) -> dict[int, float]:
@@ -186,15 +207,14 @@ def _tempos(score: Score, grid: BarGrid) -> dict[int, float]:
     return written
 
 
-def _harmonies(chords: Sequence[tuple[float, str]], grid: BarGrid) -> dict[int, list[tuple[int, re.Match[str]]]]:
-    found: dict[int, list[tuple[int, re.Match[str]]]] = {}
+def _harmonies(chords: Sequence[tuple[float, str]], grid: BarGrid) -> dict[int, list[tuple[int, str]]]:
+    found: dict[int, list[tuple[int, str]]] = {}
     for beat, name in sorted(chords):
-        match = _CHORD.fullmatch(name.strip())
-        if match is None:
+        if _CHORD.fullmatch(name.strip()) is None and name != NO_CHORD:
             raise InputError(f"unknown chord {name!r}: give a root and a kind, for example Am, F#m7 or C/E")
         if 0 <= beat < grid.start_beat[-1]:
             bar = int(grid.bar_of(np.array([beat]))[0])
-            found.setdefault(bar, []).append((round((beat - grid.start_beat[bar]) * DIVISIONS), match))
+            found.setdefault(bar, []).append((round((beat - grid.start_beat[bar]) * DIVISIONS), name.strip()))
     return found
 
 
@@ -247,7 +267,7 @@ def _part_list(root: ET.Element, parts: Sequence[WrittenPart]) -> None:
         if titles.count(title) > 1:
             title += f" {titles[:i].count(title)}"
         element = _add(listed, "score-part", id=f"P{i}")
-        _add(element, "part-name", title)
+        _add(element, "part-name", title if part.name is None else part.name)
         if part.program == DRUMS:
             pitches = np.unique(part.notes["pitch"]).tolist()
             names = [(f"P{i}-I{pitch}", _stroke(pitch)[0]) for pitch in pitches]
@@ -269,7 +289,7 @@ def _part_list(root: ET.Element, parts: Sequence[WrittenPart]) -> None:
 class _PartWriter:
     """Writes the bars of one part."""
 
-    def __init__(self, page: _Page, part: WrittenPart, number: int, rows: Sequence[int]) -> None:
+    def __init__(self, page: Page, part: WrittenPart, number: int, rows: Sequence[int]) -> None:
         self.page, self.part, self.number, self.rows = page, part, number, rows
         self.drums = part.program == DRUMS
 
@@ -281,6 +301,9 @@ class _PartWriter:
         measure = _add(parent, "measure", number=str(bar + 1), **({} if length == full else {"implicit": "yes"}))
         self._attributes(measure, bar)
         if self.number == 1:
+            if bar in self.page.rehearsals:
+                direction = _add(measure, "direction", placement="above")
+                _add(_add(direction, "direction-type"), "rehearsal", self.page.rehearsals[bar])
             if bar in self.page.tempos:
                 self._tempo(measure, self.page.tempos[bar])
             for place, chord in self.page.harmonies.get(bar, ()):
@@ -338,6 +361,8 @@ class _PartWriter:
             return [("percussion", 0, 0)]
         if self.part.n_staves > 1:
             return [("G", 2, 0), ("F", 4, 0)]
+        if not len(self.part.notes):
+            return [("G", 2, 0)]
         middle = float(np.median(self.part.notes["pitch"]))
         if instruments()[self.part.program].family == _GUITAR:
             return [("G", 2, -1)]
@@ -354,13 +379,20 @@ class _PartWriter:
         _add(metronome, "per-minute", round(bpm))
         _add(direction, "sound", tempo=f"{bpm:.6g}")
 
-    def _harmony(self, measure: ET.Element, place: int, chord: re.Match[str]) -> None:
-        step, accidental, kind, bass, bass_accidental = chord.groups()
+    def _harmony(self, measure: ET.Element, place: int, name: str) -> None:
+        if name == OPEN:
+            direction = _add(measure, "direction", placement="above")
+            _add(_add(direction, "direction-type"), "words", OPEN)
+            return
+        match = _CHORD.fullmatch(name)
+        step, accidental, kind, bass, bass_accidental = match.groups() if match else ("C", "", NO_CHORD, "", "")
         harmony = _add(measure, "harmony")
         root = _add(harmony, "root")
-        _add(root, "root-step", step)
+        note = _add(root, "root-step", step)
+        if match is None:
+            note.set("text", "")
         _alter(root, "root-alter", accidental)
-        _add(harmony, "kind", _CHORD_KINDS.get(kind, "other")).set("text", kind)
+        _add(harmony, "kind", CHORD_KINDS.get(kind, "other") if match else "none").set("text", kind)
         if bass:
             lowest = _add(harmony, "bass")
             _add(lowest, "bass-step", bass)

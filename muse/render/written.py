@@ -15,7 +15,7 @@ voice
 length
     As played, to the grid; small gaps before the next onset are closed and small overlaps taken away, as writers do.
 
-Contents: :class:`WrittenPart`, :class:`Symbol`, :func:`written_parts`; :func:`spell`.
+Contents: :class:`WrittenPart`, :class:`Symbol`, :func:`written_parts`, :func:`written_voice`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from muse.score import DRUMS, BarGrid, Notes, Score, bar_grid, note_array
 from muse.theory import instruments
 
-__all__ = ["DIVISIONS", "Symbol", "WrittenPart", "spell", "written_parts"]
+__all__ = ["DIVISIONS", "Symbol", "WrittenPart", "written_parts", "written_voice"]
 
 DIVISIONS: Final = 24
 """Of a quarter note."""
@@ -78,6 +78,8 @@ class WrittenPart:
     program: int
     notes: Notes
     n_staves: int
+    name: str | None = None
+    """Printed at the left; None: the instrument's."""
     bars: list[dict[tuple[int, int], list[Symbol]]] = field(default_factory=list)
     """For each bar: (staff, voice), both from 0 -> symbols from its start to its end. A voice without notes is left
     out; a staff without notes has one voice of rests."""
@@ -122,6 +124,27 @@ def written_parts(score: Score) -> tuple[list[WrittenPart], BarGrid]:
         part.bars = [_bar(meter, bar, voices, part.n_staves) for bar in range(grid.n_bars)]
         parts.append(part)
     return sorted(parts, key=lambda part: int(part.notes["track"][0])), grid
+
+
+def written_voice(notes: Notes, grid: BarGrid, name: str) -> WrittenPart:
+    """Lay out one voice exactly as it is: every note from its onset to its end, which lie on sixteenths.
+
+    Parameters
+    ----------
+    notes
+        NOTE_DTYPE [n_notes] of one program by onset, no two of which overlap.
+    grid
+        The bars, also those in which nothing sounds.
+    name
+        As :attr:`WrittenPart.name`.
+    """
+    start = np.rint(notes["onset_beat"] * DIVISIONS).astype(np.int64).tolist()
+    end = np.rint((notes["onset_beat"] + notes["duration_beat"]) * DIVISIONS).astype(np.int64).tolist()
+    chords = [_Chord(a, b, [i]) for i, (a, b) in enumerate(zip(start, end, strict=True))]
+    meter = _Meter(grid)
+    part = WrittenPart(int(notes["program"][0]) if len(notes) else 0, notes, 1, name)
+    part.bars = [_bar(meter, bar, {(0, 0): chords}, 1) for bar in range(grid.n_bars)]
+    return part
 
 
 class _Meter:
@@ -363,27 +386,3 @@ def _beam(symbols: Sequence[Symbol], beat: int) -> None:
                 alone = "backward hook" if i > 0 else "forward hook"
                 states.append(("continue" if after else "end") if before else ("begin" if after else alone))
             symbol.beams = tuple(states)
-
-
-def spell(pitch: int, fifths: int) -> tuple[str, int, int]:
-    """Name a pitch as a key's reader expects it.
-
-    On the line of fifths, a key's own tones and their chromatic neighbors in use reach from three steps below the
-    major tonic to eight above: in C from E flat to G sharp (Temperley 2001, *The Cognition of Basic Musical
-    Structures*, chapter 5).
-
-    Parameters
-    ----------
-    pitch
-        MIDI number.
-    fifths
-        Of the key signature, sharps positive, -7..7.
-
-    Returns
-    -------
-    tuple
-        Letter; alteration in semitones, sharps positive; octave, 4 for that of middle C.
-    """
-    place = next(p for p in range(fifths - 3, fifths + 9) if (7 * p - pitch) % 12 == 0)
-    alter, letter = divmod(place + 1, 7)
-    return "FCGDAEB"[letter], alter, (pitch - alter) // 12 - 1

@@ -18,7 +18,7 @@ Conventions
 
 from muse.score.bars import METERS, REWRITTEN_METERS, BarGrid, bar_grid, slice_bars
 from muse.score.clean import clean
-from muse.score.grid import align_to_beats, grid_fit, grid_quality, quantize, track_beats
+from muse.score.grid import align_to_beats, grid_fit, grid_quality, guess_downbeats, quantize, track_beats
 from muse.score.notes import (
     DRUMS,
     NOTE_DTYPE,
@@ -49,6 +49,7 @@ __all__ = [
     "from_notes",
     "grid_fit",
     "grid_quality",
+    "guess_downbeats",
     "mean_tempo_bpm",
     "note_array",
     "quantize",

@@ -1,6 +1,7 @@
 """Grids: how well notes lie on one, moving them onto one, and finding or following the beats of a performance.
 
-Contents: :func:`grid_fit`, :func:`grid_quality`, :func:`quantize`; :func:`track_beats`, :func:`align_to_beats`.
+Contents: :func:`grid_fit`, :func:`grid_quality`, :func:`quantize`; :func:`track_beats`, :func:`guess_downbeats`,
+:func:`align_to_beats`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from muse.errors import InputError
 from muse.score.clean import MAX_BPM, MIN_BPM
 from muse.score.notes import DRUMS, TICKS_PER_BEAT, Floats, Notes, Score, make_track, note_array
 
-__all__ = ["align_to_beats", "grid_fit", "grid_quality", "quantize", "track_beats"]
+__all__ = ["align_to_beats", "grid_fit", "grid_quality", "guess_downbeats", "quantize", "track_beats"]
 
 MAX_BEATS_AROUND: Final = 10_000
 """So many beats outside of the given ones say that these belong to something else."""
@@ -324,6 +325,21 @@ def track_beats(onset_sec: Floats, weight: Floats | None = None) -> tuple[Floats
     chance = 2 * 0.04 * 4
     fit = grid_fit(position, 4)
     return beats, float(np.clip((fit - chance) / (1 - chance), 0.0, 1.0))
+
+
+def guess_downbeats(notes: Notes, beat_sec: Floats) -> NDArray[np.bool_]:
+    """Downbeats of tracked beats, taken as 4/4: the phase on which most weight of low and long notes falls.
+
+    Returns
+    -------
+    bool [n_beats]
+        For each of `beat_sec`, the beats in seconds.
+    """
+    beat = np.interp(notes["onset_sec"], beat_sec, np.arange(len(beat_sec)))
+    near = np.abs(beat - np.rint(beat)) < 0.15
+    weight = notes["velocity"] / 127 * np.minimum(notes["duration_sec"], 2.0) * np.where(notes["pitch"] < 52, 2.0, 1.0)
+    phase = np.bincount(np.rint(beat[near]).astype(np.int64) % 4, weights=weight[near], minlength=4)
+    return np.arange(len(beat_sec)) % 4 == int(phase.argmax())
 
 
 def _onset_envelope(onset_sec: Floats, weight: Floats) -> Floats:

@@ -5,7 +5,9 @@ together they are right more often than either. Quadrants come from extremely ra
 Learning 2006) over all attributes of the catalogue, valence and arousal from the mean of such trees and of a ridge
 regression (Hoerl & Kennard, Technometrics 1970) on the levels of those attributes that the emotion mapping uses.
 
-Contents: :class:`AttributeExperts`, :class:`Forest`.
+:mod:`muse.training.selector.experts` fits them.
+
+Contents: :class:`AttributeExperts`, :class:`Forest`, :func:`predict_plane`.
 """
 
 from __future__ import annotations
@@ -26,16 +28,11 @@ from muse.files import read_json, write_json
 from muse.mapping import EmotionMapper
 from muse.score import Score
 
-__all__ = ["AttributeExperts", "Forest"]
+__all__ = ["AttributeExperts", "Forest", "predict_plane"]
 
 Floats = NDArray[np.float64]
 
-TREES: Mapping[str, Any] = {"n_estimators": 200, "min_samples_leaf": 2, "max_features": 0.3}
-RIDGE = 30.0
-MIN_DEFINED = 0.5
-"""Attributes that are defined for fewer of the clips are left out."""
 COLUMNS_FILE = "attributes.json"
-_N_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -123,65 +120,6 @@ class AttributeExperts:
     mapper: EmotionMapper
     """Has the levels."""
 
-    @classmethod
-    def fit(
-        cls,
-        clips: Sequence[Score],
-        labels: NDArray[np.int64],
-        rated: Sequence[Score],
-        ratings: Floats,
-        *,
-        seed: int = 0,
-    ) -> AttributeExperts:
-        """Fit on labelled and on rated music.
-
-        Parameters
-        ----------
-        clips, labels
-            Music with quadrants, 0..3.
-        rated, ratings
-            Music with listeners' mean valence and arousal in -1..1, [n, 2].
-
-        Raises
-        ------
-        InputError
-            A quadrant has no clip.
-        """
-        missing = [f"Q{k + 1}" for k in range(4) if k not in labels]
-        if missing:
-            raise InputError(f"no clip is of {', '.join(missing)}: give labelled clips of all four quadrants")
-        mapper = EmotionMapper.from_pretrained()
-        measured = [extract(score) for score in (*clips, *rated)]
-        names, values = measured[0].names, np.stack([one.values[0] for one in measured])
-        defined = np.flatnonzero(np.isfinite(values[: len(clips)]).mean(axis=0) >= MIN_DEFINED)
-        x = values[:, defined]
-        median = np.nanmedian(x[: len(clips)], axis=0).astype(np.float32)
-        x = np.where(np.isfinite(x), x, median)
-        levels = np.stack([mapper.measured_levels(one) for one in measured[len(clips) :]])
-        of_rated = x[len(clips) :]
-
-        order = np.random.default_rng(seed).permutation(len(rated)) % _N_FOLDS
-        errors = []
-        for k in range(_N_FOLDS):
-            out = order == k
-            found = _plane(*_fit_plane(of_rated[~out], levels[~out], ratings[~out], seed), of_rated[out], levels[out])
-            errors.append(found - ratings[out])
-
-        from sklearn.ensemble import ExtraTreesClassifier
-
-        trees = ExtraTreesClassifier(random_state=seed, **TREES).fit(x[: len(clips)], labels).estimators_
-        plane, weight, bias = _fit_plane(of_rated, levels, ratings, seed)
-        return cls(
-            tuple(names[i] for i in defined),
-            median,
-            Forest.of([tree.tree_ for tree in trees]),
-            plane,
-            weight,
-            bias,
-            np.concatenate(errors).std(axis=0).astype(np.float32),
-            mapper,
-        )
-
     def predict(self, score: Score) -> tuple[Floats, Floats]:
         """Probabilities of the quadrants [4]; valence and arousal [2] in -1..1."""
         measured = extract(score, names=list(dict.fromkeys([*self.columns, *SONG_CONTROLS])))
@@ -189,7 +127,7 @@ class AttributeExperts:
         x = np.array([[found[name] for name in self.columns]])
         x = np.where(np.isfinite(x), x, self.median)
         levels = self.mapper.measured_levels(measured)[None]
-        return self.quadrants.mean(x)[0], _plane(self.plane, self.weight, self.bias, x, levels)[0]
+        return self.quadrants.mean(x)[0], predict_plane(self.plane, self.weight, self.bias, x, levels)[0]
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Arrays by name, to be stored; :meth:`save_columns` has the rest."""
@@ -233,15 +171,7 @@ class AttributeExperts:
         return cls(columns, median, quadrants, plane, weight, bias, spread, mapper)
 
 
-def _fit_plane(x: Floats, levels: Floats, ratings: Floats, seed: int) -> tuple[Forest, NDArray[Any], NDArray[Any]]:
-    from sklearn.ensemble import ExtraTreesRegressor
-    from sklearn.linear_model import Ridge
-
-    trees = ExtraTreesRegressor(random_state=seed, **TREES).fit(x, ratings).estimators_
-    ridge = Ridge(RIDGE).fit(levels, ratings)
-    weight, bias = ridge.coef_.T.astype(np.float32), np.asarray(ridge.intercept_, np.float32)
-    return Forest.of([tree.tree_ for tree in trees]), weight, bias
-
-
-def _plane(forest: Forest, weight: NDArray[Any], bias: NDArray[Any], x: Floats, levels: Floats) -> Floats:
+def predict_plane(forest: Forest, weight: NDArray[Any], bias: NDArray[Any], x: Floats, levels: Floats) -> Floats:
+    """Valence and arousal in -1..1 [n, 2]: the mean of trees on attributes `x` [n, columns] and of a linear function,
+    `weight` and `bias`, of `levels` [n, attributes of the mapping]."""
     return np.clip((forest.mean(x) + levels @ weight + bias) / 2, -1, 1)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from muse.errors import InputError
 
@@ -46,10 +46,12 @@ def compose(
     """
     if intent is None:
         _, intent = request.understood()
-    return composer.compose(
-        intent, n_candidates=request.candidates, sampling=request.sampling(), ranking=request.ranking(),
-        seed=request.seed, progress=progress,
-    )  # fmt: skip
+    options: dict[str, Any] = {
+        "n_candidates": request.candidates, "sampling": request.sampling(), "ranking": request.ranking(),
+        "seed": request.seed, "progress": progress,
+    }  # fmt: skip
+    plan = request.lead_sheet()
+    return composer.compose(intent, **options) if plan is None else composer.arrange(plan, intent=intent, **options)
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Outputs:
     audio: Path | None = None
     mux: Path | None = None
     """The video of the request with the music as its sound."""
+    lead_sheet: Path | None = None
     stems: Path | None = None
     """A folder for the sound of each instrument."""
 
@@ -72,7 +75,7 @@ class Outputs:
         Parameters
         ----------
         files
-            ``midi`` and, each or not, ``sheet``, ``plot``, ``audio``, ``mux``, ``stems``.
+            ``midi`` and, each or not, ``sheet``, ``lead_sheet``, ``plot``, ``audio``, ``mux``, ``stems``.
         several
             Whether the names are for several pieces, so that each needs ``{emotion}``.
 
@@ -84,10 +87,11 @@ class Outputs:
         from muse.audio import CODECS
         from muse.composer.composition import MIDI_SUFFIXES
         from muse.render import PICTURE_SUFFIXES, SHEET_SUFFIXES
+        from muse.sheets import PLAN_SUFFIXES
 
         suffixes = {
             "midi": MIDI_SUFFIXES, "sheet": SHEET_SUFFIXES, "plot": PICTURE_SUFFIXES, "audio": tuple(CODECS),
-            "mux": VIDEO_SUFFIXES,
+            "mux": VIDEO_SUFFIXES, "lead_sheet": PLAN_SUFFIXES,
         }  # fmt: skip
         paths = {}
         for kind, text in files.items():
@@ -104,7 +108,9 @@ class Outputs:
                 paths[kind] = path
                 continue
             if path.suffix.lower() not in suffixes[kind]:
-                raise InputError(f"{path}: the name of the {kind} must end in {' or '.join(suffixes[kind])}")
+                raise InputError(
+                    f"{path}: the name of the {kind.replace('_', ' ')} must end in {' or '.join(suffixes[kind])}"
+                )
             if path.is_dir():
                 raise InputError(f"{path}: is a folder")
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,6 +127,8 @@ class Outputs:
         piece.save(self.midi)
         if self.sheet:
             write_sheet(piece.best.score, self.sheet, title=title, key=piece.brief.key_name)
+        if self.lead_sheet:
+            piece.save_lead_sheet(self.lead_sheet)
         if self.plot:
             piece.piano_roll(self.plot, title=title)
         if self.audio or self.mux:

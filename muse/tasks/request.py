@@ -28,13 +28,15 @@ if TYPE_CHECKING:
     from muse.composer import Ranking, Sampling
     from muse.intent import Intent
     from muse.prompts import Parsed
+    from muse.tokens.plan import Plan
 
 __all__ = ["FILES", "PROMPTS", "About", "ComposeRequest", "about"]
 
 PROMPTS: Final = ("text", "tags", "image", "video", "hum", "like")
 """Fields that are prompts, read by :mod:`muse.prompts`."""
-FILES: Final = ("image", "video", "hum", "like")
-"""Prompts that are files."""
+FILES: Final = ("image", "video", "hum", "like", "melody", "plan")
+"""Fields that are files."""
+_GIVEN = ("chords", "form", "melody", "plan")
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,7 @@ class ComposeRequest:
     tags: Annotated[str | None, About("Tags or emoji, with weights if you like: 'sad:0.7, epic'.", "A,B,...")] = None
     image: Annotated[str | None, About("A picture to write music for.", "FILE")] = None
     video: Annotated[str | None, About("A video to write music for, as long as it lasts.", "FILE")] = None
-    hum: Annotated[str | None, About("A hummed or whistled tune that the piece opens with and develops.", "FILE")] = (
-        None
-    )
+    hum: Annotated[str | None, About("A hummed or whistled tune that the piece is written to.", "FILE")] = None
     like: Annotated[str | None, About("A piece (MIDI or sound) that the music should be like.", "FILE")] = None
     emotion: Annotated[str | None, About("Emotion: a word, or a quadrant.", "WORD|Q1..Q4")] = None
     arc: Annotated[str | None, About("Emotions in turn, for example 'calm>tense>triumphant'.", "E>E...")] = None
@@ -79,7 +79,13 @@ class ComposeRequest:
     key: Annotated[str | None, About("Key, for example C, Am, F#m.", "KEY")] = None
     tempo: Annotated[float | None, About("Quarter notes a minute.", "BPM")] = None
     time_signature: Annotated[str | None, About("Meter, for example 3/4.", "N/D")] = None
-    bars: Annotated[int | None, About("Number of bars; 16 when not given.", "N")] = None
+    bars: Annotated[
+        int | None, About("Number of bars; when not given 16, or as many as chords, melody or form need.", "N")
+    ] = None
+    chords: Annotated[str | None, About("Chords to keep, repeated to the end: 'Am | F | C G'.", "'C | C ...'")] = None
+    form: Annotated[str | None, About("Sections that return: AABA, or with their bars A8 B16 A8.", "AABA")] = None
+    melody: Annotated[str | None, About("A tune to keep note for note (MIDI, ABC, MusicXML).", "FILE")] = None
+    plan: Annotated[str | None, About("A lead sheet to arrange as it is (JSON, ABC, MusicXML).", "FILE")] = None
     attributes: Annotated[
         Mapping[str, float], About("Attributes to ask for, for example 'Mean Pitch=72'.", "ATTRIBUTE=VALUE")
     ] = field(default_factory=dict)
@@ -100,7 +106,7 @@ class ComposeRequest:
             raise InputError("; ".join(faults))
 
     def _faults(self) -> typing.Iterator[str]:
-        for name in (*PROMPTS, "emotion", "arc", "genre", "key", "time_signature"):
+        for name in (*PROMPTS, "emotion", "arc", "genre", "key", "time_signature", *_GIVEN):
             value = getattr(self, name)
             if value is not None and not isinstance(value, str):
                 yield f"{name} is {value!r}: give a string"
@@ -118,6 +124,12 @@ class ComposeRequest:
             ways.append("valence and arousal")
             if self.valence is None or self.arousal is None:
                 yield "valence and arousal belong together: give both, each in -1..1"
+        if self.plan is not None and (
+            beside := [n for n in (*_GIVEN[:3], "hum", "bars") if getattr(self, n) is not None]
+        ):
+            yield f"plan says all of {', '.join(beside)} already: give one or the other"
+        if self.melody is not None and self.hum is not None:
+            yield "melody and hum are both a tune: give one of them"
         if len(ways) > 1:
             yield f"{', '.join(ways)} contradict one another: give the emotion in one way"
 
@@ -199,13 +211,45 @@ class ComposeRequest:
         given: dict[str, Any] = {
             "genre": self.genre, "instruments": self.instruments, "key": self.key, "tempo_bpm": self.tempo,
             "time_signature": self.time_signature, "bars": self.bars, "attributes": self.attributes or None,
+            "chords": self.chords, "form": self.form, **self._tune(),
         }  # fmt: skip
         given["emotion"] = (self.valence, self.arousal) if self.valence is not None else self.arc or self.emotion
         outright = {name: value for name, value in given.items() if value is not None}
         if parsed is None:
-            return None, Intent(**outright)
+            return None, self._long_enough(Intent(**outright))
         parsed = parsed.corrected(**outright)
-        return parsed, (parsed if self.bars else lasting(parsed)).intent
+        return parsed, self._long_enough((parsed if self.bars else lasting(parsed)).intent)
+
+    def _long_enough(self, intent: Intent) -> Intent:
+        from muse.composer import fitting_bars
+
+        return intent if self.bars else replace(intent, bars=fitting_bars(intent))
+
+    def _tune(self) -> dict[str, Any]:
+        """The melody as an intent has it, with the meter of its file unless another is asked for."""
+        if self.melody is None:
+            return {}
+        from muse.intent import parse_time_signature
+        from muse.sheets import block_chords, read_tune
+
+        meter = None if self.time_signature is None else parse_time_signature(self.time_signature)
+        tune = read_tune(self.melody, time_signature=meter)
+        numerator, denominator = tune.time_signature
+        return {"melody": block_chords(tune), "time_signature": f"{numerator}/{denominator}"}
+
+    def lead_sheet(self) -> Plan | None:
+        """The lead sheet that is to be arranged; None where none is given.
+
+        Raises
+        ------
+        InputError
+            The file cannot be read as one.
+        """
+        if self.plan is None:
+            return None
+        from muse.sheets import read_plan
+
+        return read_plan(self.plan)
 
     def sampling(self) -> Sampling:
         """How to sample: the composer's default with what was given."""

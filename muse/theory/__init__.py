@@ -30,8 +30,10 @@ from muse.theory.keys import (
     Mode,
     estimate_key,
     key_from_weights,
+    key_signature,
     key_strengths,
     parse_key,
+    spell,
 )
 
 __all__ = [
@@ -54,12 +56,14 @@ __all__ = [
     "instrument_words",
     "instruments",
     "key_from_weights",
+    "key_signature",
     "key_strengths",
     "label_chords",
     "normalize_name",
     "parse_instrument",
     "parse_key",
     "pitch_class_set_type",
+    "spell",
     "tonal_centroid",
     "viterbi",
 ]

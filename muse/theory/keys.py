@@ -9,7 +9,7 @@ Conventions
   (:data:`TONIC_NAMES`); one that was asked for keeps its spelling.
 
 Contents: :data:`PITCH_CLASS_NAMES`, :data:`TONIC_NAMES`, :func:`parse_key`, :class:`Key`; :data:`KEY_PROFILES`,
-:func:`key_strengths`, :func:`key_from_weights`, :func:`estimate_key`.
+:func:`key_strengths`, :func:`key_from_weights`, :func:`estimate_key`; :func:`key_signature`, :func:`spell`.
 
 References
 ----------
@@ -42,8 +42,10 @@ __all__ = [
     "Mode",
     "estimate_key",
     "key_from_weights",
+    "key_signature",
     "key_strengths",
     "parse_key",
+    "spell",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -112,6 +114,7 @@ _ACCIDENTALS = {
     "flat": (-1, "b"),
 }
 _MINOR = {"minor", "min", "moll"}
+_MOST_FIFTHS: Final = 7
 
 
 def parse_key(text: str) -> tuple[int, Mode, str]:
@@ -214,3 +217,46 @@ def estimate_key(notes: NDArray[np.void], *, profile: str = KEY_FINDER) -> Key |
         return None
     best = int(np.argmax(strengths))
     return Key(best % 12, "minor" if best >= 12 else "major", float(strengths[best]))
+
+
+def key_signature(tonic: int, mode: Mode, name: str = "") -> int:
+    """Sharps of a key's signature, flats negative, -7..7.
+
+    Parameters
+    ----------
+    tonic, mode
+        The key.
+    name
+        Its name, which decides between C sharp and D flat; as :data:`TONIC_NAMES` has it when empty.
+    """
+    name = name or TONIC_NAMES[mode][tonic]
+    fifths = (7 * tonic - (3 if mode == "minor" else 0) + 5) % 12 - 5  # -5..6
+    if "b" in name[1:2] and fifths > 0:
+        fifths -= 12
+    elif "#" in name[1:2] and fifths < 0:
+        fifths += 12
+    return fifths if abs(fifths) <= _MOST_FIFTHS else (fifths + 5) % 12 - 5
+
+
+def spell(pitch: int, fifths: int) -> tuple[str, int, int]:
+    """Name a pitch as a key's reader expects it.
+
+    On the line of fifths, a key's own tones and their chromatic neighbors in use reach from three steps below the
+    major tonic to eight above: in C from E flat to G sharp (Temperley 2001, *The Cognition of Basic Musical
+    Structures*, chapter 5).
+
+    Parameters
+    ----------
+    pitch
+        MIDI number.
+    fifths
+        Of the key signature, sharps positive, -7..7.
+
+    Returns
+    -------
+    tuple
+        Letter; alteration in semitones, sharps positive; octave, 4 for that of middle C.
+    """
+    place = next(p for p in range(fifths - 3, fifths + 9) if (7 * p - pitch) % 12 == 0)
+    alter, letter = divmod(place + 1, 7)
+    return "FCGDAEB"[letter], alter, (pitch - alter) // 12 - 1

@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 __all__ = ["Codec", "Header", "fold_shift"]
 
 
-
 _TICKS_PER_QUARTER = 2 * STEPS_PER_BEAT  # an eighth is divided by twelve as well
 _TEMPO_BPM = 122.58  # where no tempo is written: the token nearest to 120
 

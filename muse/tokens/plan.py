@@ -26,15 +26,17 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.errors import InputError
-from muse.theory import Mode, key_from_weights
-from muse.theory.chord_symbols import QUALITIES, Chord, parse_chord
+from muse.errors import InputError, is_whole
+from muse.score.clean import MAX_BPM, MIN_BPM
+from muse.theory import TONIC_NAMES, Mode, key_from_weights, key_signature
+from muse.theory.chord_symbols import QUALITIES, Chord
+from muse.theory.chord_text import parse_chords, write_chords
 from muse.tokens.vocabulary import GENRES
 
 __all__ = [
@@ -130,6 +132,8 @@ class Plan:
     mode: Mode = "major"
     sections: tuple[tuple[str, int], ...] = ()
     """The form: label and number of bars of each section, in order; empty where nobody said."""
+    tempo_bpm: float | None = None
+    """Quarter notes a minute; None where nobody said."""
 
     def __post_init__(self) -> None:
         faults = []
@@ -138,6 +142,8 @@ class Plan:
             faults.append(f"time signature {self.time_signature}; bars have at most {MAX_BAR} sixteenths")
         if self.mode not in ("major", "minor") or not 0 <= self.tonic < 12:
             faults.append(f"key {self.tonic} {self.mode!r}; legal are tonic 0..11 and 'major' or 'minor'")
+        if self.tempo_bpm is not None and not MIN_BPM <= self.tempo_bpm <= MAX_BPM:
+            faults.append(f"tempo {self.tempo_bpm}; legal are {MIN_BPM:g} to {MAX_BPM:g} quarter notes a minute")
         if self.sections and sum(n for _, n in self.sections) != len(self.bars):
             faults.append(f"sections of {sum(n for _, n in self.sections)} bars in a plan of {len(self.bars)}")
         for number, bar in enumerate(self.bars, start=1):
@@ -160,9 +166,20 @@ class Plan:
         return bar_length(self.time_signature)
 
     @property
+    def key_name(self) -> str:
+        """As in ``F#m``."""
+        return TONIC_NAMES[self.mode][self.tonic] + ("m" if self.mode == "minor" else "")
+
+    @property
     def form(self) -> str:
         """Labels of the sections, as in ``AABA``."""
         return "".join(label for label, _ in self.sections)
+
+    @property
+    def section_starts(self) -> dict[int, str]:
+        """First bar of each section, from 0 -> its label."""
+        starts = accumulate((n for _, n in self.sections), initial=0)
+        return dict(zip(starts, (label for label, _ in self.sections), strict=False))
 
     def transposed(self, semitones: int) -> Plan:
         """The same plan in another key."""
@@ -187,36 +204,20 @@ class Plan:
         tonic: int | None = None,
         mode: Mode | None = None,
     ) -> Plan:
-        """A plan of chords from their symbols: ``Am | F | C G | Am``.
+        """A plan of chords from their symbols as musicians type them: ``Am | F | C G | Am``, ``Am F C G``.
 
-        Bars are parted by ``|``; without any, each chord has a bar. Chords of a bar share it evenly by beats, ``%``
-        or an empty bar repeats the bar before. The key is what the chords say unless given.
+        What may be written says :mod:`muse.theory.chord_text`. The key is what the chords say unless given.
 
         Raises
         ------
         InputError
             No chord, a symbol that is none, or more chords than a bar has eighths.
         """
-        cells = text.strip().strip("|").split("|") if "|" in text else text.split()
         size = bar_length(time_signature)
-        bars: list[Bar] = []
-        for number, cell in enumerate(cells, start=1):
-            symbols = cell.split()
-            if symbols in ([], ["%"]):
-                if not bars:
-                    raise InputError(f"{text!r}: the first bar has no chord to repeat; write for example Am | F | C G")
-                bars.append(bars[-1])
-                continue
-            if len(symbols) > size // 2:
-                raise InputError(f"bar {number} has {len(symbols)} chords; a bar of this meter holds {size // 2}")
-            beat = 6 if time_signature[1] == 8 and time_signature[0] % 3 == 0 else 4
-            step = beat if len(symbols) <= size // beat else 2
-            places = [round(i * size / len(symbols) / step) * step for i in range(len(symbols))]
-            chords = (replace(parse_chord(s), position=p) for s, p in zip(symbols, places, strict=True))
-            bars.append(Bar(chords=tuple(chords)))
-        if not bars:
-            raise InputError("no chord; write for example Am | F | C G | Am")
-        plan = cls(tuple(bars), time_signature)
+        if not 1 <= size <= MAX_BAR:
+            raise InputError(f"time signature {time_signature}; bars have at most {MAX_BAR} sixteenths")
+        read = parse_chords(text, size, beat_length(time_signature))
+        plan = cls(tuple(Bar(chords) for chords in read.bars), time_signature, sections=read.sections)
         guess = plan.key_of_chords()
         return replace(plan, tonic=guess[0] if tonic is None else tonic, mode=mode or guess[1])
 
@@ -238,9 +239,23 @@ class Plan:
         edges = [chord.position for chord in bar.chords] + [self.bar_length]
         return [b - a for a, b in pairwise(edges)]
 
+    def chord_changes(self) -> list[tuple[float, str]]:
+        """(beat, symbol) of each change of chord, beats in quarter notes from the start."""
+        size, fifths = self.bar_length, key_signature(self.tonic, self.mode)
+        found: list[tuple[float, str]] = []
+        for number, bar in enumerate(self.bars):
+            for chord in bar.chords:
+                symbol = chord.spelled(fifths)
+                if not found or found[-1][1] != symbol:
+                    found.append(((number * size + chord.position) / 4, symbol))
+        return found
+
     def __str__(self) -> str:
-        """Chord symbols by bar: ``Am | F | C G | Am``; a bar without chords is empty."""
-        return " | ".join(" ".join(chord.symbol for chord in bar.chords) for bar in self.bars)
+        """Chord symbols by bar, spelled by the key: ``Am | F | C G | Am``; :meth:`parse` reads them back."""
+        return write_chords(
+            [bar.chords for bar in self.bars], self.bar_length, beat_length(self.time_signature),
+            sections=self.sections, fifths=key_signature(self.tonic, self.mode),
+        )  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists, numbers and strings; :meth:`from_json` reads them back."""
@@ -267,13 +282,29 @@ class Plan:
             )
             numerator, denominator = row.get("time_signature", (4, 4))
             sections = tuple((str(label), int(n)) for label, n in row.get("sections", ()))
+            places = [part for bar in bars for part in (*bar.chords, *bar.melody, bar)]
+            for number in (getattr(part, name) for part in places for name in _WHOLE if hasattr(part, name)):
+                if number is not None and not is_whole(number):
+                    raise TypeError(f"{number!r} is no whole number")
+            tempo = row.get("tempo_bpm")
             return cls(
-                bars, (int(numerator), int(denominator)), row.get("tonic", 0), row.get("mode", "major"), sections
-            )
+                bars, (int(numerator), int(denominator)), row.get("tonic", 0), row.get("mode", "major"), sections,
+                None if tempo is None else float(tempo),
+            )  # fmt: skip
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"this is no plan in JSON ({type(error).__name__}: {error})") from error
+
+
+_WHOLE: Final = ("position", "pitch", "length", "root", "bass", "melody_lag", "chords_lag")
+"""Fields of chords, notes and bars that are whole numbers."""
+
+
+def beat_length(time_signature: tuple[int, int]) -> int:
+    """Sixteenths that musicians count as one: a dotted quarter in 3/8, 6/8, 9/8 and 12/8, else a quarter."""
+    numerator, denominator = time_signature
+    return 6 if denominator == 8 and numerator % 3 == 0 else 4
 
 
 def bar_length(time_signature: tuple[int, int]) -> int:

@@ -20,7 +20,10 @@ from muse.errors import InputError
 from muse.theory.chord_symbols import QUALITIES
 from muse.tokens.plan import LAGS, N_BUCKETS, PLAN_CONTROLS, Bar, Plan
 
-__all__ = ["Buckets", "find_sections", "follow", "measure", "sections_from_text"]
+__all__ = ["PHRASE_BARS", "Buckets", "find_sections", "follow", "measure", "sections_from_text"]
+
+PHRASE_BARS = 8
+"""Bars of a phrase, where forms are found and where they are drawn."""
 
 LIKE = 0.6
 """F1 of (position, pitch) from which a bar's tune is like another's."""
@@ -58,7 +61,7 @@ def follow(plan: Plan) -> Plan:
     return replace(plan, bars=tuple(bars))
 
 
-def find_sections(plan: Plan, phrase: int = 8) -> Plan:
+def find_sections(plan: Plan, phrase: int = PHRASE_BARS) -> Plan:
     """The plan with its form: phrases of equal length, alike ones with the same letter, neighbours joined.
 
     Two phrases are alike where tune (by onset and pitch) or, where neither has one, chords agree in half of the bars.

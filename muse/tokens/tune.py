@@ -1,11 +1,12 @@
 """Tunes to the bars of a plan: one voice on sixteenths.
 
-Contents: :func:`tune_bars`, :func:`plan_of_tune`.
+Contents: :func:`tune_bars`, :func:`plan_of_tune`; :func:`tune_notes`, back again.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -16,7 +17,7 @@ from muse.score import DRUMS, Notes
 from muse.theory import key_from_weights
 from muse.tokens.plan import Bar, Note, Plan, bar_length, meter_token
 
-__all__ = ["plan_of_tune", "tune_bars"]
+__all__ = ["plan_of_tune", "tune_bars", "tune_notes"]
 
 
 def tune_bars(
@@ -75,3 +76,12 @@ def plan_of_tune(notes: Notes, time_signature: tuple[int, int] = (4, 4)) -> Plan
         max(int(tonic), 0),
         "minor" if str(mode) == "minor" else "major",
     )
+
+
+def tune_notes(plan: Plan) -> list[Note]:
+    """The tune of a plan as one voice, positions from the start of the plan: a note ends where the next begins, and
+    none is longer than the plan."""
+    size = plan.bar_length
+    notes = [replace(n, position=b * size + n.position) for b, bar in enumerate(plan.bars) for n in bar.melody]
+    edges = pairwise([*(note.position for note in notes), size * len(plan.bars)])
+    return [replace(n, length=min(n.length, end - start)) for n, (start, end) in zip(notes, edges, strict=True)]

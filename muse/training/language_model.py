@@ -23,16 +23,19 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch.nn import functional as F
+from transformers import AttentionInterface
 
 from muse.checkpoint import load_tensors
 from muse.errors import InputError
 from muse.files import read_json, write_json
 from muse.generator.model import build
-from muse.training.precision import autocast
+from muse.training.precision import autocast, bf16_is_faster
 
 __all__ = ["IGNORED", "Batch", "RunSettings", "Task", "pad", "run"]
 
 _log = logging.getLogger(__name__)
+
+_ATTENTION_BLOCKS = 4
 
 IGNORED = -100
 """Label that cross-entropy passes over."""
@@ -104,7 +107,7 @@ def loss_of(model: Any, batch: Batch) -> tuple[torch.Tensor, int]:
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum, orthogonalised by five Newton-Schulz steps, in the precision of the weights.
+    """Momentum, orthogonalised by five Newton-Schulz steps, in bfloat16 only where that is faster.
 
     PyTorch's own works in bfloat16 whatever the machine, which CPUs without the instructions pay for.
     """
@@ -132,10 +135,48 @@ def _orthogonal(matrix: torch.Tensor) -> torch.Tensor:
     is_tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if is_tall else matrix
     x = x / (x.norm() + 1e-7)
+    if bf16_is_faster():
+        x = x.bfloat16()
     for _ in range(5):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if is_tall else x
+    return (x.T if is_tall else x).to(matrix.dtype)
+
+
+def causal_attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float,
+    **_: Any,
+) -> tuple[torch.Tensor, None]:
+    """Causal attention in blocks of queries, each with the keys that it may see: on a CPU half as long again as fast as
+    PyTorch's own in bfloat16. Batches are padded on the right, so nothing else needs a mask.
+
+    Parameters
+    ----------
+    query
+        [B, heads, T, D]; *key* and *value* have fewer heads, shared by groups of queries.
+
+    Returns
+    -------
+    tuple
+        [B, T, heads, D], and no weights, as ``transformers`` expects them.
+    """
+    n_tokens = query.shape[2]
+    groups = query.shape[1] // key.shape[1]
+    key, value = (x.repeat_interleave(groups, dim=1) for x in (key, value))
+    blocks = []
+    step = -(-n_tokens // _ATTENTION_BLOCKS)
+    for start in range(0, n_tokens, step):
+        stop = min(start + step, n_tokens)
+        weights = query[:, :, start:stop] @ key[:, :, :stop].transpose(-1, -2) * scaling
+        hidden = torch.ones(stop - start, stop, dtype=torch.bool).triu(start + 1)
+        weights = weights.masked_fill(hidden, float("-inf")).softmax(-1).to(value.dtype)
+        blocks.append(weights @ value[:, :, :stop])
+    return torch.cat(blocks, dim=2).transpose(1, 2).contiguous(), None
 
 
 class _Run:
@@ -145,6 +186,9 @@ class _Run:
         self.task, self.settings, self.folder = task, settings, folder
         torch.manual_seed(settings.seed)
         self.model = build(settings.size, task.vocab_size)
+        if not torch.cuda.is_available():
+            AttentionInterface.register("causal_blocks", causal_attention)
+            self.model.set_attn_implementation("causal_blocks")
         if settings.start_from:
             self.model.load_state_dict(_full(load_tensors(settings.start_from, "pt")), strict=False)
         named = dict(self.model.named_parameters())

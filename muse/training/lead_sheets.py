@@ -10,6 +10,7 @@ Contents: :class:`SheetSettings`, :class:`PlannerTask`, :class:`ArrangerTask`, :
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -48,7 +49,7 @@ from muse.tokens.plan import (
     encode_prefix,
     fold_shift,
 )
-from muse.tokens.plan_form import Buckets, measure
+from muse.tokens.plan_form import PHRASE_BARS, Buckets, find_sections, measure
 from muse.training.language_model import IGNORED, Batch, RunSettings, pad, run
 
 __all__ = ["ARRANGED", "ArrangerTask", "PlannerTask", "SheetSettings", "train_arranger", "train_planner"]
@@ -205,6 +206,18 @@ class PlannerTask:
             if len(out) < n and sum(len(bar.melody) for bar in plan.bars) >= 1.5 * n_bars:
                 out.append({"mode": plan.mode, **self.buckets.of(measure(plan))})
         return out
+
+    def forms(self, most: int = 8, kept: int = 60) -> dict[str, dict[str, int]]:
+        """Forms of people's music: number of phrases of eight bars (2..`most`) -> form -> how often, the commonest."""
+        found: dict[int, Counter[str]] = {n: Counter() for n in range(2, most + 1)}
+        for sheet in self._windows.sheets:
+            bars = sheet.plan.bars
+            for n, counts in found.items():
+                for first in range(0, len(bars) - n * PHRASE_BARS + 1, PHRASE_BARS // 2):
+                    window = bars[first : first + n * PHRASE_BARS]
+                    if sum(bool(bar.melody) for bar in window) >= 0.8 * len(window):
+                        counts[find_sections(replace(sheet.plan, bars=window, sections=()), PHRASE_BARS).form] += 1
+        return {str(n): dict(counts.most_common(kept)) for n, counts in found.items() if counts}
 
     def _encode(
         self, sheet: Sheet, first: int, stop: int, rng: np.random.Generator, augment: bool
@@ -394,6 +407,7 @@ def train_planner(
     model, metrics = run(task, state, run_settings)
     export(model, Path(out), "planner", VOCABULARY, task.buckets, settings, run_settings, metrics)
     write_json(task.examples(), Path(out) / "examples.json")
+    write_json(task.forms(), Path(out) / "forms.json")
     return metrics
 
 

@@ -1,18 +1,21 @@
 """What a hand adds to a bar's loudness, measured on performances: accents of the meter, and how even a hand is.
 
-Contents: :func:`fit_touch`.
+Contents: :func:`fit_touch`, :func:`fit_loudness`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 
 from muse.composer.perform import PLACES, place_of
+from muse.corpora.emopia import emopia_clips
 from muse.dataset.lead_sheets import Sheet
+from muse.score import note_array, read_score
 
-__all__ = ["fit_touch"]
+__all__ = ["fit_loudness", "fit_touch"]
 
 
 def fit_touch(sheets: Iterable[Sheet]) -> dict[str, object]:
@@ -59,4 +62,37 @@ def fit_touch(sheets: Iterable[Sheet]) -> dict[str, object]:
         "drift": round(float(np.corrcoef(a, b)[0, 1]), 3),
         "chord_spread": round(float(np.concatenate(within).std()), 2),
         "top": round(float(np.mean(top)), 2),
+    }
+
+
+def fit_loudness(corpora: Path | str) -> dict[str, object]:
+    """How loud people play in each quadrant, in absolute terms, from EMOPIA's training clips.
+
+    Parameters
+    ----------
+    corpora
+        Folder that holds ``emopia-nc``.
+
+    Returns
+    -------
+    dict
+        Quadrant -> ``mean`` and ``spread``, each the quartiles over clips of the velocities' mean and standard
+        deviation; what :func:`muse.composer.loudness.loudness_at` reads as ``attributes/loudness.json``.
+
+    Raises
+    ------
+    InputError
+        The corpus is not there.
+    """
+    found: dict[str, list[tuple[float, float]]] = {}
+    for song in emopia_clips(corpora, "train"):
+        velocity = note_array(read_score(song.path))["velocity"].astype(float)
+        found.setdefault(str(song.quadrant), []).append((float(velocity.mean()), float(velocity.std())))
+    quartiles = {
+        quadrant: np.quantile(np.array(rows), (0.25, 0.5, 0.75), axis=0).round(2).T.tolist()
+        for quadrant, rows in sorted(found.items())
+    }
+    return {
+        "source": "EMOPIA (Hung et al., ISMIR 2021), training clips; statistics of music under CC BY-NC-SA 4.0",
+        **{quadrant: {"mean": mean, "spread": spread} for quadrant, (mean, spread) in quartiles.items()},
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from muse.composer.rank import quadrants_asked
 from muse.emotion import EmotionPath
 from muse.errors import InputError
 from muse.intent import Intent
-from muse.score import bar_grid, mean_tempo_bpm, note_array, read_score, read_text
+from muse.score import bar_grid, note_array, read_score, read_text
 from muse.tokens import SONG_CONTROLS
+from muse.tokens.plan import Plan
+from muse.tokens.tune import plan_of_tune
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +47,9 @@ def test_a_piece_has_what_was_asked_for(composer: Composer) -> None:
     score = composer.compose(intent, n_candidates=1, seed=0).best.score
     notes = note_array(score)
     assert set(notes["program"].tolist()) <= {0, 42}
-    assert (notes["onset_beat"] + notes["duration_beat"]).max() == pytest.approx(18.0, abs=1e-6)  # rings to the end
-    assert notes["onset_beat"].max() <= 16.5 + 1e-6  # the last chord has half a bar or more
-    assert mean_tempo_bpm(score) == pytest.approx(91, abs=0.01)
+    assert 15 < notes["onset_beat"].max() < 18 >= (notes["onset_beat"] + notes["duration_beat"]).max()
+    assert score.tempos[0].qpm == pytest.approx(91, abs=0.01)  # it gives way in the last bar alone
+    assert all(tempo.time == 0 or tempo.time >= 15 * score.ticks_per_quarter for tempo in score.tempos)
     assert set(zip(bar_grid(score).numerator.tolist(), bar_grid(score).denominator.tolist(), strict=True)) == {(3, 4)}
     assert (score.key_signatures[0].key, score.key_signatures[0].tonality) == (3, 1)
     assert {track.name for track in score.tracks} <= {"Acoustic Grand Piano", "Cello"}
@@ -144,7 +147,7 @@ def test_asking_for_an_attribute_moves_it(composer: Composer) -> None:
 
 def test_tempo_beats_the_emotion(composer: Composer) -> None:
     piece = composer.compose(Intent(emotion="angry", tempo_bpm=66, bars=4), n_candidates=1, seed=0)
-    assert piece.best.measured["Mean Tempo"] == pytest.approx(66, abs=0.01)
+    assert piece.best.score.tempos[0].qpm == pytest.approx(66, abs=0.01)
 
 
 def test_at_another_tempo_the_notes_a_second_stay(composer: Composer) -> None:
@@ -163,7 +166,6 @@ def test_an_arc_gives_each_section_its_own_target(composer: Composer) -> None:
 
 def test_pieces_longer_than_the_context_are_written(composer: Composer) -> None:
     piece = composer.compose(Intent(emotion="happy", bars=40), n_candidates=1, seed=2)
-    assert len(piece.best.ids) > 1500
     bars = np.unique(note_array(piece.best.score)["onset_beat"] // 4)
     assert bars.max() == 39 and len(bars) >= 36
 
@@ -173,10 +175,10 @@ def test_report_json_and_notebook_view(sad: Composition) -> None:
     json.dumps(document, allow_nan=False)
     wanted = "seed intent target measured adherence ratings scores candidates n_notes bars duration_s timing versions"
     assert set(wanted.split()) <= set(document)
-    assert set("load_s generate_s total_s tokens tokens_per_s".split()) <= set(document["timing"])
+    assert {"load_s", "generate_s", "total_s"} <= set(document["timing"])
     assert document["n_notes"] == sad.best.n_notes and document["bars"] == 8
     assert set(document["measured"]) == set(SONG_CONTROLS)
-    assert set(document["scores"]) == {"merit", "adherence", "quality", "log_likelihood"}
+    assert set(document["scores"]) == {"merit", "adherence", "quality"}
     assert "Mode Clarity" in sad.report() and "seed 5" in sad.report() and "quality 0." in sad.report()
     assert sad.explanation is not None and sad.explanation.sentence() in sad.report()
     for axis in ("valence", "arousal"):
@@ -251,12 +253,36 @@ def test_what_is_beyond_the_generators_reach_is_said(composer: Composer) -> None
     assert "Mean Pitch 120 is far from the music that was learnt from" in remark and remark in piece.report()
 
 
-def test_two_of_one_instrument_share_a_part_and_the_report_says_so() -> None:
-    piece = muse.compose(instruments="violin,violin,cello", bars=1, n_candidates=1, seed=0)
+def test_two_of_one_instrument_have_a_part_each() -> None:
+    piece = muse.compose(instruments="violin,violin,cello", bars=4, n_candidates=1, seed=0)
     assert piece.intent.instruments == ("violin", "violin", "cello")
-    assert sorted(track.program for track in piece.best.score.tracks) in ([40], [42], [40, 42])
-    assert "violin is asked for 2 times; the generator writes one part" in piece.report()
-    assert piece.to_json()["remarks"]
+    assert [track.program for track in piece.best.score.tracks] == [40, 40, 42]
+    first, second = ([(n.time, n.pitch) for n in track.notes] for track in piece.best.score.tracks[:2])
+    assert first and second and first != second
+
+
+def test_chords_form_and_tune_are_kept(composer: Composer) -> None:
+    piece = composer.compose(chords="Am | F | C | G", form="AABA", key="Am", n_candidates=1, seed=0)
+    assert str(piece.plan).splitlines() == [f"[{letter}] Am | F | C | G" for letter in "AABA"]
+    assert (piece.brief.key_name, piece.to_json()["form"]) == ("A minor", "AABA")
+    onsets = [[(note.position, note.pitch) for note in bar.melody] for bar in piece.plan.bars]
+    assert onsets[:2] == onsets[4:6]
+    tune = piece.best.score.copy()
+    again = composer.compose(melody=tune, n_candidates=1, seed=3, instruments="flute, guitar")
+    top = plan_of_tune(note_array(tune))
+    assert [bar.melody for bar in again.plan.bars] == [bar.melody for bar in top.bars]
+
+
+def test_a_plan_is_arranged_for_others(composer: Composer, sad: Composition, tmp_path: Path) -> None:
+    quartet = composer.arrange(sad.plan, instruments="violin, violin, viola, cello", emotion="calm", seed=1)
+    assert quartet.plan.bars == sad.plan.bars and len(quartet.best.score.tracks) == 4
+    quartet.save(tmp_path / "quartet.mid")
+    origin = json.loads(read_text(tmp_path / "quartet.mid")[0])
+    assert Plan.from_json(origin["plan"]) == sad.plan
+    bars = list(sad.plan.bars)
+    bars[0] = replace(bars[0], melody=())
+    edited = composer.arrange(replace(sad.plan, bars=tuple(bars)), n_candidates=1, seed=1)
+    assert edited.plan.bars[0].melody == ()
 
 
 def test_keywords_of_compose_are_checked() -> None:

@@ -81,7 +81,9 @@ def test_chords_tune_and_form_are_as_given(stages: Stages) -> None:
     assert [bar.melody for bar in again.plan.bars[:4]] == [bar.melody for bar in given.bars]
     (form,) = stages.write(PieceRequest(16, form="ABAB"), rng=np.random.default_rng(2))
     assert form.plan.form == "ABAB"
-    same = [form.plan.bars[i].melody == form.plan.bars[i + 8].melody for i in range(8)]
+    # What comes after may cut the last note short.
+    tune_of = [[(note.position, note.pitch) for note in bar.melody] for bar in form.plan.bars]
+    same = [tune_of[i] == tune_of[i + 8] for i in range(8)]
     assert all(same[:2])
     assert all(same[4:6])
 
@@ -153,6 +155,7 @@ def test_a_checkpoint_of_another_vocabulary_is_refused(stages: Stages, tmp_path:
     build("micro", len(PLAN)).save_pretrained(tmp_path)
     write_json({"Special": ["pad", "bos"]}, tmp_path / "vocabulary.json")
     write_json({}, tmp_path / "controls.json")
+    write_json([], tmp_path / "examples.json")
     with pytest.raises(InputError, match="another vocabulary"):
         Planner.from_pretrained(tmp_path)
 
@@ -160,9 +163,9 @@ def test_a_checkpoint_of_another_vocabulary_is_refused(stages: Stages, tmp_path:
 def test_loudness_is_absolute(stages: Stages) -> None:
     (piece,) = stages.write(PieceRequest(4), rng=np.random.default_rng(0))
     for asked in (53.0, 79.0):
-        velocity = note_array(perform(piece.arrangement, Touch(mean_velocity=asked)))["velocity"]
+        velocity = note_array(perform(piece.arrangement, Touch(loudness=(asked,) * 4)))["velocity"]
         assert abs(velocity.mean() - asked) < 2
-        assert 8 < velocity.std() < 20
+        assert 8 < velocity.std() < 30
 
 
 def test_open_controls_are_those_of_a_song_like_it(stages: Stages) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from muse.corpora import GEMS, listener_curves, open_dataset
+from muse.corpora import listener_curves, open_dataset
+from muse.emotion import GEMS
 from muse.errors import InputError
 
 

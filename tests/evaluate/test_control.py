@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kit import Musician, judged_corpora
+from kit import Musician, few_trees, judged_corpora
 
 from muse.errors import InputError
 from muse.evaluate import control_correlations
@@ -42,7 +42,8 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_obedience_is_told_from_chance(corpora: Path) -> None:
+def test_obedience_is_told_from_chance(corpora: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few_trees(monkeypatch)
     seen: list[tuple[float, float]] = []
     musician: Any = Musician()
     judges = fit_judges(corpora)

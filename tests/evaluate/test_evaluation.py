@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from kit import Musician, clip, judged_corpora
+from kit import Musician, clip, few_trees, judged_corpora
 
 from muse.dataset.build import build_corpus
 from muse.errors import InputError
-from muse.evaluate import EvaluationSettings, evaluate_composer, evaluate_folder, write_report
+from muse.evaluate import EvaluationSettings, evaluate_composer, evaluate_folder
 from muse.evaluate.metrics.music import METRICS
+from muse.evaluate.reports import evaluation_page
 from muse.evaluate.systems.folder import quadrant_in
 from muse.score import from_notes, write_score
 from muse.selector import Selector
@@ -58,7 +59,9 @@ def test_the_report_sets_the_composer_beside_people_and_simpler_systems(
     dataset: Path,
     selector: Selector,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    few_trees(monkeypatch)
     musician: Any = Musician(selector=selector)
     seen: list[tuple[float, float]] = []
     settings = EvaluationSettings(
@@ -90,8 +93,7 @@ def test_the_report_sets_the_composer_beside_people_and_simpler_systems(
         assert f"<h2>{heading}" in page
     assert page.count("data:image/png;base64,") == text.count(".png)") > 4 and 'src="evaluation/' not in page
     assert json.loads((tmp_path / "evaluation.json").read_text(encoding="utf-8")) == found
-    write_report(found, tmp_path / "again")
-    assert (tmp_path / "again" / "evaluation.md").read_text(encoding="utf-8") == text
+    assert evaluation_page(found) == text
 
 
 @pytest.mark.slow
@@ -101,7 +103,9 @@ def test_a_folder_is_measured_in_the_same_way(
     selector: Selector,
     tmp_path: Path,
     rng: np.random.Generator,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    few_trees(monkeypatch)
     (tmp_path / "pieces").mkdir()
     for q in (1, 2, 3, 4):
         for i in range(2):

@@ -10,8 +10,8 @@ from typing import Any
 import jinja2
 import pytest
 
-from muse.evaluate.reports import render, write_report
-from muse.evaluate.reports.template import figure, interval
+from muse.evaluate.reports import TEMPLATES, write_report
+from muse.pages import figure, interval, render
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,7 +39,7 @@ def test_a_figure_that_is_missing_is_an_error_and_no_blank() -> None:
     document = stored("selector")
     del document["quality"]["n"]
     with pytest.raises(jinja2.UndefinedError, match="no attribute 'n'"):
-        render("selector.md", {**document, "published": []})
+        render(TEMPLATES / "selector.md.j2", {**document, "published": []})
 
 
 def test_names_of_files_have_no_effect_as_markup(tmp_path: Path) -> None:

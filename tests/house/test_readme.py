@@ -12,12 +12,11 @@ from pathlib import Path
 import pytest
 import typer
 
-from muse.cli import app
+from muse.cli import app, main
 from muse.score import bar_grid, read_score
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/getting-started.md", "docs/training.md")
-MUSE = [sys.executable, "-m", "muse"]
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -77,14 +76,16 @@ def test_the_guide_python_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_readme_commands_run(tmp_path: Path) -> None:
+def test_the_readme_commands_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     written = []
     for words in commands("README.md"):
         if words[0] == "muse":
-            result = subprocess.run(
-                [*MUSE, *words[1:]], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
-            )
-            assert result.returncode == 0, f"{shlex.join(words)}: {result.stderr}"
+            with pytest.raises(SystemExit) as ended:
+                main(words[1:])
+            assert not ended.value.code, f"{shlex.join(words)}: {capsys.readouterr().err}"
             written += [words[words.index("-o") + 1]] if "-o" in words else []
     assert written
     for name in written:

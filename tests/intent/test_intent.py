@@ -16,7 +16,7 @@ from muse.intent import Intent, parse_time_signature
 from muse.score import METERS, REWRITTEN_METERS
 
 
-def _motif() -> symusic.Score:
+def _melody() -> symusic.Score:
     score = symusic.Score(480)
     track = symusic.Track("melody", 0, False)
     track.notes.append(symusic.Note(0, 480, 60, 80))
@@ -46,11 +46,11 @@ def test_round_trip_through_json() -> None:
     assert json.loads(intent.to_json())["attributes"] == {"Mean Pitch": 61.0}
 
 
-def test_round_trip_with_a_motif() -> None:
-    intent = Intent(motif=_motif())
+def test_round_trip_with_a_melody() -> None:
+    intent = Intent(melody=_melody())
     again = Intent.from_json(intent.to_json())
-    assert again.motif is not None
-    assert [note.pitch for note in again.motif.tracks[0].notes] == [60]
+    assert again.melody is not None
+    assert [note.pitch for note in again.melody.tracks[0].notes] == [60]
     assert again.to_json() == intent.to_json()
 
 
@@ -73,7 +73,9 @@ def test_all_faults_are_reported_at_once() -> None:
             instruments=("pianno", 200),
             bars=0,
             attributes={"Mean Pitch": math.nan},
-            motif=3,  # type: ignore[arg-type]
+            melody=3,  # type: ignore[arg-type]
+            chords="Am | H7",
+            form="A-2",
         )
     message = str(caught.value)
     for field in dataclasses.fields(Intent):

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from broken_files import broken
 from PIL import EpsImagePlugin, Image
 
 import muse.prompts.image.picture as picture_module
@@ -147,26 +148,6 @@ def test_frames_that_are_too_large_are_refused_before_they_are_decoded(
 
 
 # ------------------------------------------------------------------------------------------------------------ mutations
-
-
-def broken(data: bytes, rng: np.random.Generator) -> bytes:
-    """The file with flipped bytes, a hole, a doubled part, its end cut off or a large number in its head."""
-    changed = bytearray(data)
-    at, size = int(rng.integers(len(changed))), int(rng.integers(1, 64))
-    match int(rng.integers(5)):
-        case 0:
-            for place in rng.integers(len(changed), size=size):
-                changed[place] ^= 1 << int(rng.integers(8))
-        case 1:
-            del changed[at : at + size]
-        case 2:
-            changed[at:at] = changed[at : at + size]
-        case 3:
-            del changed[max(at, 8) :]
-        case _:
-            head = int(rng.integers(min(len(changed), 128)))
-            changed[head : head + 4] = int(rng.choice([0, 1, 0x7FFFFFFF, 0xFFFFFFFF])).to_bytes(4, "big")
-    return bytes(changed)
 
 
 def refusal(parse: Callable[[Path], Any], path: Path) -> str:

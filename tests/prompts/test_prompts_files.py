@@ -288,15 +288,15 @@ def test_a_score_is_played(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cents", [-35, 0, 30])
-def test_a_hummed_tune_becomes_a_motif(cents: float) -> None:
+def test_a_hummed_tune_becomes_the_melody(cents: float) -> None:
     parsed = parse_humming(tune(PITCHES, BEATS, cents=cents), SAMPLE_RATE)
-    motif = note_array(parsed.intent.motif)  # type: ignore[arg-type]
-    assert motif["pitch"].tolist() == PITCHES
+    melody = note_array(parsed.intent.melody)  # type: ignore[arg-type]
+    assert melody["pitch"].tolist() == PITCHES
     assert parsed.intent.tempo_bpm is not None
     ratio = parsed.intent.tempo_bpm / 100
     factor = min((0.5, 1.0, 2.0), key=lambda k: abs(ratio / k - 1))
     assert ratio / factor == pytest.approx(1, abs=0.05)
-    np.testing.assert_allclose(motif["onset_beat"] / factor, np.cumsum([0, *BEATS[:-1]]), atol=0.02)
+    np.testing.assert_allclose(melody["onset_beat"] / factor, np.cumsum([0, *BEATS[:-1]]), atol=0.02)
     assert abs(parsed.found("tuning_cents")[0] - cents) < 12
     assert parsed.intent.key == "C" and len(parsed.found("sung")) == len(PITCHES)
     assert parsed.intent.emotion is None
@@ -304,8 +304,8 @@ def test_a_hummed_tune_becomes_a_motif(cents: float) -> None:
 
 def test_low_voices_are_moved_up_by_octaves() -> None:
     parsed = parse_humming(tune([p - 24 for p in PITCHES], BEATS), SAMPLE_RATE)
-    motif = note_array(parsed.intent.motif)  # type: ignore[arg-type]
-    assert ((motif["pitch"] - np.array(PITCHES)) % 12 == 0).all() and motif["pitch"].min() >= 55
+    melody = note_array(parsed.intent.melody)  # type: ignore[arg-type]
+    assert ((melody["pitch"] - np.array(PITCHES)) % 12 == 0).all() and melody["pitch"].min() >= 55
     assert any("octave" in note for note in parsed.notes)
 
 
@@ -340,7 +340,7 @@ def test_an_example_asks_for_music_like_it(tmp_path: Path, rng: np.random.Genera
 def test_a_recording_of_one_voice_is_an_example_of_its_tune(tmp_path: Path) -> None:
     write_audio(tune(PITCHES, BEATS), SAMPLE_RATE, tmp_path / "hum.wav")
     parsed = parse_example(tmp_path / "hum.wav")
-    assert note_array(parsed.intent.motif)["pitch"].tolist() == PITCHES  # type: ignore[arg-type]
+    assert note_array(parsed.intent.melody)["pitch"].tolist() == PITCHES  # type: ignore[arg-type]
     assert any("one voice" in note for note in parsed.notes)
 
 
@@ -356,7 +356,7 @@ def test_every_kind_together_touches_no_network(shots: Path, tmp_path: Path) -> 
     )  # fmt: skip
     assert parsed is not None
     intent = parsed.intent
-    assert intent.motif is not None and intent.emotion is not None and intent.instruments == ("strings",)
+    assert intent.melody is not None and intent.emotion is not None and intent.instruments == ("strings",)
     assert intent.tempo_bpm is not None
     assert intent.bars * 4 * 60 / intent.tempo_bpm == pytest.approx(8.0, abs=0.05)  # the video rules the length
     assert parse_prompts(text=None) is None

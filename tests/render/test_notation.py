@@ -14,8 +14,9 @@ import pytest
 
 from muse.errors import InputError
 from muse.render import engrave, musicxml, write_sheet
-from muse.render.written import DIVISIONS, spell
+from muse.render.written import DIVISIONS
 from muse.score import DRUMS, NOTE_DTYPE, Score, bar_grid, from_notes, note_array
+from muse.theory import spell
 
 Row = tuple[float, float, int]
 

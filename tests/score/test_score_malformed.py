@@ -240,7 +240,7 @@ def test_mutated_files_are_read_or_refused() -> None:
     """A sample of what ``benchmarks/fuzz_midi.py`` does with thousands of files."""
     script = Path(__file__).resolve().parents[2] / "benchmarks" / "fuzz_midi.py"
     result = subprocess.run(
-        [sys.executable, str(script), "-n", "60"],
+        [sys.executable, str(script), "-n", "40"],
         capture_output=True,
         text=True,
         timeout=600,
@@ -249,5 +249,5 @@ def test_mutated_files_are_read_or_refused() -> None:
     )
     assert result.returncode == 0, result.stdout + result.stderr
     n_read, n_refused, n_wrong = map(int, re.findall(r"(\d+) (?:read|refused|wrong)", result.stdout))
-    assert (n_read + n_refused, n_wrong) == (60, 0)
-    assert min(n_read, n_refused) > 15  # the mutations reach both ways out
+    assert (n_read + n_refused, n_wrong) == (40, 0)
+    assert min(n_read, n_refused) > 9  # the mutations reach both ways out

@@ -22,6 +22,7 @@ from muse.selector.model import Selector
 from muse.selector.network import Network, collate
 from muse.tokens import Codec
 from muse.training.selector.damage import GRADES, KINDS, corrupt
+from muse.training.selector.experts import fit_experts
 
 pytest.importorskip("lightning")
 
@@ -212,7 +213,7 @@ def experts() -> AttributeExperts:
     scores = [from_notes(note_array(one), tempo_bpm=180 if q else 60) for one, q in zip(clips, quick, strict=True)]
     ratings = np.stack([np.zeros(24), np.where(quick, 0.7, -0.7)], axis=1)
     labels = np.where(quick, np.arange(24) // 2 % 2, 2 + np.arange(24) // 2 % 2)
-    return AttributeExperts.fit(scores, labels, scores, ratings)
+    return fit_experts(scores, labels, scores, ratings)
 
 
 def test_experts_tell_quick_from_slow(experts: AttributeExperts) -> None:
@@ -251,7 +252,7 @@ def test_experts_come_back_from_a_folder(experts: AttributeExperts, tmp_path: Pa
 def test_experts_need_clips_of_every_quadrant() -> None:
     tune = a_tune(np.random.default_rng(9), 8)
     with pytest.raises(InputError, match="no clip is of Q4"):
-        AttributeExperts.fit([tune] * 3, np.arange(3), [tune] * 5, np.zeros((5, 2)))
+        fit_experts([tune] * 3, np.arange(3), [tune] * 5, np.zeros((5, 2)))
 
 
 def test_experts_have_a_say_in_ratings(network: Network, experts: AttributeExperts) -> None:

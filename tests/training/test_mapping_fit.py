@@ -56,7 +56,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, ob
     """Corpora made here, and the mapping fitted on them."""
     folder = tmp_path_factory.mktemp("mapping")
     rng = np.random.default_rng(0)
-    for kind, n in (("emopia", 24), ("vgmidi", 20), ("mutopia", 16)):
+    for kind, n in (("emopia", 20), ("vgmidi", 12), ("mutopia", 8)):
         _write_corpus(folder / "corpora", kind, rng, n)
     return folder, fit_mapping(folder / "corpora", folder / "out", n_trees=5)
 
@@ -82,7 +82,7 @@ def test_fitting_learns_what_the_corpora_show(fitted: tuple[Path, dict[str, obje
 def test_fitting_again_gives_the_same_files(fitted: tuple[Path, dict[str, object]], tmp_path: Path) -> None:
     calls: list[tuple[int, int]] = []
     fit_mapping([fitted[0] / "corpora"], tmp_path, n_trees=5, progress=lambda done, total: calls.append((done, total)))
-    assert calls[-1] == (60, 60)
+    assert calls[-1] == (40, 40)
     for path in sorted(tmp_path.iterdir()):
         assert path.read_bytes() == (fitted[0] / "out" / path.name).read_bytes(), path.name
 

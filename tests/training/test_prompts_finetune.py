@@ -92,8 +92,8 @@ def test_it_learns_what_it_is_taught(layers: dict[str, np.ndarray]) -> None:
     tuned = Tuned(sentence_graph(weights))
     predicted = np.array([tuned.predict(one)["words"][0] for one in states])
     assert np.corrcoef(predicted, mood)[0, 1] > 0.5
-    again = finetune(layers, sets, steps=12)
-    assert all(np.array_equal(again[name], weights[name]) for name in weights)
+    once, again = (finetune(layers, sets, steps=1) for _ in range(2))
+    assert all(np.array_equal(again[name], once[name]) for name in once)
 
 
 def test_a_damaged_graph_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from typer.testing import CliRunner
 
 from muse.audio import write_audio
 from muse.cli import app
-from muse.corpora import MOODS, Clip, listener_curves, open_dataset
+from muse.corpora import Clip, listener_curves, open_dataset
+from muse.emotion import MOODS
 from muse.errors import InputError
 from muse.recognizer import Recognizer
 from muse.recognizer.encoders.mert import MertEncoder, hubert_tensors
@@ -202,12 +204,18 @@ def test_what_is_missing_is_named(tmp_path: Path, deam: Path, pmemo: Path) -> No
         open_dataset(pmemo)
 
 
-@pytest.fixture
-def pop909(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Features of sound, kept from test to test as from run to run."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def pop909(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Enough songs that some are on both sides of the split by names."""
     from muse.training.recognizer.chords import ChordSong, split_songs
 
-    folder = tmp_path / "pop909"
+    folder = tmp_path_factory.mktemp("songs") / "pop909"
     names = [f"{i:03d}" for i in range(1, 200)]
     learnt, held = split_songs([ChordSong(name, Path(name), (), None) for name in names])
     chosen = [song.name for song in learnt[:10] + held[:2]]
@@ -242,15 +250,16 @@ def test_the_papers_table_is_one_command(
     pmemo: Path,
     emomusic: Path,
     pop909: Path,
+    cache: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("muse.training.recognizer.report.N_DRAWS", 20)
+    monkeypatch.setattr("muse.training.recognizer.report.N_DRAWS", 5)
     settings = tmp_path / "settings.json"
     settings.write_text(json.dumps({"n_steps": 2, "batch": 8}))
     out = tmp_path / "report"
     arguments = [
         "train", "recognizer-report", *map(str, (jamendo, deam, pmemo, emomusic)), "--chords", str(pop909),
-        "-o", str(out), "--cache", str(tmp_path / "cache"), "--config", str(settings), "--seeds", "1", "--folds", "2",
+        "-o", str(out), "--cache", str(cache), "--config", str(settings), "--seeds", "1", "--folds", "2",
         "--pairs", "--json",
     ]  # fmt: skip
     done = CliRunner().invoke(app, arguments, catch_exceptions=False)
@@ -269,8 +278,9 @@ def test_the_papers_table_is_one_command(
 
 
 def test_a_recogniser_of_other_datasets_is_trained_and_used(
-    tmp_path: Path, jamendo: Path, pmemo: Path, pop909: Path
+    tmp_path: Path, jamendo: Path, pmemo: Path, pop909: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("muse.training.recognizer.personal.fit_personal", partial(fit_personal, n_steps=20))
     settings = tmp_path / "settings.json"
     settings.write_text(json.dumps({"n_steps": 2, "batch": 8, "n_networks": 1, "n_noises": 1}))
     out, speech = tmp_path / "model", tmp_path / "speech"
@@ -279,11 +289,11 @@ def test_a_recogniser_of_other_datasets_is_trained_and_used(
         write_audio((0.2 * random.normal(size=40_000)).astype(np.float32), 16_000, speech / name)
     arguments = [
         "train", "recognizer", str(jamendo), str(pmemo), "--chords", str(pop909), "-o", str(out),
-        "--cache", str(tmp_path / "cache"), "--config", str(settings), "--other", str(speech),
+        "--cache", str(cache), "--config", str(settings), "--other", str(speech),
     ]  # fmt: skip
     done = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert set(json.loads(done.stdout)["gate"]["other"]) == {*NOISES, "speech"}
-    assert len(list((tmp_path / "cache").rglob("other/*.npz"))) == 2
+    assert len(list(cache.rglob("other/*.npz"))) == 2
     assert json.loads(done.stdout)["listener_curves"] == 8  # of clips that are learnt from
     recognizer = Recognizer.from_pretrained(out)
     found = recognizer.recognize((0.2 * random.normal(size=32_000)).astype(np.float32), 16_000)

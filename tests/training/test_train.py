@@ -52,7 +52,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     folder = tmp_path_factory.mktemp("train") / "songs0"
     folder.mkdir()
     rng = np.random.default_rng(0)
-    for i in range(60):
+    for i in range(40):
         write_score(a_song(rng), folder / f"song{i:02d}.mid")
     out = tmp_path_factory.mktemp("dataset")
     build_corpus([folder], out, n_processes=1)
@@ -135,12 +135,12 @@ def test_a_run_that_was_stopped_goes_on_exactly(corpus: Corpus, tmp_path: Path) 
 
     class Stop(lightning.Callback):
         def on_train_batch_end(self, trainer: lightning.Trainer, *_: object) -> None:
-            trainer.should_stop = trainer.global_step >= 4
+            trainer.should_stop = trainer.global_step >= 2
 
-    options = {**SMALL, "licence_classes": tuple(corpus.info["by_licence_class"]), "max_steps": 6}
+    options = {**SMALL, "licence_classes": tuple(corpus.info["by_licence_class"]), "max_steps": 4}
     whole = train(corpus.folder, tmp_path / "whole", progress=False, **options)
     stopped = train(corpus.folder, tmp_path / "parts", progress=False, callbacks=[Stop()], **options)
-    assert len(stopped["history"]) == 2
+    assert len(stopped["history"]) == 1
     parts = train(corpus.folder, tmp_path / "parts", progress=False, **options)
     assert [row["val_loss"] for row in parts["history"]] == pytest.approx(
         [row["val_loss"] for row in whole["history"]], abs=1e-6
@@ -153,8 +153,8 @@ def test_a_run_that_was_stopped_goes_on_exactly(corpus: Corpus, tmp_path: Path) 
 def test_loss_falls_and_the_folder_is_complete(corpus: Corpus, tmp_path: Path) -> None:
     from transformers import AutoModelForCausalLM
 
-    options = {**SMALL, "licence_classes": tuple(corpus.info["by_licence_class"]), "validate_every": 15}
-    metrics = train(corpus.folder, tmp_path / "run", progress=False, max_steps=30, **options)
+    options = {**SMALL, "licence_classes": tuple(corpus.info["by_licence_class"]), "validate_every": 7}
+    metrics = train(corpus.folder, tmp_path / "run", progress=False, max_steps=14, **options)
     losses = [row["val_loss"] for row in metrics["history"]]
     assert losses[-1] < losses[0] < np.log(900)
     for name in ("config.json", "tokenizer.json", "controls.json", "training.json", "metrics.json", "README.md"):

@@ -3,7 +3,6 @@
 What is drawn and written comes from the document alone, so a report can be written again from its JSON file.
 """
 
-from muse.evaluate.reports.report import write_report
-from muse.evaluate.reports.template import render
+from muse.evaluate.reports.report import TEMPLATES, evaluation_page, write_report
 
-__all__ = ["render", "write_report"]
+__all__ = ["TEMPLATES", "evaluation_page", "write_report"]

@@ -1,6 +1,6 @@
 """Writing an evaluation: its page as Markdown and as one HTML file that can be sent to anyone, figures and charts.
 
-Contents: :func:`write_report`.
+Contents: :data:`TEMPLATES`, :func:`write_report`, :func:`evaluation_page`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ from typing import Any
 
 from muse.evaluate.metrics.music import METRICS
 from muse.evaluate.reports.charts import MOODS, draw_charts, system_titles
-from muse.evaluate.reports.template import render
 from muse.files import write_json, write_text
+from muse.pages import render
 
-__all__ = ["write_report"]
+__all__ = ["TEMPLATES", "evaluation_page", "write_report"]
+
+TEMPLATES = Path(__file__).with_name("templates")
+"""The pages of what is measured."""
 
 NAME = "evaluation"
 """Of the files: ``evaluation.html`` and so on."""
@@ -35,14 +38,14 @@ def write_report(document: dict[str, Any], out: str | Path) -> None:
     """
     out = Path(out)
     draw_charts(document, out / NAME)
-    text = _page(document)
+    text = evaluation_page(document)
     write_text(out / f"{NAME}.md", text)
     write_text(out / f"{NAME}.html", _html(text, out))
     write_json(document, out / f"{NAME}.json")
 
 
-def _page(document: dict[str, Any]) -> str:
-    """The Markdown page."""
+def evaluation_page(document: dict[str, Any]) -> str:
+    """The Markdown page of a document, which names the charts that stand beside it."""
     values = {
         **document,
         "judge_names": {name: title for name, title in JUDGES.items() if name in document["judges"]},
@@ -51,7 +54,7 @@ def _page(document: dict[str, Any]) -> str:
         "space_names": SPACES,
         "titles": system_titles(document),
     }
-    return render(f"{document['kind']}.md", values).rstrip() + "\n"
+    return render(TEMPLATES / f"{document['kind']}.md.j2", values).rstrip() + "\n"
 
 
 def _html(text: str, out: Path) -> str:
@@ -63,4 +66,4 @@ def _html(text: str, out: Path) -> str:
         return f'src="data:image/png;base64,{data}"'
 
     body = re.sub(r'src="([^":]+\.png)"', inside, markdown(text, extensions=["tables", "sane_lists"]))
-    return render("page.html", {"title": text.partition("\n")[0].lstrip("# "), "body": body})
+    return render(TEMPLATES / "page.html.j2", {"title": text.partition("\n")[0].lstrip("# "), "body": body})

@@ -8,7 +8,7 @@ target
 emotion
     As the selector rates it (valence, arousal, with their spread); it weighs in when prompts are joined.
 sound
-    A recording of one voice is read as a tune (:mod:`muse.prompts.humming`) and becomes the motif; of a recording of
+    A recording of one voice is read as a tune (:mod:`muse.prompts.humming`) and becomes the melody; of a recording of
     several, the recogniser (:mod:`muse.recognizer`) gives emotion and key.
 
 Contents: :func:`parse_example`.
@@ -92,7 +92,7 @@ def _of_sound(path: Path) -> Parsed:
         tune = parse_humming(path)
     except NoMelodyError:
         return _of_recording(path)
-    text = "a recording of one voice: its tune is the motif; for how it sounds, give the music as MIDI"
+    text = "a recording of one voice: its tune is the melody; for how it sounds, give the music as MIDI"
     return replace(tune, evidence=(*tune.evidence, Evidence("note", "example", text, 1.0, "note")))
 
 

@@ -1,4 +1,4 @@
-"""Humming: a tune that is sung, hummed or whistled becomes the motif that a piece opens with.
+"""Humming: a tune that is sung, hummed or whistled becomes the melody that a piece opens with.
 
 The notes of the voice (:mod:`muse.prompts.humming.transcribe`), then their tempo and places in the beat
 (:mod:`muse.prompts.humming.grid`).
@@ -30,7 +30,7 @@ MAX_SEC: Final = 120.0
 MIN_NOTES: Final = 3
 BAR_BEATS: Final = 4
 LOWEST, HIGHEST = 55, 84
-"""Where a motif lies: from the low strings of a violin to two octaves above middle C."""
+"""Where a melody lies: from the low strings of a violin to two octaves above middle C."""
 
 
 class NoMelodyError(InputError):
@@ -50,7 +50,7 @@ def parse_humming(source: str | Path | NDArray[Any], sample_rate: int | None = N
     Returns
     -------
     Parsed
-        The intent's motif, key and tempo; as evidence the notes as they were sung, and the tuning. Emotion stays open.
+        The intent's melody, key and tempo; as evidence the notes as they were sung, and the tuning. Emotion stays open.
 
     Raises
     ------
@@ -73,15 +73,15 @@ def parse_humming(source: str | Path | NDArray[Any], sample_rate: int | None = N
     shift = _octaves(rows["pitch"])
     rows["pitch"] += 12 * shift
     key = estimate_key(rows)
-    motif = from_notes(rows, tempo_bpm=tempo)
+    melody = from_notes(rows, tempo_bpm=tempo)
     sure = float(np.mean([note.confidence for note in notes]))
     evidence = [
-        Evidence("motif", motif, f"{len(notes)} notes of {name}", sure, "notes"),
+        Evidence("melody", melody, f"{len(notes)} notes of {name}", sure, "notes"),
         Evidence("tempo_bpm", round(tempo, 1), f"onsets {1000 * error:.0f} ms from the grid", _steady(error), "notes"),
     ]
     if key is not None:
         evidence.append(Evidence("key", str(key), f"notes of {name}", min(max(key.clarity, 0.0), 1.0), "notes"))
-    fields: dict[str, Any] = {"motif": motif, "tempo_bpm": round(tempo, 1)}
+    fields: dict[str, Any] = {"melody": melody, "tempo_bpm": round(tempo, 1)}
     tune_bars = int(np.ceil((rows["onset_beat"] + rows["duration_beat"]).max() / BAR_BEATS))
     if 2 * tune_bars > Intent().bars:
         # Room for the tune, for one return of it, and for an ending.

@@ -30,8 +30,7 @@ import torch
 from torch import nn
 
 from muse.checkpoint import Settings, check_tensors
-from muse.corpora import GEMS, MOODS
-from muse.emotion import QUADRANTS
+from muse.emotion import GEMS, MOODS, QUADRANTS
 from muse.errors import InputError
 from muse.recognizer.features.chords import DEGREES, N_PROFILE, QUALITIES
 

@@ -8,12 +8,10 @@ Contents: :func:`write_report`, :func:`page`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
 from numpy.typing import NDArray
 
 from muse.attributes import LEVERS, attribute
@@ -22,6 +20,7 @@ from muse.files import write_text
 from muse.mapping import EmotionMapper
 from muse.mapping.explain import QUADRANT_WORDS
 from muse.mapping.levels import LEVEL_GRID
+from muse.pages import render
 from muse.training.mapping.data import Labelled
 
 __all__ = ["page", "write_report"]
@@ -52,12 +51,12 @@ def page(mapper: EmotionMapper, report: Mapping[str, Any]) -> str:
     report
         What :func:`muse.training.mapping.figures.figures` gave of it.
     """
-    text = (files("muse.training.mapping") / "report.md.j2").read_text(encoding="utf-8")
-    # Markdown, not HTML: nothing is escaped.
-    template = Environment(trim_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined).from_string(text)
-    return template.render(
-        report, words=QUADRANT_WORDS, intensity_chosen=mapper.intensity, attributes=_attribute_rows(mapper)
-    )
+    of_mapper = {
+        "words": QUADRANT_WORDS,
+        "intensity_chosen": mapper.intensity,
+        "attributes": _attribute_rows(mapper),
+    }
+    return render(Path(__file__).with_name("report.md.j2"), {**report, **of_mapper})
 
 
 def _attribute_rows(mapper: EmotionMapper) -> list[dict[str, Any]]:

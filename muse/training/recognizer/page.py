@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import jinja2
 import numpy as np
+
+from muse.pages import render
 
 __all__ = ["recognizer_page"]
 
@@ -47,22 +48,15 @@ def recognizer_page(report: Mapping[str, Any]) -> str:
         if any(score in row.get(data, {}) for row in report["rows"].values())
     ]
     paired = [(data, score) for data, score in shown if "ccc" not in score]  # these have no intervals
-    environment = jinja2.Environment(  # Markdown: nothing to escape
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,
-    )
-    template = environment.from_string(Path(__file__).with_name("page.md.j2").read_text(encoding="utf-8"))
-    return template.render(
-        report=report,
-        heads=[f"{data}: {score}" for data, score in shown],
-        rows=list(_scores(report, shown)),
-        paired_heads=[f"{data}: {score}" for data, score in paired],
-        paired_rows=list(_ahead(report, paired)),
-        listeners=[(data, found["tasks"], list(_listeners(found))) for data, found in report["listeners"].items()],
-    )
+    values = {
+        "report": report,
+        "heads": [f"{data}: {score}" for data, score in shown],
+        "rows": list(_scores(report, shown)),
+        "paired_heads": [f"{data}: {score}" for data, score in paired],
+        "paired_rows": list(_ahead(report, paired)),
+        "listeners": [(data, found["tasks"], list(_listeners(found))) for data, found in report["listeners"].items()],
+    }
+    return render(Path(__file__).with_name("page.md.j2"), values)
 
 
 def _scores(report: Mapping[str, Any], shown: list[tuple[str, str]]) -> Rows:

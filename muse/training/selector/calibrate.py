@@ -22,11 +22,11 @@ from muse.files import read_json, write_json
 from muse.score import read_score
 from muse.selector.config import Config
 from muse.selector.events import passage
-from muse.selector.experts import AttributeExperts
 from muse.selector.model import EXPERTS, Selector
 from muse.tokens import GENRES
 from muse.training.selector.damage import GRADES, KINDS, corrupt
 from muse.training.selector.data import N_FOLDS, Library, fold_of, is_kept
+from muse.training.selector.experts import fit_experts
 from muse.training.selector.samples import Sample
 
 __all__ = ["calibrate"]
@@ -89,7 +89,7 @@ def _fit_experts(folder: Path, corpora: Path | str) -> None:
     clips = [clip for clip in emopia_clips(corpora, "train") if not is_kept(clip.song_id)]
     left_out = int(read_json(folder / "training.json")["exclude_fold"])
     rated = [piece for piece in vgmidi_pieces(corpora) if fold_of(piece.song_id, N_FOLDS) != left_out]
-    experts = AttributeExperts.fit(
+    experts = fit_experts(
         [read_score(clip.path) for clip in clips],
         np.array([int(clip.quadrant[1]) - 1 for clip in clips]),
         [read_score(piece.path) for piece in rated],

@@ -16,12 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.checkpoint import DEFAULT_CHECKPOINT, load_tensors, save_tensors
+from muse.checkpoint import load_tensors, save_tensors
 from muse.composer import DEFAULT_SAMPLING, Composer
+from muse.composer.arrange import DEFAULT_ARRANGER
+from muse.composer.plan import DEFAULT_PLANNER
 from muse.dataset.read import Corpus
 from muse.errors import InputError
 from muse.intent import Intent
 from muse.score import DRUMS
+from muse.tokens import Codec
 
 __all__ = ["TEMPERATURES", "Sample", "read_samples", "write_samples"]
 
@@ -47,7 +50,8 @@ def write_samples(
     corpus: Corpus,
     folder: Path | str,
     *,
-    checkpoint: str | Path = DEFAULT_CHECKPOINT,
+    planner: str | Path = DEFAULT_PLANNER,
+    arranger: str | Path = DEFAULT_ARRANGER,
     split: str = "train",
     n_windows: int = 200,
     n_each: int = 2,
@@ -93,7 +97,8 @@ def write_samples(
     rows = np.random.default_rng([seed, 0]).choice(len(weight), n_windows, p=weight / weight.sum())
 
     done, samples = _stored(folder)
-    composer = Composer.from_pretrained(checkpoint, selector=None)  # every candidate is kept
+    codec = Codec.default()
+    composer = Composer.from_pretrained(planner, arranger, selector=None)  # every candidate is kept
     for at in range(done, n_windows):
         row = int(rows[at])
         rng = np.random.default_rng([seed, 1, at])
@@ -109,7 +114,9 @@ def write_samples(
         for rank, temperature in enumerate(TEMPERATURES):
             sampling = replace(DEFAULT_SAMPLING, temperature=temperature)
             found = composer.compose(intent, n_candidates=n_each, sampling=sampling, seed=seed * 1_000_000 + at)
-            samples += [Sample(np.asarray(each.ids, np.uint16), rank, row) for each in found.candidates]
+            samples += [
+                Sample(codec.encode_score(each.score).astype(np.uint16), rank, row) for each in found.candidates
+            ]
         if (at + 1) % _SAVE_EVERY == 0 or at + 1 == n_windows:
             _store(folder, at + 1, samples)
         if progress:

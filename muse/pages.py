@@ -1,9 +1,9 @@
-"""Templates of pages, and how they write figures and tables.
+"""Pages from templates, and how they write figures and tables.
 
-Templates are Jinja files in ``templates/``. Beside Jinja's own, they have the filters ``figure`` (few digits),
-``interval`` (two bounds in brackets), ``share`` (a share of a scorecard with its interval), ``cells`` (a row of a
-Markdown table) and ``text`` (names of files and other words that are not ours, without effect as Markdown or HTML), and
-the function ``rule`` (the line below a table's head). A name that the document lacks is an error, never a blank.
+Templates are Jinja files beside the code that has the figures. Beside Jinja's own, they have the filters ``figure``
+(few digits), ``interval`` (two bounds in brackets), ``share`` (a share of a scorecard with its interval), ``cells`` (a
+row of a Markdown table) and ``text`` (names of files and other words that are not ours, without effect as Markdown or
+HTML), and the function ``rule`` (the line below a table's head). A name that the values lack is an error, never blank.
 
 Contents: :func:`render`, :func:`figure`, :func:`interval`.
 """
@@ -14,30 +14,36 @@ import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 __all__ = ["figure", "interval", "render"]
 
 
-def render(template: str, values: Mapping[str, Any]) -> str:
+def render(template: Path, values: Mapping[str, Any]) -> str:
     """Text of a template.
 
     Parameters
     ----------
     template
-        Name of a file in ``templates/``, without ``.j2``.
+        Its file; it may include and import others of the same folder.
     values
         What it writes about, by the names that it uses.
+
+    Raises
+    ------
+    jinja2.UndefinedError
+        It uses a name that `values` lacks.
     """
-    return _environment().get_template(f"{template}.j2").render(values)
+    return _environment(template.parent).get_template(template.name).render(values)
 
 
 @cache
-def _environment() -> Environment:
+def _environment(folder: Path) -> Environment:
     environment = Environment(
-        loader=PackageLoader("muse.evaluate.reports"),
+        loader=FileSystemLoader(folder),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
