@@ -1,7 +1,7 @@
 """Bodies of requests as pydantic models, made from the typed request alone: its table says every field, its type, its
 help and its default.
 
-Files of prompts are base64 in JSON. Limits come from :mod:`muse.tasks.limits`.
+Files are base64 in JSON. Limits come from :mod:`muse.tasks.limits`.
 
 Contents: :func:`body_of`, :func:`request_of`, :class:`Fault`.
 """
@@ -64,7 +64,7 @@ def body_of(request: type, name: str, only: Collection[str] | None = None) -> ty
 
 
 def request_of(body: BaseModel) -> tuple[ComposeRequest, dict[str, bytes]]:
-    """The request, and the files of its prompts by field.
+    """The request, and its files by field.
 
     Raises
     ------

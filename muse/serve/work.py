@@ -34,7 +34,7 @@ from muse.tasks.formats import ENDINGS
 from muse.tasks.limits import check_work
 from muse.tasks.processes import Tell
 from muse.tasks.request import ComposeRequest
-from muse.tasks.uploads import PROMPT_KINDS, take
+from muse.tasks.uploads import FIELD_KINDS, take
 
 if TYPE_CHECKING:
     from muse.composer import Composer, Composition
@@ -204,7 +204,7 @@ def _placed(uploads: Mapping[str, bytes]) -> Iterator[dict[str, Any]]:
     """Where the files of prompts lie, by field, for as long as the block lasts."""
     with tempfile.TemporaryDirectory(prefix="muse-serve-") as folder:
         try:
-            yield {name: str(_taken(data, Path(folder), PROMPT_KINDS[name])[1]) for name, data in uploads.items()}
+            yield {name: str(_taken(data, Path(folder), FIELD_KINDS[name])[1]) for name, data in uploads.items()}
         except InputError as error:
             raise _without_paths(error, folder) from None
 

@@ -50,8 +50,8 @@ def check_request(request: ComposeRequest) -> None:
     InputError
         Too many candidates or bars, or too long a text.
     """
-    for name in ("text", "tags", "emotion", "arc", "genre", "key", "time_signature"):
-        if len(getattr(request, name) or "") > MAX_CHARACTERS:
+    for name, value in request.to_fields().items():
+        if isinstance(value, str) and len(value) > MAX_CHARACTERS:
             raise InputError(f"{name} is longer than {MAX_CHARACTERS} characters: make it shorter")
     if not 1 <= request.candidates <= MAX_CANDIDATES:
         raise InputError(f"candidates is {request.candidates}; legal here are 1..{MAX_CANDIDATES}")
@@ -60,14 +60,15 @@ def check_request(request: ComposeRequest) -> None:
 
 
 def check_work(request: ComposeRequest, intent: Intent) -> None:
-    """Refuse too long a piece, whatever asked for its length.
+    """Refuse too long a piece, whatever asked for its length: a field, a prompt, or a lead sheet.
 
     Raises
     ------
     InputError
-        The piece has too many bars.
+        The piece has too many bars, or the lead sheet cannot be read.
     """
-    _check_bars(intent.bars, request.candidates)
+    plan = request.lead_sheet()
+    _check_bars(intent.bars if plan is None else len(plan.bars), request.candidates)
 
 
 def _check_bars(bars: int, candidates: int) -> None:

@@ -28,6 +28,7 @@ from muse.serve import create_app
 from muse.serve.jobs import OverdueError
 from muse.serve.work import Compose
 from muse.tasks.request import FILES, ComposeRequest, about
+from muse.tasks.uploads import FIELD_KINDS
 
 SHORT = {"emotion": "sad", "bars": 2, "candidates": 1, "seed": 5}
 LONG = {"emotion": "happy", "bars": 64, "candidates": 4, "seed": 5}
@@ -119,6 +120,23 @@ def test_prompts_are_text_and_files_that_came_along(client: TestClient, midi: by
     assert found["intent"]["time_signature"] == "3/4"
     assert {row["source"] for row in found["evidence"]} > {"stated"}
     assert client.post("/intent", json={}).status_code == 422
+
+
+def test_tunes_and_lead_sheets_come_along_too(client: TestClient) -> None:
+    def asked(name: str, text: str) -> httpx.Response:
+        return client.post(
+            "/compose", json={name: base64.b64encode(text.encode()).decode(), "candidates": 1, "seed": 1}
+        )
+
+    abc = "X:1\nT:x\nM:4/4\nL:1/4\nK:C\n"
+    assert asked("melody", abc + '"C"CDEF|"G"GABc|"F"cBAG|"C"FEDC|\n').json()["intent"]["melody"]
+    assert asked("plan", abc + '"C"CDEF|"G"GABc|\n').json()["bars"] == 2
+    assert "bars is 65; legal here are 1..64" in asked("plan", abc + '"C"CDEF|' * 65 + "\n").json()["error"]
+    assert "the file" in asked("plan", abc + "?").json()["error"]
+
+
+def test_every_field_that_is_a_file_has_its_kinds() -> None:
+    assert set(FIELD_KINDS) == set(FILES)
 
 
 @pytest.mark.parametrize(
