@@ -27,7 +27,8 @@ __all__ = ["Jobs", "OverdueError"]
 
 _SMOOTHING: Final = 0.2
 """Weight of the latest task in the mean duration."""
-_LONGEST_RETRY_SEC: Final = 120
+_LONGEST_RETRY_SEC: Final = 15
+"""Not longer, for the first tasks, that load models, make the mean too long, and processes would be idle."""
 
 
 class OverdueError(MuseError):
@@ -93,7 +94,7 @@ class Jobs:
 
     @property
     def retry_after_sec(self) -> int:
-        """When to come again: when half of those who are here now will have been served."""
+        """When to come again: when half of those who are here now will have been served, or sooner."""
         return min(max(math.ceil(self._mean_sec * self.n_places_taken / self.n_workers / 2), 1), _LONGEST_RETRY_SEC)
 
     async def run(self, task: Task, heard: Callable[[dict[str, Any]], None] = lambda _: None) -> Answer:
