@@ -41,8 +41,8 @@ OPEN_PATHS: Final = ("/health",)
 """Paths that need no key."""
 MAX_BODY_BYTES: Final = 28_000_000
 """A file of 20 MB as base64, and the rest of the request."""
-_BODY_SEC: Final = 30.0
-"""For the next part of a body to arrive."""
+_BODY_SEC: Final = 60.0
+"""For the whole of a body to arrive: a place is not for those who send a byte now and then."""
 _ID: Final = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
@@ -147,16 +147,16 @@ _TOO_LARGE: Final = f"the request has more than {MAX_BODY_BYTES / 1e6:.0f} MB: s
 
 def _bounded(receive: Receive) -> Receive:
     """The same body, up to its limit in bytes and in time."""
-    n_bytes, is_whole = 0, False
+    n_bytes, is_whole, until = 0, False, time.monotonic() + _BODY_SEC
 
     async def bounded() -> dict[str, Any]:
         nonlocal n_bytes, is_whole
         if is_whole:  # what comes now is that the client has left
             return dict(await receive())
         try:
-            message = await asyncio.wait_for(receive(), _BODY_SEC)
+            message = await asyncio.wait_for(receive(), max(until - time.monotonic(), 0.0))
         except TimeoutError:
-            raise HTTPException(408, f"the rest of the request did not come within {_BODY_SEC:g} s") from None
+            raise HTTPException(408, f"the request did not come within {_BODY_SEC:g} s") from None
         n_bytes += len(message.get("body", b""))
         if n_bytes > MAX_BODY_BYTES:
             raise HTTPException(413, _TOO_LARGE)

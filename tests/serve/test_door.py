@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Iterator
@@ -70,6 +71,23 @@ def test_bodies_are_bounded_whether_they_say_their_length_or_not(
         for content in (b"x" * 2000, parts()):
             refused = client.post(path, content=content, headers={"Content-Type": "application/json"})
             assert refused.status_code == 413 and "send less" in refused.json()["error"]
+
+
+def test_a_body_that_does_not_come_gives_up_its_place(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "_BODY_SEC", 0.1)
+    app, sent = client.app, []
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0.06)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/analyze", "query_string": b"", "headers": [], "app": app}
+    asyncio.run(app(scope, receive, send))
+    assert sent[0]["status"] == 408
+    assert app.state.jobs.n_places_taken == 0  # type: ignore[attr-defined]
 
 
 def test_who_finds_no_place_is_told_when_to_come_again(client: TestClient) -> None:
