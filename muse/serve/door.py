@@ -1,7 +1,7 @@
 """The door of the service: what every request passes, whatever it asks for.
 
 In this order: a request id is given, the key is looked at, a place is taken, and the body is let in up to its
-limit. All but the last happens before any of the body is read.
+limit. All but the last happens before any of the body is read; of a request that is refused, a small body is read.
 
 Conventions
 -----------
@@ -17,6 +17,7 @@ Contents: :class:`Door`, :func:`fault`, :data:`OPEN_PATHS`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import time
@@ -43,6 +44,7 @@ MAX_BODY_BYTES: Final = 28_000_000
 """A file of 20 MB as base64, and the rest of the request."""
 _BODY_SEC: Final = 60.0
 """For the whole of a body to arrive: a place is not for those who send a byte now and then."""
+_DRAINED_BYTES, _DRAINED_SEC = 65_536, 5.0
 _ID: Final = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
@@ -114,6 +116,7 @@ class Door:
                 "this service needs a key: send the header Authorization: Bearer KEY", 401, request_id,
                 {"WWW-Authenticate": "Bearer"},
             )  # fmt: skip
+            await _drain(receive, headers)
             await wrong(scope, receive, send)
             return
         if scope["method"] != "POST":
@@ -129,6 +132,7 @@ class Door:
                 f"too many requests are waiting: ask again in {seconds} s", 503, request_id,
                 {"Retry-After": str(seconds)},
             )  # fmt: skip
+            await _drain(receive, headers)
             await full(scope, receive, send)
             return
         self._jobs.n_places_taken += 1
@@ -136,6 +140,16 @@ class Door:
             await self._app(scope, _bounded(receive), send)
         finally:
             self._jobs.n_places_taken -= 1
+
+
+async def _drain(receive: Receive, headers: Headers) -> None:
+    """Read the body of a small request that is refused: were the connection closed on it, the answer could be lost."""
+    length = headers.get("content-length", "")
+    if length.isdecimal() and 0 < int(length) <= _DRAINED_BYTES:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DRAINED_SEC):
+                while (await receive()).get("more_body", False):
+                    pass
 
 
 def _too_large(request_id: str) -> JSONResponse:
