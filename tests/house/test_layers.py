@@ -39,6 +39,7 @@ FLOORS: dict[str, int] = {
             "training",
             "evaluate",
             "tasks",
+            "serve",
             "cli",
         )
     )
