@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         theory,
         tokens,
         training,
+        transcription,
     )
     from muse.attributes import AttributeExtractor
     from muse.composer import Candidate, Composer, Composition, compose
@@ -87,6 +88,7 @@ _ROOMS = (
     "theory",
     "tokens",
     "training",
+    "transcription",
 )
 """Rooms that can be reached as ``muse.<room>`` after ``import muse``."""
 
@@ -126,6 +128,7 @@ __all__ = [
     "theory",
     "tokens",
     "training",
+    "transcription",
 ]
 
 

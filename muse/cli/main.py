@@ -20,7 +20,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from muse import __version__
-from muse.cli import analyze, compose, corpus, demo, evaluate, info, train
+from muse.cli import analyze, compose, corpus, demo, evaluate, info, train, transcribe
 from muse.cli.output import complain
 from muse.errors import MuseError
 
@@ -79,6 +79,7 @@ app.command()(compose.compose)
 app.command()(compose.intent)
 app.command()(analyze.analyze)
 app.command()(analyze.recognize)
+app.command()(transcribe.transcribe)
 app.command()(demo.demo)
 app.command()(evaluate.evaluate)
 app.command()(evaluate.bench)

@@ -28,7 +28,7 @@ FLOORS: dict[str, int] = {
             "attributes",
             "mapping",
             "tokens",
-            "generator grammar render",
+            "generator grammar render transcription",
             "corpora",
             "dataset",
             "recognizer selector",
