@@ -33,5 +33,6 @@ def transcribe(
     else:
         for row in rows:
             if "error" not in row:
-                typer.echo(f"{row['output']}: {row['n_notes']} notes, {row['duration_s']:.1f} s, {row['key'] or 'no key'}")
+                key = row["key"] or "no key"
+                typer.echo(f"{row['output']}: {row['n_notes']} notes, {row['duration_s']:.1f} s, {key}")
     fail_for(rows)

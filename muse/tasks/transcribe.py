@@ -105,6 +105,7 @@ def _document(transcriber: Transcriber, sound: Path, output: Path) -> dict[str, 
         notes = note_array(score)
         if not len(notes):
             raise InputError(f"no notes are heard in {sound}: give a recording with pitch")
+        output.parent.mkdir(parents=True, exist_ok=True)
         write_score(score, output)
     except MuseError as error:
         return {"error": " ".join(str(error).split())}

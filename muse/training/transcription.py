@@ -26,18 +26,24 @@ from muse.checkpoint import check_values, save_tensors
 from muse.corpora import find_songs
 from muse.errors import InputError
 from muse.files import write_json, write_text
-from muse.render import render_audio
+from muse.render import find_soundfont, render_audio
 from muse.score import DRUMS, Notes, Score, note_array, read_score
 from muse.transcription.onsets import (
     CONTEXT,
-    MEAN_VELOCITY,
     N_FEATURES,
     VELOCITY_SCALE,
     OnsetNetwork,
     candidates,
 )
-from muse.transcription.posteriors import HOP, LOWEST_PITCH, MODEL_FILE, N_PITCHES, SAMPLE_RATE, PosteriorModel, Posteriors
-from muse.transcription.tracking import LAG_SEC
+from muse.transcription.posteriors import (
+    HOP,
+    LOWEST_PITCH,
+    MODEL_FILE,
+    N_PITCHES,
+    SAMPLE_RATE,
+    PosteriorModel,
+    Posteriors,
+)
 from muse.transcription.transcriber import MODEL_TYPE
 
 __all__ = ["Examples", "examples", "excerpt", "fit_onsets", "is_held_out", "train_transcriber"]
@@ -81,7 +87,7 @@ def examples(samples: Floats, notes: Notes, model: PosteriorModel) -> Examples:
     parts = list(model.stream([samples]))
     edge = np.zeros((CONTEXT, N_PITCHES), np.float32)
     found = candidates(Posteriors(*(np.concatenate([edge, *values, edge]) for values in zip(*parts, strict=True))))
-    time = found.frame * HOP / SAMPLE_RATE - LAG_SEC
+    time = found.frame * HOP / SAMPLE_RATE
     is_onset, velocity = np.zeros(len(time), bool), np.zeros(len(time), np.float32)
     notes = notes[notes["program"] != DRUMS]
     relative = (notes["velocity"] - notes["velocity"].mean()) / VELOCITY_SCALE if len(notes) else np.zeros(0)
@@ -176,7 +182,9 @@ def train_transcriber(
         if progress is not None:
             progress((i + 1) / len(pieces))
     if not any(one.is_onset.any() for one in learnt):
-        raise InputError(f"{', '.join(map(str, sources))}: no notes to learn from: give corpora of a permissive licence")
+        raise InputError(
+            f"{', '.join(map(str, sources))}: no notes to learn from: give corpora of a permissive licence"
+        )
     fitted = fit_onsets(learnt, seed=seed)
     tensors = {name: np.asarray(getattr(fitted, name)) for name in fitted.__dataclass_fields__}
     check_values(out, tensors)
@@ -186,7 +194,9 @@ def train_transcriber(
         "onsets": sum(int(one.is_onset.sum()) for one in learnt),
     }  # fmt: skip
     write_json({**config, "fitted_on": facts}, out / "config.json")
-    write_text(out / "README.md", _card(facts, sorted({path.parents[1].name for path in pieces}), config["sha256"]))
+    corpora = sorted({path.parents[1].name for path in pieces})
+    fonts = [Path(font).name for font in soundfonts] or [find_soundfont().name]
+    write_text(out / "README.md", _card(facts, corpora, fonts, config["sha256"]))
     return facts
 
 
@@ -231,7 +241,7 @@ def _worn(samples: Floats, random: np.random.Generator) -> Floats:
     return (made / max(np.abs(made).max(), 1e-9)).astype(np.float32)
 
 
-def _card(facts: dict[str, Any], corpora: Sequence[str], digest: str) -> str:
+def _card(facts: dict[str, Any], corpora: Sequence[str], fonts: Sequence[str], digest: str) -> str:
     return f"""---
 license: apache-2.0
 tags: [music, audio, transcription]
@@ -248,9 +258,9 @@ the package basic-pitch 0.4.0, unchanged. Copyright 2022 Spotify AB, Apache Lice
 
 `model.safetensors`: a network of {N_FEATURES} inputs and {HIDDEN} hidden units that tells onsets from echoes and gives
 velocities. Fitted on {facts["candidates"]:,} peaks of the onset posterior ({facts["onsets"]:,} of them onsets) in half
-a minute of each of {facts["pieces"]} pieces of {", ".join(corpora)}, rendered with TimGM6mb (GPL-2.0), half of the piano
-pieces by other instruments, half of all with noise or a tilted spectrum. Only pieces of a permissive licence; one in
-sixteen was kept for measuring.
+a minute of each of {facts["pieces"]} pieces of {", ".join(corpora)}.
+Rendered with {", ".join(fonts)}; half of the pieces for one instrument by another, half of all with noise or a tilted
+spectrum. Only pieces of a permissive licence; one in sixteen was kept for measuring.
 
 Known failures: drums and speech are heard as notes where they have pitch; soft notes under loud ones are missed, above
 all their octaves and twelfths; velocities are relative to the piece's mean; instruments are not told apart.

@@ -83,7 +83,8 @@ class PosteriorModel:
         if path.stat().st_size > MAX_MODEL_BYTES:
             raise InputError(f"{path} has {path.stat().st_size:,} bytes; models up to {MAX_MODEL_BYTES:,} are read")
         data = path.read_bytes()
-        Settings.read(folder / "config.json").expect("sha256", hashlib.sha256(data).hexdigest())
+        if Settings.read(folder / "config.json").values.get("sha256") != hashlib.sha256(data).hexdigest():
+            raise InputError(f"{path} is not the file whose SHA-256 config.json has: get the checkpoint again")
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -96,7 +97,8 @@ class PosteriorModel:
             reason = " ".join(str(error).split())[:200]
             raise InputError(f"{path} is no intact ONNX model ({reason}): get the checkpoint again") from None
         shapes = {one.name: one.shape[1:] for one in (*session.get_inputs(), *session.get_outputs())}
-        wanted = {_INPUT: [_WINDOW, 1], **dict.fromkeys((_ONSET, _NOTE), [_WINDOW_FRAMES, N_PITCHES])}
+        frames = [_WINDOW_FRAMES, N_PITCHES]
+        wanted = {_INPUT: [_WINDOW, 1], _ONSET: frames, _NOTE: frames}
         if any(shapes.get(name) != shape for name, shape in wanted.items()):
             raise InputError(f"{path} is no model of Basic Pitch: get the checkpoint again")
         return cls(session)
