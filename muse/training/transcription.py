@@ -79,7 +79,8 @@ def is_held_out(name: str) -> bool:
 
 def excerpt(score: Score, start_sec: float, length_sec: float = EXCERPT_SEC) -> Score:
     """A stretch of a score in seconds, from its own second 0 on."""
-    return score.to("second").clip(start_sec, start_sec + length_sec, clip_end=True).shift_time(-start_sec).to("tick")
+    whole: Any = score.to("second")
+    return whole.clip(start_sec, start_sec + length_sec, clip_end=True).shift_time(-start_sec).to("tick")
 
 
 def examples(samples: Floats, notes: Notes, model: PosteriorModel) -> Examples:
@@ -115,7 +116,9 @@ def fit_onsets(learnt: Sequence[Examples], *, seed: int = 0) -> OnsetNetwork:
         n_steps = EPOCHS * -(-len(x) // BATCH)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
         for _ in range(EPOCHS):
-            for rows in torch.randperm(len(x)).split(BATCH):
+            order = torch.randperm(len(x))
+            for first in range(0, len(x), BATCH):
+                rows = order[first : first + BATCH]
                 onset, loud = out(torch.relu(hidden(x[rows]))).T
                 loss = torch.nn.functional.binary_cross_entropy_with_logits(onset, y[rows])
                 loss = loss + VELOCITY_WEIGHT * (y[rows] * (loud - velocity[rows]) ** 2).mean()

@@ -66,7 +66,7 @@ def candidates(posteriors: Posteriors) -> Candidates:
         found = moved(values, first).copy()
         for by in range(first + 1, last + 1):
             how(found, moved(values, by), out=found)
-        return found / (last - first + 1) if how is np.add else found
+        return found / np.float32(last - first + 1) if how is np.add else found
 
     now = moved(onset, 0)
     is_peak = (now > moved(onset, -1)) & (now >= moved(onset, 1)) & (now >= LEAST_POSTERIOR)
