@@ -62,11 +62,11 @@ def test_rendered_music_is_heard_note_for_note(transcriber: Transcriber, piece: 
     assert f1 > 0.9 and min(precision, recall) > 0.85
     notes = note_array(found)
     assert ((notes["velocity"] >= 1) & (notes["velocity"] <= 127)).all()
-    # Moved by a second, everything is a second later; at another rate and in two channels the same is heard.
+    # Moved by a second, everything is heard a second later; so it is at another rate and in two channels.
+    moved = note_array(piece)
+    moved["onset_beat"] += 2
     later = transcriber.transcribe(np.concatenate([np.zeros(SAMPLE_RATE, np.float32), sound]), SAMPLE_RATE)
-    shifted = note_array(later)
-    assert abs(len(shifted) - len(notes)) <= 3
-    assert np.median(shifted["onset_sec"]) - np.median(notes["onset_sec"]) == pytest.approx(1.0, abs=0.1)
+    assert figures(from_notes(moved, tempo_bpm=120), later)[2] > 0.9
     stereo = transcriber.transcribe(np.stack([np.repeat(sound, 2)] * 2), 2 * SAMPLE_RATE)
     assert figures(piece, stereo)[2] > 0.85
 
