@@ -32,7 +32,9 @@ _CONTEXT = 2000  # tokens; longer histories were never learnt
 _NEAREST = 40  # examples from which open controls are drawn
 _TIMING = [i for name in ("At", "Bar", "Length", "New") for i in range(*VOCABULARY.span(name))]
 """Ids that say when and how long; cutting unlikely ones off makes tunes half as dense again as people's."""
-_RETURNING = 48  # bars
+_RETURNING = 32  # bars
+_DIFFERENT = 0.75
+_EXACT = 0.6  # of bars that return are the same; the others are like them
 _VARIED = 0.3  # of sections that return, how many end otherwise than they did
 
 
@@ -114,14 +116,16 @@ class Planner:
         """A form of people's for so many bars, as often as they use it; empty where it is left to the model: for
         lengths that are no whole phrases, for a tune or chords that are given, and where nothing returns.
 
-        From :data:`_RETURNING` bars on something returns always, as in nearly all songs.
+        From :data:`_RETURNING` bars on at most :data:`_DIFFERENT` of the phrases are different, as in songs: what is
+        counted is less, for whole phrases are alike only where windows happen to begin with one.
         """
         phrase, longest = phrase_bars(request.n_bars), FORM_BARS[-1]
         known = self.forms.get(str(min(request.n_bars, longest)), {})
         if request.n_bars % phrase or request.melody is not None or request.chords is not None:
             return ""
         if request.n_bars >= _RETURNING:
-            known = {form: count for form, count in known.items() if len(set(form)) < len(form)}
+            most = min((len(set(form)) for form in known), default=0)
+            known = {f: n for f, n in known.items() if len(set(f)) <= max(_DIFFERENT * len(f), most)}
         if not known:
             return ""
         counts = np.array(list(known.values()), float)
@@ -228,8 +232,9 @@ def _returns(sections: Sequence[tuple[str, int]], rng: np.random.Generator, *, h
             is_end = has_end and start + length == sum(n for _, n in sections)
             if (is_end or rng.random() < _VARIED) and n_copied > 2:
                 n_copied -= 2
+            lag = start - source
             for i in range(n_copied):
-                lags[start + i] = Bar(melody_lag=start - source, melody_exact=True, chords_lag=start - source)
+                lags[start + i] = Bar(melody_lag=lag, melody_exact=bool(rng.random() < _EXACT), chords_lag=lag)
         else:
             first[label] = (start, length)
         start += length

@@ -55,7 +55,7 @@ from muse.training.loop import card, settings_from
 
 __all__ = ["ARRANGED", "ArrangerTask", "PlannerTask", "SheetSettings", "train_arranger", "train_planner"]
 
-_FORM_SHEETS = 400  # from which forms are counted, evenly spaced
+_FORM_SHEETS = 400  # from which forms are counted, drawn as windows are
 _POOL = 8  # batches that are drawn together, so that windows of similar length share one
 
 
@@ -274,11 +274,12 @@ class PlannerTask(_SheetTask):
                 out.append({"mode": plan.mode, "genre": sheet.genre, **self.buckets.of(measure(plan))})
         return out
 
-    def forms(self, kept: int = 60) -> dict[str, dict[str, int]]:
+    def forms(self, kept: int = 80) -> dict[str, dict[str, int]]:
         """Forms of people's music: number of bars -> form -> how often, the commonest; see :func:`phrase_bars`."""
         found: dict[int, Counter[str]] = {n: Counter() for n in FORM_BARS}
-        sheets = self._windows.sheets
-        for sheet in sheets[:: max(len(sheets) // _FORM_SHEETS, 1)]:
+        w, rng = self._windows, np.random.default_rng([self.settings.seed, 5])
+        drawn = rng.choice(len(w.sheets), min(_FORM_SHEETS, len(w.sheets)), replace=False, p=w.weights)
+        for sheet in (w.sheets[i] for i in drawn):
             bars = sheet.plan.bars
             for n, counts in found.items():
                 for first in range(0, len(bars) - n + 1, max(n // 2, 4)):
