@@ -31,9 +31,12 @@ _MAJOR_SHARE = 0.6  # of the corpus' windows; where neither key nor emotion is a
 # The piano writing of the corpus that has real dynamics and modern harmony; other ensembles leave the genre open.
 _PIANO_GENRE = "pop"
 _EMPTY_TARGET = AttributeTarget((), (), (), (), (), ())
-_WAY = 0.8
-"""How far controls go from the middle of the corpus to the target: the targets of an emotion are extremes that hardly
-any music has all at once."""
+_WAY = 0.65
+"""How far the plan's controls go from the middle of the corpus to the target: the targets of an emotion are extremes
+that hardly any music has all at once."""
+_WAY_OF_ARCS = 0.8
+"""The same for the sections of a path. Where the emotion stays, the arranger is left to itself: density, register and
+texture at the extremes cost more in human-likeness than they give in judged emotion."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,10 @@ class Brief:
     """Mean velocity of each bar; empty where nothing is asked of it."""
     spread: float | None = None
     """Standard deviation of velocities."""
+    outright: tuple[str, ...] = ()
+    """Attributes that were asked for by name."""
+    is_arc: bool = False
+    """The emotion changes on the way."""
     remarks: tuple[str, ...] = ()
     """What of the request can only be come near to, a sentence each."""
 
@@ -70,12 +77,15 @@ class Brief:
 
     def request(self, n_bars: int) -> PieceRequest:
         """What planner, arranger and performer are asked for."""
-        plan_controls, section_controls = controls_for(self.song, self.sections, share=_WAY)
+        plan_controls, section_controls = controls_for(
+            self.song, self.sections, plan_share=_WAY, section_share=_WAY_OF_ARCS if self.is_arc else 0.0,
+            outright=self.outright,
+        )  # fmt: skip
         touch = Touch(tempo_bpm=self.tempo_bpm, loudness=self.loudness, spread=self.spread)
         return PieceRequest(
             n_bars, self.time_signature, self.tonic, self.mode, self.tempo_bpm, self.genre, self.programs,
             plan_controls=plan_controls, section_controls=section_controls, chords=self.chords, melody=self.melody,
-            form=self.form, plan=self.plan, touch=touch,
+            form=self.form, plan=self.plan, touch=touch, below_melody=len(self.programs) > 1,
         )  # fmt: skip
 
 
@@ -96,6 +106,7 @@ def decide(
         fit the bars and the meter.
     """
     overrides, remarks = _overrides(intent, controls)
+    outright = (*overrides, *(["Note Density per Quarter Note"] if "Note Density" in overrides else []))
     meter = plan.time_signature if plan else intent.meter
     if meter in REWRITTEN_METERS and bar_length(meter) != bar_length(REWRITTEN_METERS[meter]):
         meter = REWRITTEN_METERS[meter]
@@ -127,7 +138,8 @@ def decide(
     tempo = tempo or asked.get("Mean Tempo", _NEUTRAL_TEMPO_BPM)
     return Brief(
         genre, mode, tonic, float(tempo), meter, intent.players, song, sections, chords, melody, plan,
-        intent.form or "", loudness, spread, tuple(remarks),
+        intent.form or "", loudness, spread, outright, intent.emotion is not None and not intent.emotion.is_constant,
+        tuple(remarks),
     )  # fmt: skip
 
 
