@@ -34,7 +34,8 @@ _TIMING = [i for name in ("At", "Bar", "Length", "New") for i in range(*VOCABULA
 """Ids that say when and how long; cutting unlikely ones off makes tunes half as dense again as people's."""
 _RETURNING = 32  # bars
 _DIFFERENT = 0.75
-_EXACT = 0.6  # of bars that return are the same; the others are like them
+_EXACT = 0.5  # of bars that return are the same; the others are like them
+_RETURNED = {4: 0.6, 8: 0.9}  # bars of a phrase -> share of its bars that return with it
 _VARIED = 0.3  # of sections that return, how many end otherwise than they did
 
 
@@ -152,8 +153,7 @@ class Planner:
         """
         rng = rng or np.random.default_rng()
         shift = fold_shift(-request.tonic)
-        forms = [request.form or self.form(request, rng) for _ in range(n)]
-        rows = [self._rules(replace(request, form=form), shift, rng) for form in forms]
+        rows = [self._rules(request, request.form or self.form(request, rng), shift, rng) for _ in range(n)]
         prefix = Prefix(
             request.time_signature,
             request.mode,
@@ -183,7 +183,7 @@ class Planner:
         return plans
 
     def _rules(
-        self, request: PlanRequest, shift: int, rng: np.random.Generator
+        self, request: PlanRequest, form: str, shift: int, rng: np.random.Generator
     ) -> tuple[PlanRules, tuple[tuple[str, int], ...]]:
         n, size = request.n_bars, bar_length(request.time_signature)
         chords, melody, lags = {}, {}, {}
@@ -198,9 +198,12 @@ class Planner:
             chords = {i: c for i, c in chords.items() if c}
         if request.melody is not None:
             melody = {i: bar.melody for i, bar in enumerate(request.melody.transposed(shift).bars)}
-        sections = sections_from_text(request.form, n) if request.form else ()
+        sections = sections_from_text(form, n) if form else ()
         if sections:
             lags = _returns(sections, rng, has_end=request.has_end)
+            if not request.form:  # nobody asked for it: as loosely as people's phrases return
+                lags = {bar: one for bar, one in lags.items() if rng.random() < _RETURNED[phrase_bars(n)]}
+                lags = {b: replace(one, melody_exact=bool(rng.random() < _EXACT)) for b, one in lags.items()}
         if chords or melody:
             empty = Bar()
             said = Plan(tuple(Bar(chords.get(i, ()), melody.get(i, ())) for i in range(n)), request.time_signature)
@@ -234,7 +237,7 @@ def _returns(sections: Sequence[tuple[str, int]], rng: np.random.Generator, *, h
                 n_copied -= 2
             lag = start - source
             for i in range(n_copied):
-                lags[start + i] = Bar(melody_lag=lag, melody_exact=bool(rng.random() < _EXACT), chords_lag=lag)
+                lags[start + i] = Bar(melody_lag=lag, melody_exact=True, chords_lag=lag)
         else:
             first[label] = (start, length)
         start += length
