@@ -15,6 +15,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 FOLDERS = ("attributes", "checkpoints", "demos")
 # What training leaves behind and composing never reads.
 LEFT_OUT = {".ckpt", ".log", ".pt", ".pyc", ".tmp"}
+# Pieces to hear and see, for readers of the repository.
+GALLERY = "demos/gallery/"
 
 
 class ArtefactHook(BuildHookInterface):  # type: ignore[type-arg]
@@ -27,5 +29,5 @@ class ArtefactHook(BuildHookInterface):  # type: ignore[type-arg]
         for folder in FOLDERS:
             for path in sorted((root / folder).rglob("*")):
                 name = path.relative_to(root).as_posix()
-                if path.is_file() and path.suffix not in LEFT_OUT and "/." not in name:
+                if path.is_file() and path.suffix not in LEFT_OUT and "/." not in name and not name.startswith(GALLERY):
                     build_data["force_include"][str(path)] = f"muse/_data/{name}"

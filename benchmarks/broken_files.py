@@ -37,7 +37,7 @@ VIDEOS = {
     "a.mp4": "libx264", "b.mkv": "libx264", "c.avi": "mpeg4", "d.ts": "mpeg2video", "e.mov": "mjpeg",
     "f.webm": "libvpx",
 }  # fmt: skip
-CHECKPOINTS = ("mini", "selector", "recognizer")
+CHECKPOINTS = ("planner", "arranger", "selector", "recognizer")
 """Those that people may bring their own of."""
 TABLES = {
     "metadata.csv": "id,file,title,composer,split,licence,licence_class,quadrant\n"
@@ -163,14 +163,15 @@ def videos(folder: Path) -> tuple[dict[str, bytes], Callable[[Path], Any]]:
 
 
 def checkpoints(_: Path) -> tuple[dict[str, bytes], Callable[[Path], Any]]:
-    """Every file that is read of a generator, a selector and a recogniser; loaded beside the intact rest."""
+    """Every file that is read of a planner, an arranger, a selector and a recogniser; loaded beside the intact rest."""
     from muse.checkpoint import find
-    from muse.composer import Composer
+    from muse.composer.stages import Stages
     from muse.recognizer import Recognizer
     from muse.selector import Selector
 
     load: dict[str, Callable[[Path], Any]] = {
-        "mini": lambda folder: Composer.from_pretrained(folder, selector=None),
+        "planner": lambda folder: Stages.from_pretrained(planner=folder),
+        "arranger": lambda folder: Stages.from_pretrained(arranger=folder),
         "selector": Selector.from_pretrained,
         "recognizer": Recognizer.from_pretrained,
     }
@@ -246,7 +247,11 @@ def try_all(files: Mapping[str, bytes], use: Callable[[Path], Any], n: int, seed
         except MuseError as error:
             counts["refused"] += 1
             said = str(error)
-            if len(said.splitlines()) != 1 or len(said) > MOST_LETTERS or path.parent.as_posix() not in said:
+            if (
+                len(said.splitlines()) != 1
+                or len(said) > MOST_LETTERS
+                or not (path.name in said or str(path.parent) in said)
+            ):
                 faults.append(f"{path}: {said}")
         except Exception as error:
             faults.append(f"{path}: {type(error).__name__}: {error}")

@@ -10,12 +10,13 @@ import threading
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from demos.limits import N_WORKERS
 from demos.pieces import Pieces
 from muse.tasks.analyze import Analyzer
+from muse.tasks.workers import Workers
 
 if TYPE_CHECKING:
     from demos.work import Run
-    from muse.composer import Composer
     from muse.recognizer import Recognizer
 
 __all__ = ["Studio"]
@@ -26,26 +27,16 @@ class Studio:
 
     def __init__(self) -> None:
         self.pieces = Pieces()
+        self.workers = Workers(N_WORKERS)
         self.analyzer = Analyzer()
         self._runs: dict[str, Run] = {}
         self._lock = threading.Lock()
         self._loading = threading.Lock()
 
-    def composer(self) -> Composer:
-        """The composer that comes with Muse."""
-        with self._loading:
-            return self._composer
-
     def recognizer(self) -> Recognizer:
         """The recogniser that comes with Muse."""
         with self._loading:
             return self._recognizer
-
-    @cached_property
-    def _composer(self) -> Composer:
-        from muse.composer import Composer
-
-        return Composer.from_pretrained()
 
     @cached_property
     def _recognizer(self) -> Recognizer:
@@ -75,6 +66,11 @@ class Studio:
         """A visitor has gone: stop the work and delete the files."""
         self.stop(session)
         self.pieces.forget(session)
+
+    def close(self) -> None:
+        """Nobody comes any more: end the work and delete everything."""
+        self.workers.close()
+        self.pieces.close()
 
     @property
     def n_running(self) -> int:

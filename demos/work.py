@@ -1,4 +1,4 @@
-"""A composition in a thread of its own, that tells how far it is and can be stopped.
+"""A composition that tells how far it is and can be stopped; the work is done in a process of its own.
 
 Contents: :class:`Run`, :class:`StoppedError`, :class:`Made`.
 """
@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from demos.limits import MAX_SECONDS, check_request, check_work
 from muse.errors import MuseError
-from muse.tasks.compose import compose
 
 if TYPE_CHECKING:
-    from muse.composer import Composer, Composition
+    from muse.composer import Composition
     from muse.intent import Intent
     from muse.prompts import Parsed
     from muse.tasks.request import ComposeRequest
+    from muse.tasks.workers import Workers
 
 __all__ = ["Made", "Run", "StoppedError"]
 
@@ -45,8 +44,8 @@ class Run:
     ----------
     request
         What is asked for.
-    composer
-        Gives the composer; called in the thread, so that loading it counts as work.
+    workers
+        Who composes.
     seconds
         The composition is stopped when it has taken so long.
 
@@ -56,17 +55,18 @@ class Run:
         The request is too much for the page.
     """
 
-    def __init__(self, request: ComposeRequest, composer: Callable[[], Composer], seconds: float = MAX_SECONDS) -> None:
+    def __init__(self, request: ComposeRequest, workers: Workers, seconds: float = MAX_SECONDS) -> None:
         check_request(request)
         self.request = request
         self.bars = 0
         """Of the piece, 0 as long as that is not known."""
         self.share = 0.0
         """How much is done, 0..1."""
-        self._composer = composer
+        self._workers = workers
         self._deadline = time.monotonic() + seconds
         self._stopped = threading.Event()
         self._done = threading.Event()
+        self._read: tuple[Parsed | None, Intent]
         self._made: Made | None = None
         self._fault: BaseException | None = None
         threading.Thread(target=self._work, daemon=True, name="compose").start()
@@ -97,16 +97,18 @@ class Run:
 
     def _work(self) -> None:
         try:
-            parsed, intent = self.request.understood()
-            check_work(self.request, intent)
-            self.bars = intent.bars
-            self._check()
-            piece = compose(self.request, self._composer(), intent=intent, progress=self._progress)
+            piece = self._workers.compose(self.request, understood=self._understood, progress=self._progress)
+            parsed, intent = self._read
             self._made = Made(self.request, parsed, intent, piece)
         except BaseException as fault:  # told in result(), whatever it is
             self._fault = fault
         finally:
             self._done.set()
+
+    def _understood(self, parsed: Parsed | None, intent: Intent) -> None:
+        check_work(self.request, intent)
+        self._read = parsed, intent
+        self.bars = intent.bars
 
     def _progress(self, share: float) -> None:
         self.share = share

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         theory,
         tokens,
         training,
+        transcription,
     )
     from muse.attributes import AttributeExtractor
     from muse.composer import Candidate, Composer, Composition, compose
@@ -89,6 +90,7 @@ _ROOMS = (
     "theory",
     "tokens",
     "training",
+    "transcription",
 )
 """Rooms that can be reached as ``muse.<room>`` after ``import muse``."""
 
@@ -129,6 +131,7 @@ __all__ = [
     "theory",
     "tokens",
     "training",
+    "transcription",
 ]
 
 

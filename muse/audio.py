@@ -332,8 +332,15 @@ def _written(path: str | Path) -> Iterator[OutputContainer]:
             raise InputError(f"{path} cannot be written ({error}): choose another ending, for example .mp4") from None
 
 
-def write_audio(samples: NDArray[np.floating], sample_rate: int, path: str | Path) -> None:
+def write_audio(
+    samples: NDArray[np.floating], sample_rate: int, path: str | Path, *, bit_rate: int | None = None
+) -> None:
     """Write samples [n] or [2, n] in the format of the path's ending, see :data:`CODECS`.
+
+    Parameters
+    ----------
+    bit_rate
+        Bits a second, where the format loses anything at all; the encoder's own choice when None.
 
     Raises
     ------
@@ -347,6 +354,8 @@ def write_audio(samples: NDArray[np.floating], sample_rate: int, path: str | Pat
         rate = _OPUS_RATE if CODECS[ending] == "libopus" else sample_rate
         stream: Any = container.add_stream(CODECS[ending], rate=rate)
         stream.layout = "stereo" if np.ndim(samples) == 2 else "mono"
+        if bit_rate is not None:
+            stream.bit_rate = bit_rate
         _encode(container, stream, samples, sample_rate)
 
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, overload
 
 import safetensors
 
-from muse.errors import InputError, require, unknown
+from muse.errors import InputError, require, shown, unknown
 from muse.files import read_json, write_bytes, write_json
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ class Settings:
         if name not in self.values and absent:
             return
         if self.values.get(name) != value:
-            raise InputError(f"{self.path}: {name} is {_short(self.values.get(name))}, not {value!r}")
+            raise InputError(f"{self.path}: {name} is {shown(self.values.get(name))}, not {value!r}")
 
     def whole(self, name: str, low: int, high: int, default: int | None = None) -> int:
         """A whole number in low..high; `default` where it is missing."""
@@ -217,12 +217,7 @@ class Settings:
         return value
 
     def _fault(self, name: str, value: object, legal: str) -> InputError:
-        return InputError(f"{self.path}: {name} is {_short(value)}, legal is {legal}")
-
-
-def _short(value: object) -> str:
-    text = repr(value) if not isinstance(value, int) or abs(value) < 10**18 else "beyond 1e18"
-    return text if len(text) <= 60 else f"{text[:57]}..."
+        return InputError(f"{self.path}: {name} is {shown(value)}, legal is {legal}")
 
 
 @overload

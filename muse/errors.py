@@ -13,7 +13,17 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any, TypeGuard
 
-__all__ = ["InputError", "MissingExtraError", "MuseError", "is_number", "is_whole", "nearest", "require", "unknown"]
+__all__ = [
+    "InputError",
+    "MissingExtraError",
+    "MuseError",
+    "is_number",
+    "is_whole",
+    "nearest",
+    "require",
+    "shown",
+    "unknown",
+]
 
 _MAX_LISTED = 30
 """Names that a message lists before it only counts the rest."""
@@ -88,6 +98,12 @@ def nearest(given: str, known: Iterable[str], *, n_near: int = 3) -> list[str]:
     for name in known:
         lower.setdefault(name.casefold(), name)
     return [lower[found] for found in difflib.get_close_matches(given.casefold(), lower, n=n_near, cutoff=0.6)]
+
+
+def shown(value: object) -> str:
+    """A value that came in, as messages quote it: at most 60 characters of it."""
+    text = repr(value) if not isinstance(value, int) or abs(value) < 10**18 else "beyond 1e18"
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def is_number(value: Any) -> TypeGuard[float]:

@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any, Final
 from muse.emotion import Emotion, EmotionPath, EmotionPathLike, EmotionWord, emotion_words
 from muse.errors import InputError, unknown
 from muse.score import METERS, REWRITTEN_METERS, Score, note_array, read_score
-from muse.theory import instrument_name, normalize_name, parse_instrument, parse_key
+from muse.theory import instrument_name, key_in_words, normalize_name, parse_instrument, parse_key
 from muse.theory.chord_symbols import parse_chord
 
 __all__ = ["MAX_BARS", "Intent", "parse_time_signature"]
@@ -171,7 +171,7 @@ class Intent:
         if self.emotion is not None:
             said.append(_emotion_in_words(self.emotion))
         if self.key is not None:
-            said.append(f"in {self.key.removesuffix('m')} {'minor' if self.key.endswith('m') else 'major'}")
+            said.append(f"in {key_in_words(self.key)}")
         if self.tempo_bpm is not None:
             said.append(f"at {self.tempo_bpm:g} BPM")
         if self.genre is not None:

@@ -17,8 +17,9 @@ import pytest
 from muse.evaluate.judges.feature import FeatureJudge
 from muse.intent import Intent
 from muse.score import NOTE_DTYPE, Score, from_notes, write_score
+from muse.statistics import bootstrap
 from muse.theory.chord_symbols import QUALITIES, Chord
-from muse.tokens import Codec
+from muse.tokens import Controls
 from muse.tokens.plan import Bar, Note, Plan
 from muse.tokens.plan_form import follow
 
@@ -85,9 +86,11 @@ def judged_corpora(folder: Path) -> Path:
     return folder
 
 
-def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Judges with fewer trees: enough for music whose quadrants are as plain as those of :func:`clip`."""
+def few_trees_and_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judges with fewer trees, intervals from fewer samples: enough where quadrants are as plain as in :func:`clip`."""
     monkeypatch.setattr(FeatureJudge, "__init__", partialmethod(FeatureJudge.__init__, n_trees=40))
+    monkeypatch.setitem(bootstrap.__kwdefaults__, "n_draws", 100)
+    monkeypatch.setattr("muse.evaluate.compare.N_DRAWS", 100)
 
 
 @dataclass
@@ -104,6 +107,10 @@ class Piece:
     @property
     def candidates(self) -> list[Any]:
         return [SimpleNamespace(score=self.score, measured={"Note Density": self.asked * 2})]
+
+    @property
+    def plan(self) -> None:
+        """Nothing was planned."""
 
     @property
     def timing(self) -> dict[str, float]:
@@ -126,7 +133,7 @@ class Musician:
     calls: int = 0
     versions: dict[str, str] = field(default_factory=lambda: {"muse": "test"})
     selector: Any = None
-    codec: Any = field(default_factory=Codec.default)
+    controls: Controls = field(default_factory=Controls.load)
 
     def compose(self, intent: Intent, *, n_candidates: int = 4, seed: int = 0) -> Piece:
         self.calls += 1
@@ -134,6 +141,13 @@ class Musician:
         quadrant = int(emotion.quadrant[1]) if emotion and self.obeys else 1 + seed % 4
         rng = np.random.default_rng(seed + (self.calls if self.forgetful else 0))
         return Piece(from_notes(clip(quadrant, rng, n_bars=intent.bars)), float(seed))
+
+
+def beats(rows: list[tuple[float, float, int]], program: int = 0, track: int = 0, velocity: int = 64) -> np.ndarray:
+    """Notes from (onset, length, pitch), in beats at 120 a minute."""
+    notes = array([(onset / 2, length / 2, pitch, velocity) for onset, length, pitch in rows], program)
+    notes["track"] = track
+    return notes
 
 
 def random_plan(seed: int) -> Plan:

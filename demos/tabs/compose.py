@@ -15,13 +15,13 @@ from typing import Any, Final
 import gradio as gr
 
 from demos import widgets
-from demos.limits import MAX_BARS, MAX_CANDIDATES, MAX_CHARACTERS
+from demos.limits import MAX_BARS, MAX_CANDIDATES, MAX_CHARACTERS, N_WORKERS
 from demos.studio import Studio
-from demos.uploads import take
 from demos.work import Made, Run, StoppedError
 from muse.emotion import Emotion, EmotionPath, emotion_words
 from muse.errors import InputError, MuseError
 from muse.tasks.request import FILES, ComposeRequest
+from muse.tasks.uploads import take
 from muse.theory import instrument_families
 from muse.tokens import GENRES
 
@@ -143,7 +143,7 @@ def build(studio: Studio) -> Filling:
         yield from _composed(studio, ask, str(request.session_hash))
 
     busy: dict[str, Any] = {
-        "outputs": [*shown, last], "concurrency_id": "work", "concurrency_limit": 1, "show_progress": "minimal",
+        "outputs": [*shown, last], "concurrency_id": "work", "concurrency_limit": N_WORKERS, "show_progress": "minimal",
         "show_progress_on": controls.status, "api_visibility": "private",
     }  # fmt: skip
     gr.on([controls.compose.click], from_controls, inputs, **busy)
@@ -191,8 +191,9 @@ def _layout() -> _Controls:
                     type="filepath", elem_id="file",
                 )  # fmt: skip
                 hum = gr.Audio(
-                    label="Hum a tune", sources=["microphone", "upload"], type="filepath", editable=False, elem_id="hum"
-                )
+                    label="Hum a tune", sources=["microphone", "upload"], type="filepath", editable=False,
+                    buttons=["download"], elem_id="hum",
+                )  # fmt: skip
         with gr.Column(scale=3, min_width=320):
             player = widgets.player("player")
             with gr.Row():
@@ -296,7 +297,7 @@ def _composed(studio: Studio, ask: Callable[[Path], ComposeRequest], session: st
     buttons: list[Any] = [gr.skip()] * n_again
     with studio.pieces.uploads() as folder:
         try:
-            run = Run(ask(folder), studio.composer)
+            run = Run(ask(folder), studio.workers)
         except MuseError as error:
             yield [widgets.fault(str(error)), *kept, *idle, *buttons, gr.skip()]
             return

@@ -13,12 +13,13 @@ import gradio as gr
 import numpy as np
 
 from demos import widgets
+from demos.limits import N_WORKERS
 from demos.studio import Studio
-from demos.uploads import take
 from muse.errors import InputError, MuseError
 from muse.render import emotion_curves, piano_roll
 from muse.score import read_score
 from muse.tasks.recognize import recognize
+from muse.tasks.uploads import take
 
 __all__ = ["build"]
 
@@ -48,7 +49,7 @@ def build(studio: Studio) -> None:
                 return widgets.fault("This failed, and it is our fault; try another file."), ""
 
     listen.click(
-        read, file, [told, drawn], concurrency_id="work", concurrency_limit=1, show_progress="minimal",
+        read, file, [told, drawn], concurrency_id="work", concurrency_limit=N_WORKERS, show_progress="minimal",
         api_visibility="private",
     )  # fmt: skip
 

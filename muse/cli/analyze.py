@@ -172,7 +172,7 @@ def _print_recognition(row: Mapping[str, Any]) -> None:
     typer.echo(f"{row['file']}: {emotion['quadrant']} (confidence {row['confidence']:.2f}{doubt})")
     typer.echo(
         f"  valence {emotion['valence']:+.2f} ± {valence_spread:.2f}, arousal {emotion['arousal']:+.2f} ± "
-        f"{arousal_spread:.2f}, key {row['key'] or 'none'}, {row['duration_s']:.1f} s"
+        f"{arousal_spread:.2f}, {_key(row)}, {row['duration_s']:.1f} s"
     )
     if row["disagreement"]:
         typer.echo(f"  {row['disagreement']}")
@@ -221,6 +221,13 @@ def _plots(files: Sequence[str], plot: str | None) -> dict[str, Path | None]:
     return dict(zip(files, paths, strict=True))
 
 
+def _key(row: Mapping[str, Any]) -> str:
+    """Of a piece or of sound, in words."""
+    from muse.theory import key_in_words
+
+    return key_in_words(row["key"]) if row["key"] else "no key"
+
+
 def _print_analysis(row: Mapping[str, Any], n_reasons: int = 6) -> None:
     """The sentence, the facts, and the weightiest attributes."""
     from rich.console import Console
@@ -228,7 +235,7 @@ def _print_analysis(row: Mapping[str, Any], n_reasons: int = 6) -> None:
 
     console = Console(highlight=False, markup=False, emoji=False)
     minutes, seconds = divmod(round(row["duration_s"]), 60)
-    facts = [row["key"] or "no key", f"{row['tempo']:.0f} bpm", f"{row['bars']} bars", f"{minutes}:{seconds:02d}"]
+    facts = [_key(row), f"{row['tempo']:.0f} bpm", f"{row['bars']} bars", f"{minutes}:{seconds:02d}"]
     console.print(row["file"], soft_wrap=True)
     console.print(row["summary"])
     console.print(f"{', '.join(facts)}, {row['n_notes']} notes")

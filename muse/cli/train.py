@@ -264,6 +264,30 @@ def train_mert_small(
     print_document({"output": output, "takes": len(made), **document}, as_json)
 
 
+@app.command("transcriber")
+def train_transcriber_command(
+    sources: Annotated[list[str], typer.Argument(metavar="SRC...", help="Corpora of MIDI; permissive licences count.")],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint.")],
+    model: Annotated[
+        str,
+        typer.Option("--model", metavar="F.onnx", help="Basic Pitch's network, nmp.onnx of its package."),
+    ],
+    pieces: Annotated[int | None, typer.Option(metavar="N", min=1, help="Of each corpus.")] = None,
+    soundfont: Annotated[
+        list[str] | None, typer.Option(metavar="F.sf2", help="Soundfonts to take in turn; repeatable.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of choices and weights.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit what tells onsets from echoes in recordings, on rendered MIDI."""
+    from muse.training.transcription import train_transcriber
+
+    options = given(n_pieces=pieces, soundfonts=soundfont, seed=seed)
+    with progress_bar("rendering") as progress:
+        document = train_transcriber(sources, model, output, progress=progress, **options)
+    print_document(document, as_json)
+
+
 @app.command("pictures")
 def train_pictures(
     data: Annotated[str, typer.Argument(metavar="DIR", help="Folder with oasis and vision_mobilenet_v2.")],

@@ -59,6 +59,8 @@ class Brief:
     form: str = ""
     loudness: tuple[float, ...] = ()
     """Mean velocity of each bar; empty where nothing is asked of it."""
+    spread: float | None = None
+    """Standard deviation of velocities."""
     remarks: tuple[str, ...] = ()
     """What of the request can only be come near to, a sentence each."""
 
@@ -69,10 +71,11 @@ class Brief:
     def request(self, n_bars: int) -> PieceRequest:
         """What planner, arranger and performer are asked for."""
         plan_controls, section_controls = controls_for(self.song, self.sections, share=_WAY)
+        touch = Touch(tempo_bpm=self.tempo_bpm, loudness=self.loudness, spread=self.spread)
         return PieceRequest(
             n_bars, self.time_signature, self.tonic, self.mode, self.tempo_bpm, self.genre, self.programs,
             plan_controls=plan_controls, section_controls=section_controls, chords=self.chords, melody=self.melody,
-            form=self.form, plan=self.plan, touch=Touch(tempo_bpm=self.tempo_bpm, loudness=self.loudness),
+            form=self.form, plan=self.plan, touch=touch,
         )  # fmt: skip
 
 
@@ -102,12 +105,15 @@ def decide(
     if tempo is not None:
         overrides["Mean Tempo"] = tempo
     loudness: tuple[float, ...] = ()
+    spread: float | None = None
     if "Mean Dynamics" in overrides:
         loudness = (overrides["Mean Dynamics"],) * intent.bars
+        spread = overrides.get("Variation of Dynamics")
     elif intent.emotion is not None:
         course, spread = Loudness.load().course(intent.emotion, intent.bars, rng)
         loudness = tuple(course.round(3).tolist())
-        overrides |= {"Mean Dynamics": float(course.mean()), "Variation of Dynamics": spread}
+        overrides |= {"Mean Dynamics": float(course.mean()), "Variation of Dynamics": spread, **overrides}
+        spread = overrides["Variation of Dynamics"]
     song, sections = _targets(intent, controls, mapper, rng, overrides)
     asked = song.values()
     tonic, mode = _key(intent, asked, plan or melody or chords, rng)
@@ -121,7 +127,7 @@ def decide(
     tempo = tempo or asked.get("Mean Tempo", _NEUTRAL_TEMPO_BPM)
     return Brief(
         genre, mode, tonic, float(tempo), meter, intent.players, song, sections, chords, melody, plan,
-        intent.form or "", loudness, tuple(remarks),
+        intent.form or "", loudness, spread, tuple(remarks),
     )  # fmt: skip
 
 
@@ -207,8 +213,10 @@ def edges_by_name(controls: Controls, scope: str) -> dict[str, list[float]]:
 
 def _at_tempo(target: AttributeTarget, overrides: Mapping[str, float]) -> dict[str, float]:
     """Overrides, with the notes per beat that keep the target's notes per second at the tempo asked for."""
-    tempo, density = overrides.get("Mean Tempo"), target.values().get("Note Density")
-    if tempo is None or density is None or {"Note Density", "Note Density per Quarter Note"} & set(overrides):
+    values = target.values()
+    tempo = overrides.get("Mean Tempo", values.get("Mean Tempo", _NEUTRAL_TEMPO_BPM))
+    density = overrides.get("Note Density", values.get("Note Density") if "Mean Tempo" in overrides else None)
+    if density is None or "Note Density per Quarter Note" in overrides:
         return dict(overrides)
     return {**overrides, "Note Density per Quarter Note": density * 60.0 / tempo}
 

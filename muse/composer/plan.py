@@ -23,15 +23,18 @@ from muse.grammar.plan import PlanRow, PlanRules
 from muse.grammar.rows import RowGrammar
 from muse.theory import Mode
 from muse.tokens.plan import PITCHES, VOCABULARY, Bar, Note, Plan, Prefix, bar_length, encode_prefix, fold_shift
-from muse.tokens.plan_form import PHRASE_BARS, Buckets, follow, sections_from_text
+from muse.tokens.plan_form import FORM_BARS, Buckets, follow, phrase_bars, sections_from_text
 
 __all__ = ["DEFAULT_PLANNER", "PlanRequest", "Planner"]
 
 DEFAULT_PLANNER = "planner"
 _CONTEXT = 2000  # tokens; longer histories were never learnt
 _NEAREST = 40  # examples from which open controls are drawn
-_LONGEST = 8  # phrases; longer pieces go round again
-_RETURNING = 6
+_TIMING = [i for name in ("At", "Bar", "Length", "New") for i in range(*VOCABULARY.span(name))]
+"""Ids that say when and how long; cutting unlikely ones off makes tunes half as dense again as people's."""
+_RETURNING = 32  # bars
+_DIFFERENT = 0.75
+_EXACT = 0.6  # of bars that return are the same; the others are like them
 _VARIED = 0.3  # of sections that return, how many end otherwise than they did
 
 
@@ -91,39 +94,45 @@ class Planner:
         forms = read_json(folder / "forms.json") if (folder / "forms.json").is_file() else {}
         return cls(sampler, Buckets.read(folder / "controls.json"), read_json(folder / "examples.json"), forms)
 
-    def completed(self, controls: Mapping[str, int], mode: Mode, rng: np.random.Generator) -> dict[str, int]:
+    def completed(
+        self, controls: Mapping[str, int], mode: Mode, rng: np.random.Generator, genre: str | None = None
+    ) -> dict[str, int]:
         """Buckets for all controls: what was asked for, and the rest as in a song of people's that is like it.
 
-        One of the :data:`_NEAREST` examples of the mode that lie nearest to what was asked for is drawn, so that open
+        One of the :data:`_NEAREST` examples of the mode, and of the genre where there are any, that lie nearest to what
+        was asked for is drawn, so that open
         controls fit each other and pieces differ as songs do.
         """
         rows = [row for row in self.examples if row["mode"] == mode]
+        rows = [row for row in rows if row.get("genre") == genre] or rows
         if not rows:
             return dict(controls)
         distance = [sum(abs(row.get(name, bucket) - bucket) for name, bucket in controls.items()) for row in rows]
         nearest = np.argsort(np.array(distance) + rng.random(len(rows)) * 0.5)[:_NEAREST]
         drawn = rows[int(rng.choice(nearest))]
-        return {name: int(bucket) for name, bucket in drawn.items() if name != "mode"} | dict(controls)
+        return {name: int(bucket) for name, bucket in drawn.items() if name not in ("mode", "genre")} | dict(controls)
 
     def form(self, request: PlanRequest, rng: np.random.Generator) -> str:
         """A form of people's for so many bars, as often as they use it; empty where it is left to the model: for
         lengths that are no whole phrases, for a tune or chords that are given, and where nothing returns.
 
-        From :data:`_RETURNING` phrases on something returns always, as in nearly all songs.
+        From :data:`_RETURNING` bars on at most :data:`_DIFFERENT` of the phrases are different, as in songs: what is
+        counted is less, for whole phrases are alike only where windows happen to begin with one.
         """
-        n, rest = divmod(request.n_bars, PHRASE_BARS)
-        known = self.forms.get(str(min(n, _LONGEST)), {})
-        if rest or request.melody is not None or request.chords is not None:
+        phrase, longest = phrase_bars(request.n_bars), FORM_BARS[-1]
+        known = self.forms.get(str(min(request.n_bars, longest)), {})
+        if request.n_bars % phrase or request.melody is not None or request.chords is not None:
             return ""
-        if n >= _RETURNING:
-            known = {form: count for form, count in known.items() if len(set(form)) < len(form)}
+        if request.n_bars >= _RETURNING:
+            most = min((len(set(form)) for form in known), default=0)
+            known = {f: n for f, n in known.items() if len(set(f)) <= max(_DIFFERENT * len(f), most)}
         if not known:
             return ""
         counts = np.array(list(known.values()), float)
         form = list(known)[int(rng.choice(len(known), p=counts / counts.sum()))]
         if len(set(form)) == len(form):
             return ""
-        return "".join(f"{form[i % len(form)]}{PHRASE_BARS}" for i in range(n))
+        return "".join(f"{form[i % len(form)]}{phrase}" for i in range(request.n_bars // phrase))
 
     def plan(
         self,
@@ -151,7 +160,9 @@ class Planner:
             request.genre,
             from_start=request.from_start,
             melody_first=rows[0][0].melody_first,
-            controls=self.completed(request.controls, request.mode, rng) if request.complete else request.controls,
+            controls=self.completed(request.controls, request.mode, rng, request.genre)
+            if request.complete
+            else request.controls,
         )
         grammar = RowGrammar(lambda i: PlanRow(rows[i][0]))
         self.sampler.generate(
@@ -161,6 +172,7 @@ class Planner:
             sampling,
             rng,
             unconditional_prefix=encode_prefix(replace(prefix, controls={}, genre=None)),
+            whole_ids=_TIMING,
             progress=None if progress is None else lambda _: progress(grammar.share_written(request.n_bars)),
         )
         plans = []
@@ -220,8 +232,9 @@ def _returns(sections: Sequence[tuple[str, int]], rng: np.random.Generator, *, h
             is_end = has_end and start + length == sum(n for _, n in sections)
             if (is_end or rng.random() < _VARIED) and n_copied > 2:
                 n_copied -= 2
+            lag = start - source
             for i in range(n_copied):
-                lags[start + i] = Bar(melody_lag=start - source, melody_exact=True, chords_lag=start - source)
+                lags[start + i] = Bar(melody_lag=lag, melody_exact=bool(rng.random() < _EXACT), chords_lag=lag)
         else:
             first[label] = (start, length)
         start += length

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muse.corpora.table import read_lines
-from muse.errors import InputError
+from muse.errors import InputError, shown
 
 __all__ = ["BeatTimes", "read_beats"]
 
@@ -62,7 +62,7 @@ def read_beats(path: Path, beats_in_bar: int = 0) -> BeatTimes:
         try:
             moment, flag, beat = _beat(parts, beat)
         except (ValueError, IndexError, ZeroDivisionError) as error:
-            raise InputError(f"{path}, line {number}: {line[:80]!r} is no beat ({error})") from None
+            raise InputError(f"{path}, line {number}: {shown(line)} is no beat ({shown(str(error))})") from None
         if time and moment <= time[-1] + 1e-3:
             # The same instant twice (a repeat written out): one beat, which opens a bar if either does.
             flags[-1] = (flags[-1][0] or flag[0], flags[-1][1] or flag[1])

@@ -21,7 +21,7 @@ from typing import Any, Final
 from muse.corpora.song import QUADRANT_SIGNS, SPLITS, Song, genre_of, song_of
 from muse.corpora.sources import LICENCE_CLASSES, Source, source_of
 from muse.corpora.table import Row, header, inside, read_lines, read_rows
-from muse.errors import InputError
+from muse.errors import InputError, shown
 
 __all__ = ["has_metadata", "read_metadata"]
 
@@ -68,10 +68,10 @@ def read_metadata(folder: Path | str) -> list[Song]:
 def _song(row: Row, folder: Path, source: Source) -> Song:
     path = row.file("file", folder)
     if not path.is_file():
-        raise row.fault(f"there is no file {row['file']!r} in {folder}")
+        raise row.fault(f"there is no file {shown(row['file'])} in {folder}")
     song_id, number = row["id"], row["id"].rpartition("_")[2]
     if not inside(song_id):  # it names annotations too
-        raise row.fault(f"id {song_id!r} must not be empty, begin with a slash or hold '..'")
+        raise row.fault(f"id {shown(song_id)} must not be empty, begin with a slash or hold '..'")
     notes = folder / "annotations"
     split = {"validation": "val"}.get(row.get("split"), row.get("split"))
     labels = _labels(row, source)
@@ -110,9 +110,10 @@ def _labels(row: Row, source: Source) -> dict[str, Any]:
         raise row.fault(f"valence and arousal must be numbers ({error})") from None
     point = source.scaled(*given)
     if quadrant not in ("", *QUADRANT_SIGNS) or any(abs(value) > 1 + 1e-6 for value in point):
+        found = {name: shown(row.get(name)) for name in ("quadrant", "valence", "arousal")}
         raise row.fault(
-            f"quadrant {row.get('quadrant')!r} (legal 1..4), valence {row.get('valence')!r} and arousal "
-            f"{row.get('arousal')!r} (legal {source.valence} and {source.arousal}) do not fit the scales of this corpus"
+            f"quadrant {found['quadrant']} (legal 1..4), valence {found['valence']} and arousal {found['arousal']} "
+            f"(legal {source.valence} and {source.arousal}) do not fit the scales of this corpus"
         )
     kind = ""
     if not math.isnan(point[0] + point[1]):
@@ -126,14 +127,14 @@ def _labels(row: Row, source: Source) -> dict[str, Any]:
 def _licence_class(row: Row) -> str:
     value = row.get("licence_class")
     if value and value not in LICENCE_CLASSES:
-        raise row.fault(f"licence_class {value!r} is none of {', '.join(LICENCE_CLASSES)}")
+        raise row.fault(f"licence_class {shown(value)} is none of {', '.join(LICENCE_CLASSES)}")
     return value or "unclear"
 
 
 def _beats_in_bar(row: Row) -> int:
     text = row.get("num_beats_per_measure") or "0"
     if not text.isascii() or not text.isdigit() or len(text) > 2 or int(text) > _MOST_BEATS:
-        raise row.fault(f"num_beats_per_measure {text!r} is no number of beats (0..{_MOST_BEATS})")
+        raise row.fault(f"num_beats_per_measure {shown(text)} is no number of beats (0..{_MOST_BEATS})")
     return int(text)
 
 

@@ -14,7 +14,7 @@ from muse.corpora.clips import Clip, EmotionDataset
 from muse.corpora.song import SPLITS
 from muse.corpora.table import inside, read_lines
 from muse.emotion import MOODS
-from muse.errors import InputError
+from muse.errors import InputError, shown
 
 __all__ = ["read_mtg_jamendo"]
 
@@ -53,7 +53,7 @@ def _fields(table: Path, number: int, line: str) -> tuple[str, str, str, list[st
     cells = line.split("\t")
     if len(cells) < 5 or not inside(cells[3]):
         raise InputError(
-            f"{table}, line {number}: {line[:80]!r} is no track (track, artist, album, path, length, tags)"
+            f"{table}, line {number}: {shown(line)} is no track (track, artist, album, path, length, tags)"
         )
     moods = [tag.removeprefix(_PREFIX) for tag in cells[5:] if tag.startswith(_PREFIX)]
     if unknown := sorted(set(moods) - set(MOODS)):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from muse.corpora.song import Song, song_of
 from muse.corpora.table import read_lines
-from muse.errors import InputError
+from muse.errors import InputError, shown
 from muse.theory import NATURALS
 
 __all__ = ["matches", "read_chords", "read_key", "songs_by_name"]
@@ -63,7 +63,7 @@ def read_chords(path: Path) -> list[tuple[float, float, str]]:
                 raise ValueError
             chords.append((start, end, parts[2]))
         except (ValueError, IndexError):
-            raise InputError(f"{path}, line {number}: {line[:80]!r} is no chord (start, end, symbol)") from None
+            raise InputError(f"{path}, line {number}: {shown(line)} is no chord (start, end, symbol)") from None
     return chords
 
 

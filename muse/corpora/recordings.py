@@ -35,7 +35,7 @@ from muse.corpora.clips import Clip, EmotionDataset, ListenerCurve
 from muse.corpora.song import SPLITS, Song
 from muse.corpora.songs import find_songs
 from muse.corpora.table import read_rows
-from muse.errors import InputError
+from muse.errors import InputError, shown
 
 __all__ = ["LISTENERS", "READERS", "listener_curves", "open_dataset"]
 
@@ -99,7 +99,7 @@ def open_dataset(folder: str | Path) -> EmotionDataset:
     for row in read_rows(table):
         splits[row["song_id"]] = row["split"]
         if row["split"] not in SPLITS:
-            raise row.fault(f"split {row['split']!r} is none of {', '.join(SPLITS)}: correct the table")
+            raise row.fault(f"split {shown(row['split'])} is none of {', '.join(SPLITS)}: correct the table")
     clips = tuple(replace(clip, split=splits[clip.name]) for clip in dataset.clips if clip.name in splits)
     if not clips:
         raise InputError(f"{table} names none of the songs of {folder}: correct the table")

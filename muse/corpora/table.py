@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import IO
 
-from muse.errors import InputError
+from muse.errors import InputError, shown
 
 __all__ = ["Row", "header", "inside", "read_lines", "read_rows"]
 
@@ -54,7 +54,7 @@ class Row:
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
-            raise self.fault(f"{name} {text!r} is no number")
+            raise self.fault(f"{name} {shown(text)} is no number")
         return value
 
     def file(self, name: str, folder: Path) -> Path:
@@ -67,7 +67,7 @@ class Row:
         """
         text = self[name]
         if not inside(text):
-            raise self.fault(f"{name} {text!r} must be a path inside {folder}, without '..'")
+            raise self.fault(f"{name} {shown(text)} must be a path inside {folder}, without '..'")
         return folder / text
 
     def fault(self, problem: str) -> InputError:

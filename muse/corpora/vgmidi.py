@@ -25,7 +25,7 @@ from muse.corpora.metadata import read_metadata
 from muse.corpora.song import Song, song_of
 from muse.corpora.table import Row, header, read_lines, read_rows
 from muse.emotion import Emotion
-from muse.errors import InputError
+from muse.errors import InputError, shown
 
 __all__ = ["is_vgmidi", "listeners", "read_curve", "songs_by_tables", "vgmidi_pieces"]
 
@@ -184,7 +184,9 @@ def _series(path: Path, name: str, annotation: Any) -> NDArray[np.float64]:
     except (KeyError, TypeError, ValueError):
         series = np.zeros(0)
     if series.ndim != 2 or not np.isfinite(series).all():
-        raise InputError(f"{path}: annotation {name!r} has no two lists of numbers, valence and arousal, of one length")
+        raise InputError(
+            f"{path}: annotation {shown(name)} has no two lists of numbers, valence and arousal, of one length"
+        )
     return series
 
 
@@ -198,7 +200,7 @@ def _raw_pieces(path: Path) -> dict[str, tuple[str, float]]:
         except (KeyError, TypeError, ValueError):
             stem, duration = "", math.nan
         if not math.isfinite(duration):
-            raise InputError(f"{path}: piece {name!r} has no 'midi' and no 'duration' in seconds")
+            raise InputError(f"{path}: piece {shown(name)} has no 'midi' and no 'duration' in seconds")
         found[stem] = (name, duration)
     return found
 
@@ -213,7 +215,7 @@ def _raw(path: Path) -> dict[str, dict[str, Any]]:
         raise InputError(f"{path}: a JSON object is needed, this is a {type(table).__name__}")
     parts = {name: table.get(name, {}) for name in ("annotations", "pieces")}
     if wrong := [name for name, part in parts.items() if not isinstance(part, dict)]:
-        raise InputError(f"{path}: {wrong[0]!r} must be a JSON object")
+        raise InputError(f"{path}: {shown(wrong[0])} must be a JSON object")
     return parts
 
 

@@ -20,7 +20,7 @@ Contents: :class:`Sampling`, :class:`Grammar`, :class:`Generated`, :class:`Sampl
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -186,6 +186,7 @@ class Sampler:
         unconditional_prefix: Sequence[int] | NDArray[Any] | None = None,
         max_tokens: int | None = None,
         cut_ids: Collection[int] = (),
+        whole_ids: Collection[int] = (),
         progress: Callable[[int], None] | None = None,
     ) -> list[Generated]:
         """Draw rows until the grammar calls each finished.
@@ -212,6 +213,9 @@ class Sampler:
             Stop a row here even if it is not finished; no limit by default.
         cut_ids
             Ids that a shortened history may begin with (bar lines, or better: starts of sections).
+        whole_ids
+            Where the grammar allows one of these, top-k and top-p leave all that it allows: choices that are spread
+            thinly over many ids (when to strike) would be bent by them towards what is likeliest.
         progress
             Called after each step with the number of tokens in the longest row.
 
@@ -228,6 +232,8 @@ class Sampler:
         rows = _Rows(self, prefix, unconditional_prefix, n_rows, sampling, cut_ids)
         grammar.begin(n_rows)
         uniform = _Uniform(rng, n_rows)
+        whole = np.zeros(self.engine.shape.vocab_size, bool)
+        whole[list(whole_ids)] = True
         tally = _Tally(n_rows)
         open_rows = np.arange(n_rows)
         while True:
@@ -237,7 +243,7 @@ class Sampler:
             if len(open_rows) == 0 or (max_tokens is not None and rows.n_written >= max_tokens):
                 return [rows.result(row, tally) for row in range(n_rows)]
             taken = np.full(n_rows, PAD_ID, np.int64)
-            taken[open_rows] = _next(rows, open_rows, grammar.mask(), sampling, uniform, tally)
+            taken[open_rows] = _next(rows, open_rows, grammar.mask(), whole, sampling, uniform, tally)
             grammar.advance(taken)
             rows.write(taken, open_rows, grammar)
             if progress is not None:
@@ -266,11 +272,13 @@ def _next(
     rows: _Rows,
     open_rows: NDArray[np.int64],
     mask: NDArray[np.bool_] | None,
+    whole: NDArray[np.bool_],
     sampling: Sampling,
     uniform: _Uniform,
     tally: _Tally,
 ) -> NDArray[np.int64]:
     """The next id of each open row: computed where any of them has a choice."""
+    is_whole: NDArray[np.bool_] | None = None
     if mask is None:
         is_free = np.ones(len(open_rows), bool)
     else:
@@ -278,8 +286,9 @@ def _next(
         is_free = np.count_nonzero(mask, axis=1) != 1
         if not is_free.any():
             return np.asarray(mask.argmax(1))
+        is_whole = np.asarray((mask & whole).any(axis=1))
     logits, guided = rows.logits(open_rows)
-    ids = draw(guided, mask, sampling, uniform.at(rows.n_written)[open_rows])
+    ids = draw(guided, mask, sampling, uniform.at(rows.n_written)[open_rows], is_whole)
     tally.add(open_rows, logits, ids, is_free)
     return ids
 
@@ -426,6 +435,7 @@ def draw(
     mask: NDArray[np.bool_] | None,
     sampling: Sampling,
     uniform: NDArray[np.float64],
+    is_whole: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.int64]:
     """Draw one id a row by inverting the distribution function. Pure; guidance has been applied.
 
@@ -439,6 +449,8 @@ def draw(
         Temperature, top-k and top-p.
     uniform
         float64 [B] in [0, 1): where in its distribution each row is drawn.
+    is_whole
+        bool [B]: rows that top-k and top-p leave alone; None = none of them.
 
     Returns
     -------
@@ -454,7 +466,9 @@ def draw(
         weights /= np.float32(sampling.temperature)
     np.exp(weights, out=weights)  # [B, V], the likeliest has 1
     # Row by row: so few ids are likely that sorting these is less work than sorting all rows at once.
-    return np.array([_invert(row, sampling, u) for row, u in zip(weights, uniform.tolist(), strict=True)])
+    everything = replace(sampling, top_k=0, top_p=1.0)
+    chosen = [sampling] * len(weights) if is_whole is None else [everything if one else sampling for one in is_whole]
+    return np.array([_invert(row, s, u) for row, s, u in zip(weights, chosen, uniform.tolist(), strict=True)])
 
 
 def _invert(weights: NDArray[np.float32], sampling: Sampling, uniform: float) -> int:

@@ -41,9 +41,17 @@ def read_table(path: Path) -> tuple[list[str], dict[str, Floats]]:
         No such file, or no table of finite numbers.
     """
     with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
-    names = [row[0] for row in rows[1:]]
-    numbers = np.array([[float(cell) for cell in row[1:]] for row in rows[1:]])
+        try:
+            rows = list(csv.reader(file))
+        except csv.Error as error:
+            raise ValueError(f"{path.name} is no table: {error}") from None
+    cells: list[list[float]] = []
+    for number, row in enumerate(rows[1:], 2):
+        try:
+            cells.append([float(cell) for cell in row[1:]])
+        except ValueError:
+            raise ValueError(f"{path.name}, line {number}: a cell is no number") from None
+    numbers = np.array(cells)
     if not np.isfinite(numbers).all():
         raise ValueError(f"{path.name} has numbers that are not finite")
-    return names, {name: numbers[:, i] for i, name in enumerate(rows[0][1:])}
+    return [row[0] for row in rows[1:]], {name: numbers[:, i] for i, name in enumerate(rows[0][1:])}

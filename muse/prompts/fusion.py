@@ -56,7 +56,8 @@ def lasting(parsed: Parsed) -> Parsed:
     bars = min(max(1, round(float(row.value) / 60 / bar_minutes)), MAX_BARS)
     tempo = bars * numerator * 4 / denominator * 60 / float(row.value)
     if not MIN_TEMPO_BPM <= tempo <= MAX_TEMPO_BPM:
-        raise InputError(f"{row.words} lasts {row.value:g} s, which {bars} bars cannot fill: cut it to 1 s .. 1 hour")
+        some = "one bar" if bars == 1 else f"{bars} bars"
+        raise InputError(f"{row.words} lasts {row.value:g} s, which {some} cannot fill: cut it to 1 s .. 1 hour")
     how = f"{bars} bars at {tempo:.2f} BPM last {row.value:g} s"
     decided = [Evidence("bars", bars, how, 1.0, "file"), Evidence("tempo_bpm", tempo, how, 1.0, "file")]
     rest = [entry for entry in parsed.evidence if entry.field not in ("bars", "tempo_bpm")]

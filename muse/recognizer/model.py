@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from muse.audio import as_audio, stream_audio
-from muse.checkpoint import Settings, find, load_tensors, under
+from muse.checkpoint import Settings, check_values, find, load_tensors, under
 from muse.emotion import QUADRANTS, Emotion
 from muse.errors import InputError
 from muse.recognizer.encoders.encoder import Encoder
@@ -148,6 +148,7 @@ class Recognizer:
         settings = Settings.read(folder / "config.json")
         settings.expect("model_type", MODEL_TYPE)
         tensors = load_tensors(folder)
+        check_values(folder, tensors)
         encoder = open_encoder(str(settings.values.get("encoder")))
         try:
             harmony = HarmonyModel.load(under(tensors, "harmony."))
@@ -155,7 +156,10 @@ class Recognizer:
             calibration = Calibration(**settings.part("calibration").values)
             loaded = cls(encoder, harmony, Ensemble.load(settings, tensors), calibration, personal)
             # Parts that do not fit each other fail on any sound: a second of silence is recognized.
-            tried = loaded.recognize(np.zeros(encoder.sample_rate, np.float32), encoder.sample_rate)
+            try:
+                tried = loaded.recognize(np.zeros(encoder.sample_rate, np.float32), encoder.sample_rate)
+            except InputError as error:  # of what came out, for the silence is sound
+                raise ValueError(error) from None
             if not np.isfinite(tried.curve).all():
                 raise ValueError("values are not finite")
         except InputError:

@@ -51,6 +51,8 @@ _ON_GRID: Final = 0.4
 """Quality of a file's own grid from which it is trusted; performances have less."""
 _SURE: Final = 0.7
 """Confidence from which tracked beats are followed."""
+_WRITTEN: Final = 0.05
+"""Twelfths of a quarter by which notes that were put on a grid, not played, lie beside it at most."""
 _MELODY: Final = re.compile(r"melod|vocal|voice|\blead\b|sing|solo|tune", re.I)
 _OVERLAP_BEATS, _FEW_OVERLAPS = 0.1, 0.05
 
@@ -132,7 +134,9 @@ def find_tune(
 def _on_bars(score: Score) -> Score:
     """The score itself where its notes lie on its own grid, else on beats that are tracked, where they can be."""
     notes = note_array(score)
-    if not len(notes) or grid_quality(notes["onset_beat"]) >= _ON_GRID:
+    twelfth = notes["onset_beat"] * 12
+    is_written = not len(notes) or float(np.mean(np.abs(twelfth - np.rint(twelfth)) < _WRITTEN)) > 0.95
+    if is_written or grid_quality(notes["onset_beat"]) >= _ON_GRID:
         return score
     beat_sec, confidence = track_beats(notes["onset_sec"], notes["velocity"].astype(np.float64))
     if confidence < _SURE:

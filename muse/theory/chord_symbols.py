@@ -14,26 +14,17 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from muse.errors import InputError
+from muse.theory.chords import CHORDS
 from muse.theory.keys import NATURALS, PITCH_CLASS_NAMES, spell
 
 __all__ = ["QUALITIES", "Chord", "parse_chord"]
 
+_INTERVALS = {one.suffix: one.intervals for one in CHORDS}
 QUALITIES: Final[dict[str, tuple[int, ...]]] = {
-    "": (0, 4, 7),
-    "m": (0, 3, 7),
-    "dim": (0, 3, 6),
-    "aug": (0, 4, 8),
-    "sus4": (0, 5, 7),
-    "sus2": (0, 2, 7),
-    "maj7": (0, 4, 7, 11),
-    "m7": (0, 3, 7, 10),
-    "7": (0, 4, 7, 10),
-    "m7b5": (0, 3, 6, 10),
-    "dim7": (0, 3, 6, 9),
-    "6": (0, 4, 7, 9),
-    "m6": (0, 3, 7, 9),
+    suffix: _INTERVALS[suffix]
+    for suffix in ("", "m", "dim", "aug", "sus4", "sus2", "maj7", "m7", "7", "m7b5", "dim7", "6", "m6")
 }
-"""Suffix of a chord symbol -> intervals above the root in semitones."""
+"""Suffix of a chord symbol -> intervals above the root in semitones, in the order in which vocabularies have them."""
 
 _OTHER_SUFFIXES: Final = {
     "maj": "", "M": "", "min": "m", "-": "m", "mi": "m", "o": "dim", "°": "dim", "+": "aug", "sus": "sus4",

@@ -66,14 +66,17 @@ CHORDS: Final = (
     ChordQuality("m7", "min7", (0, 3, 7, 10)),
     ChordQuality("m7b5", "hdim7", (0, 3, 6, 10)),
     ChordQuality("dim7", "dim7", (0, 3, 6, 9)),
+    ChordQuality("6", "maj6", (0, 4, 7, 9)),
+    ChordQuality("m6", "min6", (0, 3, 7, 9)),
 )
 """All kinds of chord that Muse has a name for."""
 
 CHORD_QUALITIES: Final[dict[str, tuple[int, ...]]] = {
-    one.suffix: one.intervals for one in CHORDS if not one.suffix.startswith("sus")
+    one.suffix: one.intervals for one in CHORDS if one.suffix not in ("sus2", "sus4", "6", "m6")
 }
 """Intervals above the root, by suffix of the chord's name, of the chords that scores are labelled with. Suspended
-chords are not among them: they are one another's inversions, which pitch-class weights cannot tell apart."""
+and sixth chords are not among them: they are inversions of one another and of sevenths, which pitch-class weights
+cannot tell apart."""
 
 CHORD_NAMES: Final = tuple(root + suffix for root in PITCH_CLASS_NAMES for suffix in CHORD_QUALITIES)
 """108 chord names; a chord label indexes this table."""
@@ -143,7 +146,7 @@ def viterbi(scores: NDArray[Any], transitions: NDArray[Any] | float) -> NDArray[
         float ``[n_steps, n_states]``, of each state at each step; for example log probabilities. At least one step.
     transitions
         float ``[n_states, n_states]``, score of going from the row's state to the column's; or one cost for every
-        change of state, which is faster by a factor of ``n_states``.
+        change of state, of all steps or of each ``[n_steps]``, which is faster by a factor of ``n_states``.
 
     Returns
     -------
@@ -151,17 +154,19 @@ def viterbi(scores: NDArray[Any], transitions: NDArray[Any] | float) -> NDArray[
     the first state.
     """
     n_steps, n_states = scores.shape
+    matrix = np.ndim(transitions) == 2
+    costs = np.zeros(n_steps) if matrix else np.broadcast_to(transitions, n_steps)
     states = np.arange(n_states)
     total = scores[0].copy()
     back = np.empty((n_steps, n_states), np.int16)
     for step in range(1, n_steps):
-        if isinstance(transitions, np.ndarray):
+        if matrix:
             candidates = total[:, None] + transitions
             back[step] = candidates.argmax(axis=0)
             total = candidates[back[step], states]
         else:
             best = int(total.argmax())
-            jumped = total[best] - transitions
+            jumped = total[best] - costs[step]
             back[step] = np.where(total <= jumped, best, states)
             total = np.maximum(total, jumped)
         total = total + scores[step]

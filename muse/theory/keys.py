@@ -8,8 +8,9 @@ Conventions
 * Name of a key: tonic and ``m`` for minor, ``"F#m"``. A key that was found is spelled with the fewest accidentals
   (:data:`TONIC_NAMES`); one that was asked for keeps its spelling.
 
-Contents: :data:`PITCH_CLASS_NAMES`, :data:`TONIC_NAMES`, :func:`parse_key`, :class:`Key`; :data:`KEY_PROFILES`,
-:func:`key_strengths`, :func:`key_from_weights`, :func:`estimate_key`; :func:`key_signature`, :func:`spell`.
+Contents: :data:`PITCH_CLASS_NAMES`, :data:`TONIC_NAMES`, :func:`parse_key`, :func:`key_in_words`, :class:`Key`;
+:data:`KEY_PROFILES`, :func:`key_strengths`, :func:`key_from_weights`, :func:`estimate_key`; :func:`key_signature`,
+:func:`spell`.
 
 References
 ----------
@@ -42,6 +43,7 @@ __all__ = [
     "Mode",
     "estimate_key",
     "key_from_weights",
+    "key_in_words",
     "key_signature",
     "key_strengths",
     "parse_key",
@@ -139,6 +141,18 @@ def parse_key(text: str) -> tuple[int, Mode, str]:
     # A lone M is major, a lone m minor; the words may be written in any case.
     mode: Mode = "minor" if match[3] == "m" or (match[3] or "").casefold() in _MINOR else "major"
     return (NATURALS[letter] + shift) % 12, mode, letter + sign + ("m" if mode == "minor" else "")
+
+
+def key_in_words(name: str) -> str:
+    """The name of a key as sentences have it: ``"F#m"`` is ``"F# minor"``.
+
+    Raises
+    ------
+    InputError
+        It is no key.
+    """
+    _, mode, short = parse_key(name)
+    return f"{short.removesuffix('m')} {mode}"
 
 
 @lru_cache(maxsize=len(KEY_PROFILES))

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muse.theory.chord_symbols import QUALITIES
+from muse.theory.chords import viterbi
 
 __all__ = ["find_chords", "find_melody"]
 
@@ -89,26 +90,16 @@ def find_chords(
     has_bass = lowest >= 0
     score[has_bass] += bass[:, lowest[has_bass]].T
     score[~sounding] = 0.0
-    total = np.zeros(score.shape[1])
-    jumped, leader = np.zeros(score.shape, bool), np.zeros(n_steps, np.int64)
-    for step in range(n_steps):
-        best = int(total.argmax())
-        floor = total[best] - (_CHANGE_ON_DOWNBEAT if is_downbeat[step] else _CHANGE)
-        jumped[step], leader[step] = total <= floor, best
-        total = np.maximum(total, floor) + score[step]
-    names = list(_PRIOR)
     out: list[tuple[int, str, int | None] | None] = [None] * n_steps
-    chord = int(total.argmax())
-    for step in range(n_steps - 1, -1, -1):
+    if not sounding.any():
+        return out
+    names = list(_PRIOR)
+    path = viterbi(score, np.where(is_downbeat, _CHANGE_ON_DOWNBEAT, _CHANGE))
+    for step in range(int(np.flatnonzero(sounding)[0]), n_steps):
+        chord = int(path[step])
         root, index = divmod(chord, len(names))
         in_chord = lowest[step] >= 0 and bass[chord, lowest[step]] > 0
         out[step] = (root, names[index], int(lowest[step]) if in_chord and lowest[step] != root else None)
-        if jumped[step, chord]:
-            chord = int(leader[step])
-    if sounding.any():
-        out[: int(np.flatnonzero(sounding)[0])] = [None] * int(np.flatnonzero(sounding)[0])
-    else:
-        out = [None] * n_steps
     return out
 
 

@@ -22,10 +22,22 @@ from muse.files import read_json
 from muse.theory.chord_symbols import QUALITIES
 from muse.tokens.plan import LAGS, N_BUCKETS, PLAN_CONTROLS, Bar, Plan
 
-__all__ = ["PHRASE_BARS", "Buckets", "find_sections", "follow", "measure", "sections_from_text"]
+__all__ = [
+    "FORM_BARS",
+    "PHRASE_BARS",
+    "Buckets",
+    "find_sections",
+    "follow",
+    "measure",
+    "phrase_bars",
+    "sections_from_text",
+]
 
 PHRASE_BARS = 8
-"""Bars of a phrase, where forms are found and where they are drawn."""
+"""Bars of a phrase, where forms are found and where they are drawn; short pieces have phrases half as long."""
+
+FORM_BARS = (*range(8, 25, 4), *range(32, 65, 8))
+"""Lengths of pieces for which forms are known."""
 
 LIKE = 0.6
 """F1 of (position, pitch) from which a bar's tune is like another's."""
@@ -89,6 +101,11 @@ def _phrase_likeness(a: Sequence[Bar], b: Sequence[Bar]) -> float:
         else:
             shares.append(float(bool(x.chords) and x.chords == y.chords))
     return float(np.mean(shares)) * len(shares) / max(len(a), len(b)) if shares else 0.0
+
+
+def phrase_bars(n_bars: int) -> int:
+    """Bars of a phrase in a piece of so many."""
+    return PHRASE_BARS // 2 if n_bars <= 3 * PHRASE_BARS else PHRASE_BARS
 
 
 def sections_from_text(form: str, n_bars: int) -> tuple[tuple[str, int], ...]:

@@ -49,13 +49,14 @@ from muse.tokens.plan import (
     encode_prefix,
     fold_shift,
 )
-from muse.tokens.plan_form import PHRASE_BARS, Buckets, find_sections, measure
+from muse.tokens.plan_form import FORM_BARS, Buckets, find_sections, measure, phrase_bars
 from muse.training import loop
 from muse.training.language_model import IGNORED, Batch, LanguageModel, RunSettings, pad
 from muse.training.loop import card, settings_from
 
 __all__ = ["ARRANGED", "ArrangerTask", "PlannerTask", "SheetSettings", "train_arranger", "train_planner"]
 
+_FORM_SHEETS = 400  # from which forms are counted, drawn as windows are
 _POOL = 8  # batches that are drawn together, so that windows of similar length share one
 
 
@@ -155,6 +156,13 @@ class _Windows:
             self._pool, self._groups = pool, [groups[i] for i in rng.permutation(len(groups))]
         return pad(self._groups[index % len(self._groups)])
 
+    def held_out_batches(self, encode: Any, n_rows: int) -> list[Batch]:
+        """Windows of held-out sheets, as they are, `n_rows` of similar length in a batch."""
+        rng = np.random.default_rng([self.settings.seed, 3])
+        windows = [encode(*self.draw(self.held_out, rng), rng, False) for _ in range(self.settings.n_validation)]
+        windows.sort(key=lambda pair: len(pair[0]))
+        return [pad(windows[i : i + n_rows]) for i in range(0, len(windows), n_rows)]
+
 
 def _parted(sheets: Sequence[Sheet]) -> tuple[list[Sheet], list[Sheet]]:
     """Sheets to learn from and to test on: people's own songs (POP909) judge where they are there, else whatever the
@@ -204,11 +212,7 @@ class _SheetTask:
         self._windows = _Windows(folder, settings)
         self.settings = settings = self._windows.settings
         self.buckets = self._fit(np.random.default_rng([settings.seed, 2]))
-        rng, w = np.random.default_rng([settings.seed, 3]), self._windows
-        held_out = [self._encode(*w.draw(w.held_out, rng), rng, False) for _ in range(settings.n_validation)]
-        held_out.sort(key=lambda pair: len(pair[0]))
-        rows = self.validation_rows
-        self._validation = [pad(held_out[i : i + rows]) for i in range(0, len(held_out), rows)]
+        self._validation = self._windows.held_out_batches(self._encode, self.validation_rows)
 
     @property
     def vocab_size(self) -> int:
@@ -283,7 +287,7 @@ class PlannerTask(_SheetTask):
         return {"examples.json": self.examples(), "forms.json": self.forms()}
 
     def examples(self, n: int = 300, n_bars: int = 16) -> list[dict[str, Any]]:
-        """Mode and buckets of the controls of training windows that have a tune: what songs of people's are like."""
+        """Mode, genre and buckets of controls of training windows that have a tune: what people's songs are like."""
         rng = np.random.default_rng([self.settings.seed, 4])
         w = self._windows
         out: list[dict[str, Any]] = []
@@ -291,19 +295,22 @@ class PlannerTask(_SheetTask):
             sheet, first, _ = w.draw(w.sheets, rng, w.weights)
             plan = window_of(sheet, first, min(first + n_bars, len(sheet.plan.bars)))
             if len(out) < n and sum(len(bar.melody) for bar in plan.bars) >= 1.5 * n_bars:
-                out.append({"mode": plan.mode, **self.buckets.of(measure(plan))})
+                out.append({"mode": plan.mode, "genre": sheet.genre, **self.buckets.of(measure(plan))})
         return out
 
-    def forms(self, most: int = 8, kept: int = 60) -> dict[str, dict[str, int]]:
-        """Forms of people's music: number of phrases of eight bars (2..`most`) -> form -> how often, the commonest."""
-        found: dict[int, Counter[str]] = {n: Counter() for n in range(2, most + 1)}
-        for sheet in self._windows.sheets:
+    def forms(self, kept: int = 80) -> dict[str, dict[str, int]]:
+        """Forms of people's music: number of bars -> form -> how often, the commonest; see :func:`phrase_bars`."""
+        found: dict[int, Counter[str]] = {n: Counter() for n in FORM_BARS}
+        w, rng = self._windows, np.random.default_rng([self.settings.seed, 5])
+        drawn = rng.choice(len(w.sheets), min(_FORM_SHEETS, len(w.sheets)), replace=False, p=w.weights)
+        for sheet in (w.sheets[i] for i in drawn):
             bars = sheet.plan.bars
             for n, counts in found.items():
-                for first in range(0, len(bars) - n * PHRASE_BARS + 1, PHRASE_BARS // 2):
-                    window = bars[first : first + n * PHRASE_BARS]
-                    if sum(bool(bar.melody) for bar in window) >= 0.8 * len(window):
-                        counts[find_sections(replace(sheet.plan, bars=window, sections=()), PHRASE_BARS).form] += 1
+                for first in range(0, len(bars) - n + 1, max(n // 2, 4)):
+                    window = bars[first : first + n]
+                    if sum(bool(bar.melody) for bar in window) >= 0.8 * n:
+                        plan = replace(sheet.plan, bars=window, sections=())
+                        counts["".join(label for label, _ in find_sections(plan, phrase_bars(n)).sections)] += 1
         return {str(n): dict(counts.most_common(kept)) for n, counts in found.items() if counts}
 
     def _encode(

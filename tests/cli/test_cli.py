@@ -375,7 +375,7 @@ def test_analyze_for_people(run: Callable[..., Result], song_path: Path, monkeyp
     result = run("analyze", song_path)
     assert result.code == 0, result.err
     assert str(song_path) in result.out
-    assert "Am, 96 bpm, 8 bars, 0:20" in result.out
+    assert "A minor, 96 bpm, 8 bars, 0:20" in result.out
     assert "mostly because it" in result.out
     assert "quality 0." in result.out
     document = run("analyze", song_path, "--json").json[0]

@@ -19,7 +19,7 @@ import urllib.error
 import urllib.request
 import wave
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +134,7 @@ def test_a_visitor_goes_through_every_tab(visitor: Visitor, tmp_path: Path) -> N
     midi = composes(visitor, tmp_path)
     is_refused(visitor)
     stops(visitor)
+    composes_from_files(visitor, tmp_path)
     recognizes(visitor, midi, tmp_path)
     explores(visitor)
     assert visitor.hosts == {visitor.address}, "the page asked another host"
@@ -220,6 +221,66 @@ def stops(visitor: Visitor) -> None:
     visitor.page.wait_for_selector("#stop:not([disabled])")
     visitor.page.click("#stop")
     playwright.expect(visitor.page.locator("#status")).to_contain_text("Stopped")
+
+
+def composes_from_files(visitor: Visitor, folder: Path) -> None:
+    """A picture, then a hummed tune: what is told of them, and in the music, is theirs."""
+    from PIL import Image
+
+    page = visitor.page
+    picture = folder / "sunset.png"
+    Image.linear_gradient("L").convert("RGB").save(picture)
+    hummed = folder / "tune.wav"
+    pitches = (60, 62, 64, 67, 65, 64, 62, 60)
+    write_hum(hummed, pitches)
+    page.fill("#text textarea", "")
+    page.click("#plane [data-clear]")
+    page.fill("#word input", "")
+    page.keyboard.press("Enter")
+    visitor.set_work(4, 1)
+
+    page.set_input_files("#file input[type=file]", picture)
+    page.wait_for_selector(f"#file :text('{picture.stem}')")
+    page.click("#compose")
+    told = page.locator("#told")
+    playwright.expect(told).to_contain_text("plain_colour")
+    playwright.expect(page.locator("#player .again")).to_have_count(0)  # no link: the picture is not kept
+    page.click("#file button[aria-label='Clear'], #file button[aria-label='Remove this file']")
+
+    page.click("#hum button[aria-label='Upload file']")
+    page.set_input_files("#hum input[type=file]", hummed)
+    page.wait_for_selector("#hum [data-testid^='waveform']")
+    page.click("#compose")
+    playwright.expect(told).to_contain_text("melody: C4 D4 E4 G4 F4 E4 D4 C4")
+    playwright.expect(told).not_to_contain_text("plain_colour")
+    notes = [n for track in symusic.Score.from_midi(visitor.fetch("mid")).tracks for n in track.notes]
+    assert opens_with(notes, pitches), "the piece does not open with the tune"
+
+
+def opens_with(notes: list[Any], pitches: Sequence[int]) -> bool:
+    """Whether the pitches come one after the other, in some octave, the first of them first of all."""
+    for octave in (-12, 0, 12):
+        before = -1
+        for pitch in pitches:
+            before = min((n.time for n in notes if n.pitch == pitch + octave and n.time > before), default=-1)
+            if before < 0:
+                break
+        else:
+            return any(n.time == 0 and n.pitch == pitches[0] + octave for n in notes)
+    return False
+
+
+def write_hum(path: Path, pitches: Sequence[int], rate: int = 16_000) -> None:
+    """Half-second tones with three harmonics and soft edges."""
+    seconds = np.arange(rate // 2) / rate
+    edges = np.minimum(1, np.minimum(seconds, seconds[::-1]) / 0.03)
+    tones = [
+        edges * sum(np.sin(2 * np.pi * k * 440 * 2 ** ((pitch - 69) / 12) * seconds) / k for k in (1, 2, 3))
+        for pitch in pitches
+    ]
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, rate, 0, "NONE", ""))
+        file.writeframes((np.concatenate(tones) * 12_000).astype(np.int16).tobytes())
 
 
 def recognizes(visitor: Visitor, midi: Path, folder: Path) -> None:

@@ -26,29 +26,24 @@ from demos.app import create_app
 from demos.pieces import Pieces
 from demos.studio import Studio
 from demos.tabs.compose import filled, request_of
-from demos.uploads import take
 from demos.work import Made, Run, StoppedError
-from muse import Composer
 from muse.errors import InputError
 from muse.tasks.request import ComposeRequest
-
-
-@pytest.fixture(scope="module")
-def composer() -> Composer:
-    return Composer.from_pretrained()
-
-
-@pytest.fixture(scope="module")
-def made(composer: Composer) -> Made:
-    request = ComposeRequest(text="a sad tune <script>alert(1)</script>", bars=4, candidates=2, seed=3)
-    return Run(request, lambda: composer).result()
+from muse.tasks.uploads import take
+from muse.tasks.workers import Workers
 
 
 @pytest.fixture(scope="module")
 def studio() -> Iterator[Studio]:
     shared = Studio()
     yield shared
-    shared.pieces.close()
+    shared.close()
+
+
+@pytest.fixture(scope="module")
+def made(studio: Studio) -> Made:
+    request = ComposeRequest(text="a sad tune <script>alert(1)</script>", bars=4, candidates=2, seed=3)
+    return Run(request, studio.workers).result()
 
 
 def quiet_app(studio: Studio, auth: tuple[str, str] | None = None) -> FastAPI:
@@ -100,19 +95,17 @@ def test_what_is_no_request_is_refused_in_one_line(plane: Any, fields: dict[str,
     "fields", [{"bars": 65}, {"bars": 0}, {"candidates": 9}, {"bars": 64, "candidates": 8}, {"text": "sad " * 501}]
 )
 def test_too_much_work_is_refused_before_any_is_done(fields: dict[str, Any]) -> None:
-    def never() -> Composer:
-        raise AssertionError("the composer was asked for")
-
+    workers = Workers()
     with pytest.raises(InputError):
-        Run(ComposeRequest(**{"candidates": 1, **fields}), never).result()
+        Run(ComposeRequest(**{"candidates": 1, **fields}), workers)
+    assert not workers.pids
 
 
-def test_a_length_that_stands_in_words_is_bounded_too() -> None:
-    def never() -> Composer:
-        raise AssertionError("the composer was asked for")
-
-    with pytest.raises(InputError, match=r"bars is 200; this page writes 1\.\.64"):
-        Run(ComposeRequest(text="a sad song, 200 bars", candidates=1), never).result()
+def test_a_length_that_stands_in_words_is_bounded_too(studio: Studio) -> None:
+    run = Run(ComposeRequest(text="a sad song, 200 bars", candidates=1), studio.workers)
+    with pytest.raises(InputError, match=r"bars is 200; legal here are 1\.\.64"):
+        run.result()
+    assert run.share == 0
 
 
 def test_a_link_fills_the_controls_and_never_names_a_file() -> None:
@@ -125,12 +118,12 @@ def test_a_link_fills_the_controls_and_never_names_a_file() -> None:
             filled(query)
 
 
-def test_the_link_of_a_piece_makes_the_same_bytes(made: Made, composer: Composer, tmp_path: Path) -> None:
+def test_the_link_of_a_piece_makes_the_same_bytes(made: Made, studio: Studio, tmp_path: Path) -> None:
     from urllib.parse import parse_qs
 
     link = widgets.shown_piece(made, "token")["link"]
     fields = json.loads(parse_qs(link[1:])["request"][0])
-    again = Run(ComposeRequest.from_fields(fields), lambda: composer).result()
+    again = Run(ComposeRequest.from_fields(fields), studio.workers).result()
     for name, one in (("a.mid", made), ("b.mid", again)):
         one.piece.save(tmp_path / name)
     assert (tmp_path / "a.mid").read_bytes() == (tmp_path / "b.mid").read_bytes()
@@ -161,8 +154,8 @@ def arousals(intent: Any) -> list[float]:
 # ----------------------------------------------------------------------------------------------------------------- work
 
 
-def test_a_run_is_stopped_in_the_middle(composer: Composer) -> None:
-    run = Run(ComposeRequest(emotion="sad", bars=64, candidates=4, seed=0), lambda: composer)
+def test_a_run_is_stopped_in_the_middle(studio: Studio) -> None:
+    run = Run(ComposeRequest(emotion="sad", bars=64, candidates=4, seed=0), studio.workers)
     while run.share == 0 and not run.wait(0.01):
         pass
     run.stop()
@@ -173,9 +166,9 @@ def test_a_run_is_stopped_in_the_middle(composer: Composer) -> None:
     assert run.share < 1
 
 
-def test_a_run_ends_when_its_time_is_over(composer: Composer) -> None:
+def test_a_run_ends_when_its_time_is_over(studio: Studio) -> None:
     with pytest.raises(StoppedError, match="took too long"):
-        Run(ComposeRequest(emotion="sad", bars=64, candidates=4, seed=0), lambda: composer, seconds=0.2).result()
+        Run(ComposeRequest(emotion="sad", bars=64, candidates=4, seed=0), studio.workers, seconds=0.2).result()
 
 
 def test_whoever_leaves_stops_the_work_and_takes_the_files_along(made: Made) -> None:
@@ -189,7 +182,7 @@ def test_whoever_leaves_stops_the_work_and_takes_the_files_along(made: Made) -> 
     assert not path.parent.exists()
     assert studio.pieces.file(token, "1.mid") is None
     assert studio.pieces.file(other, "1.mid") is not None
-    studio.pieces.close()
+    studio.close()
     assert not studio.pieces.folder.exists()
 
 

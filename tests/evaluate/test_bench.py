@@ -50,7 +50,7 @@ def test_what_is_measured_without_being_named_is_a_trained_checkpoint() -> None:
 
 def test_start_up_of_commands_is_measured() -> None:
     ticks: list[None] = []
-    found = speed._startup(DEFAULT_ARRANGER, lambda: ticks.append(None), repetitions=1)
+    found = speed._startup(lambda: ticks.append(None), repetitions=1)
     assert list(found) == ["info", "compose --emotion sad --bars 8"]
     assert 0 < found["info"] < found["compose --emotion sad --bars 8"]
     assert len(ticks) == 1

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kit import Musician, few_trees, judged_corpora
+from kit import Musician, few_trees_and_draws, judged_corpora
 
 from muse.errors import InputError
 from muse.evaluate import control_correlations
@@ -43,7 +43,7 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_obedience_is_told_from_chance(corpora: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    few_trees(monkeypatch)
+    few_trees_and_draws(monkeypatch)
     seen: list[tuple[float, float]] = []
     musician: Any = Musician()
     judges = fit_judges(corpora)
@@ -74,9 +74,7 @@ def test_controls_are_also_asked_for_one_by_one() -> None:
     """A composer that obeys one control and ignores the others is found out."""
 
     class OneTrick:
-        codec = SimpleNamespace(
-            controls=SimpleNamespace(song=np.tile(np.arange(1.0, 8.0), (len(SONG_CONTROLS), 1)) * 10)
-        )
+        controls = SimpleNamespace(song=np.tile(np.arange(1.0, 8.0), (len(SONG_CONTROLS), 1)) * 10)
 
         def compose(self, intent: Intent, *, seed: int) -> Any:
             rng = np.random.default_rng(seed)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from kit import Musician, clip, few_trees, judged_corpora
+from kit import Musician, clip, few_trees_and_draws, judged_corpora
 
 from muse.dataset.build import build_corpus
 from muse.errors import InputError
@@ -61,11 +61,11 @@ def test_the_report_sets_the_composer_beside_people_and_simpler_systems(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    few_trees(monkeypatch)
+    few_trees_and_draws(monkeypatch)
     musician: Any = Musician(selector=selector)
     seen: list[tuple[float, float]] = []
     settings = EvaluationSettings(
-        n_pieces=2, bars=8, n_grid=2, n_checked=2, n_folds=0, alone=False, n_reference=8
+        n_pieces=2, bars=8, n_grid=2, n_checked=2, n_folds=0, alone=False, n_reference=8, music=None
     )  # fmt: skip
     found = evaluate_composer(
         musician, corpora, dataset, tmp_path, settings, progress=lambda done, total: seen.append((done, total))
@@ -105,7 +105,7 @@ def test_a_folder_is_measured_in_the_same_way(
     rng: np.random.Generator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    few_trees(monkeypatch)
+    few_trees_and_draws(monkeypatch)
     (tmp_path / "pieces").mkdir()
     for q in (1, 2, 3, 4):
         for i in range(2):

@@ -15,7 +15,7 @@ from scipy.signal import iirpeak, lfilter
 from typer.testing import CliRunner
 
 from muse.audio import write_audio
-from muse.checkpoint import find
+from muse.checkpoint import find, load_tensors, save_tensors
 from muse.cli import app
 from muse.corpora import open_dataset
 from muse.emotion import GEMS, Emotion
@@ -352,6 +352,16 @@ def test_a_damaged_checkpoint_is_refused_at_once(tmp_path: Path, changed: dict[s
         config[name] = {**config[name], **value} if isinstance(value, dict) and name == "network" else value
     path.write_text(json.dumps(config))
     with pytest.raises(InputError, match=fault):
+        Recognizer.from_pretrained(tmp_path / "model")
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    shutil.copytree(find("recognizer"), tmp_path / "model")
+    tensors = load_tensors(tmp_path / "model", "np")
+    name = next(name for name in tensors if name.startswith("teacher."))
+    tensors[name] = np.full_like(tensors[name], np.nan)
+    save_tensors(tensors, tmp_path / "model")
+    with pytest.raises(InputError, match=rf"model: {name} has values that are no finite numbers"):
         Recognizer.from_pretrained(tmp_path / "model")
 
 

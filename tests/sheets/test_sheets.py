@@ -348,6 +348,14 @@ def test_a_tune_is_read_from_a_score() -> None:
         read_tune(score(rows, (7, 8)))
 
 
+def test_a_tune_in_triplets_stays_on_its_own_beats() -> None:
+    """As a hummed one, whose beats are known: they are not looked for again."""
+    rows = [(i / 3, 1 / 3, 60 + i % 5) for i in range(24)]
+    plan = read_tune(score(rows))
+    assert [note.position for note in plan.bars[0].melody] == [round(4 * i / 3) for i in range(12)]
+    assert (len(plan.bars), plan.tempo_bpm) == (2, 100)
+
+
 def test_a_pickup_stands_at_the_end_of_its_bar(tmp_path: Path) -> None:
     midi = score([(0, 1, 67), (1, 4, 60), (5, 4, 62)])
     midi.time_signatures[0].numerator = 1

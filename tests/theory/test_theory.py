@@ -20,6 +20,7 @@ from muse.theory import (
     chord_scores,
     estimate_key,
     key_from_weights,
+    key_in_words,
     key_strengths,
     label_chords,
     parse_key,
@@ -176,6 +177,7 @@ def test_tonal_centroid_places_fifths_close() -> None:
 def test_keys(text: str, expected: tuple[int, str, str]) -> None:
     assert parse_key(text) == expected
     assert parse_key(expected[2]) == expected
+    assert parse_key(key_in_words(text)) == expected
 
 
 @pytest.mark.parametrize("text", ["", "J", "Amb", "C minor major", "##", None, 3])

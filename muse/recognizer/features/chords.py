@@ -43,8 +43,11 @@ __all__ = ["DEGREES", "NO_CHORD", "N_PROFILE", "QUALITIES", "Chord", "Harmony", 
 
 Floats = NDArray[np.float32]
 
-QUALITIES: Final[dict[str, tuple[int, ...]]] = {one.harte: one.intervals for one in CHORDS if one.harte != "dim7"}
-"""Semitones over the root. A diminished seventh, which has four roots alike, counts as diminished."""
+QUALITIES: Final[dict[str, tuple[int, ...]]] = {
+    one.harte: one.intervals for one in CHORDS if one.harte not in ("dim7", "maj6", "min6")
+}
+"""Semitones over the root. A diminished seventh, which has four roots alike, counts as diminished; sixths, which are
+sevenths of another root, as triads."""
 _NAMES: Final = tuple(QUALITIES)
 NO_CHORD: Final = 12 * len(QUALITIES)
 DEGREES: Final = ("root", "third", "fifth", "seventh")

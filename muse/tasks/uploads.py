@@ -1,6 +1,6 @@
-"""Uploads, told by what is in them: names and types that a browser gives are not believed.
+"""Uploads, told by what is in them: names and types that a browser or a client gives are not believed.
 
-Contents: :class:`Upload`, :func:`take`.
+Contents: :class:`Upload`, :func:`take`, :data:`FIELD_KINDS`.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from demos.limits import MAX_SOUND_SEC, MAX_UPLOAD_BYTES
 from muse.errors import InputError
+from muse.tasks.limits import MAX_SOUND_SEC, MAX_UPLOAD_BYTES
 
-__all__ = ["Upload", "take"]
+__all__ = ["FIELD_KINDS", "Upload", "take"]
 
 # First bytes of a file, where they stand, and what it then is: kind and ending.
 _SIGNATURES: Final = (
     (0, b"MThd", "midi", ".mid"),
     (8, b"RMID", "midi", ".mid"),
+    (0, b"PK\x03\x04", "sheet", ".mxl"),
     (0, b"\x89PNG\r\n\x1a\n", "image", ".png"),
     (0, b"\xff\xd8\xff", "image", ".jpg"),
     (0, b"GIF87a", "image", ".gif"),
@@ -37,7 +38,26 @@ _SIGNATURES: Final = (
     (4, b"ftyp", "video", ".mp4"),
     (0, b"\x1a\x45\xdf\xa3", "video", ".webm"),
 )
-_NAMES: Final = {"midi": "MIDI", "image": "a picture", "video": "a video", "sound": "a recording"}
+# The same for text, after white space.
+_TEXTS: Final = (
+    (b"X:", ".abc"),
+    (b"%abc", ".abc"),
+    (b"<?xml", ".musicxml"),
+    (b"<score-partwise", ".musicxml"),
+    (b"{", ".json"),
+)
+FIELD_KINDS: Final = {
+    "image": ("image",), "video": ("video",), "hum": ("sound",), "like": ("midi", "sound"), "melody": ("midi", "sheet"),
+    "plan": ("midi", "sheet"),
+}  # fmt: skip
+"""What each of :data:`muse.tasks.request.FILES` may be."""
+_NAMES: Final = {
+    "midi": "MIDI",
+    "image": "a picture",
+    "video": "a video",
+    "sound": "a recording",
+    "sheet": "a lead sheet (ABC, MusicXML, JSON)",
+}
 
 
 @dataclass(frozen=True)
@@ -45,7 +65,7 @@ class Upload:
     """A file of a visitor, under a name of ours."""
 
     kind: str
-    """``midi``, ``image``, ``video`` or ``sound``."""
+    """``midi``, ``image``, ``video``, ``sound`` or ``sheet``."""
     path: Path
 
 
@@ -73,8 +93,7 @@ def take(file: str | Path, folder: Path, kinds: tuple[str, ...] = tuple(_NAMES))
     if size > MAX_UPLOAD_BYTES:
         raise InputError(f"the file has {size / 1e6:.0f} MB, at most {MAX_UPLOAD_BYTES / 1e6:.0f} are taken")
     with file.open("rb") as stream:
-        head = stream.read(16)
-    found = next(((kind, ending) for at, mark, kind, ending in _SIGNATURES if head[at : at + len(mark)] == mark), None)
+        found = _told(stream.read(64))
     if found is not None and found[0] == "video" and "video" not in kinds:
         found = ("sound", found[1])
     if found is None or found[0] not in kinds:
@@ -85,6 +104,15 @@ def take(file: str | Path, folder: Path, kinds: tuple[str, ...] = tuple(_NAMES))
     path = folder / f"upload-{len(list(folder.iterdir()))}{ending}"
     shutil.copyfile(file, path)
     return Upload(kind, path)
+
+
+def _told(head: bytes) -> tuple[str, str] | None:
+    """Kind and ending by the first bytes; None where they are of nothing that is taken."""
+    for at, mark, kind, ending in _SIGNATURES:
+        if head[at : at + len(mark)] == mark:
+            return kind, ending
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    return next((("sheet", ending) for mark, ending in _TEXTS if text.startswith(mark)), None)
 
 
 def _check_length(file: Path, kind: str) -> None:
