@@ -18,7 +18,7 @@ from muse.composer.stages import PieceRequest, controls_for
 from muse.errors import InputError, unknown
 from muse.intent import MAX_BARS, Intent
 from muse.mapping import AttributeTarget, EmotionMapper
-from muse.score import REWRITTEN_METERS, mean_tempo_bpm
+from muse.score import REWRITTEN_METERS
 from muse.sheets.extract import find_tune
 from muse.theory import TONIC_NAMES, Mode
 from muse.tokens import GENRES, SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS, Controls
@@ -112,7 +112,7 @@ def decide(
         meter = REWRITTEN_METERS[meter]
     melody = None if intent.melody is None else find_tune(intent.melody, meter)
     chords = None if intent.chords is None else Plan.parse(intent.chords, time_signature=meter)
-    tempo = intent.tempo_bpm or (None if intent.melody is None else float(mean_tempo_bpm(intent.melody)))
+    tempo = intent.tempo_bpm or (None if melody is None else melody.tempo_bpm)
     if tempo is not None:
         overrides["Mean Tempo"] = tempo
     loudness: tuple[float, ...] = ()

@@ -24,6 +24,7 @@ from muse.grammar.rows import RowGrammar
 from muse.theory import Mode
 from muse.tokens.plan import PITCHES, VOCABULARY, Bar, Note, Plan, Prefix, bar_length, encode_prefix, fold_shift
 from muse.tokens.plan_form import FORM_BARS, Buckets, follow, phrase_bars, sections_from_text
+from muse.tokens.tune import tune_notes
 
 __all__ = ["DEFAULT_PLANNER", "PlanRequest", "Planner"]
 
@@ -247,11 +248,9 @@ def _returns(sections: Sequence[tuple[str, int]], rng: np.random.Generator, *, h
 def _one_voice(plan: Plan) -> Plan:
     """The plan with each note of its tune ending where the next begins."""
     size = plan.bar_length
-    notes = [(b * size + n.position, n) for b, bar in enumerate(plan.bars) for n in bar.melody]
-    ends = [start for start, _ in notes[1:]] + [size * len(plan.bars)]
     bars: list[list[Note]] = [[] for _ in plan.bars]
-    for (start, note), end in zip(notes, ends, strict=True):
-        bars[start // size].append(replace(note, length=min(note.length, end - start)))
+    for note in tune_notes(plan):
+        bars[note.position // size].append(replace(note, position=note.position % size))
     return replace(plan, bars=tuple(replace(b, melody=tuple(m)) for b, m in zip(plan.bars, bars, strict=True)))
 
 

@@ -90,7 +90,7 @@ PLAN_CONTROLS: Final = (
     "syncopation",
     "chromatic",
 )
-"""What a plan can be asked for; measured by :func:`muse.dataset.lead_sheets.measure_plan`."""
+"""What a plan can be asked for; measured by :func:`muse.tokens.plan_form.measure`."""
 
 
 @dataclass(frozen=True, slots=True)
