@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from muse.dataset.lead_sheets import Sheet
 from muse.evaluate.metrics.human_likeness import figures
 from muse.evaluate.metrics.roll_test import roll
-from muse.evaluate.systems.people import block_chords, people_windows, read_pop909
+from muse.evaluate.systems.people import people_windows, read_pop909
 from muse.score import Score, bar_grid, note_array
+from muse.sheets import block_chords
 from muse.theory import key_from_weights
 from muse.tokens.plan import Plan
 
@@ -48,11 +49,16 @@ class Sample:
 
     @cached_property
     def figures(self) -> dict[str, float]:
-        return figures(self.notes, self.bar_beats, self.n_bars)
+        return figures(self._inner, self.bar_beats, self.n_bars - 1)
 
     @cached_property
     def roll(self) -> NDArray[np.float32]:
-        return roll(self.notes, self.bar_beats, self.n_bars)
+        return roll(self._inner, self.bar_beats, self.n_bars - 1)
+
+    @property
+    def _inner(self) -> Any:
+        """The notes but for the last bar: pieces end there, windows of songs do not; endings are measured apart."""
+        return self.notes[self.notes["onset_beat"] < (self.n_bars - 1) * self.bar_beats]
 
     @property
     def tonic(self) -> int:

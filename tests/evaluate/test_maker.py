@@ -83,7 +83,7 @@ def test_stages_take_mode_and_key_from_the_request_and_arrange_as_told() -> None
 
 def test_without_form_no_bar_may_follow_another() -> None:
     planner = without_form(Planner(cast(Any, None), Buckets({})))
-    rules, _ = planner._rules(PlanRequest(n_bars=8, form="AA"), 0, np.random.default_rng(0))
+    rules, _ = planner._rules(PlanRequest(n_bars=8), "AA", 0, np.random.default_rng(0))
     assert rules.lags == dict.fromkeys(range(8), Bar())
 
 

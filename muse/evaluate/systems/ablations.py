@@ -14,6 +14,7 @@ from muse.composer.perform import Touch, perform
 from muse.composer.stages import PieceRequest, Stages
 from muse.dataset.lead_sheets import Sheet
 from muse.evaluate.systems.maker import Made, Maker, from_stages, without_form
+from muse.evaluate.systems.people import as_loud
 from muse.evaluate.systems.retrieval import Library
 from muse.intent import Intent
 from muse.tokens.plan import Plan
@@ -56,15 +57,18 @@ def ablations(stages: Stages, plans: Sequence[Plan | None], library: Iterable[Sh
             raise ValueError("people's windows have plans")
         return plan
 
+    def touch(number: int) -> Touch:
+        return as_loud(_AS_PEOPLE, len(on(number).bars), number, np.random.default_rng(number))
+
     def arranged(_: Intent, seed: int) -> Made:
         plan = on(seed)
         request = PieceRequest(
-            n_bars=len(plan.bars), time_signature=plan.time_signature, mode=plan.mode, plan=plan, touch=_AS_PEOPLE
+            n_bars=len(plan.bars), time_signature=plan.time_signature, mode=plan.mode, plan=plan, touch=touch(seed)
         )
         return Made(stages.write(request, rng=np.random.default_rng(seed))[0].score, plan, 0.0)
 
     def retrieved(_: Intent, seed: int) -> Made:
-        return Made(perform(phrases.arrange(on(seed)), _AS_PEOPLE, np.random.default_rng(seed)), on(seed), 0.0)
+        return Made(perform(phrases.arrange(on(seed)), touch(seed), np.random.default_rng(seed)), on(seed), 0.0)
 
     formless = Stages(without_form(stages.planner), stages.arranger)
     return (

@@ -25,6 +25,7 @@ from muse.composer.perform import Touch, perform
 from muse.composer.plan import Planner, PlanRequest
 from muse.composer.stages import PieceRequest, Stages
 from muse.errors import InputError
+from muse.evaluate.systems.people import as_loud
 from muse.files import read_json, write_json
 from muse.grammar.plan import PlanRules
 from muse.intent import Intent
@@ -101,7 +102,7 @@ def from_stages(
         started = time.perf_counter()
         quadrant = int(intent.emotion.emotions[0].quadrant[1]) if intent.emotion is not None else 0
         rng = np.random.default_rng([seed, quadrant])
-        request = replace(_piece_request(intent, rng), touch=touch or Touch())
+        request = replace(_piece_request(intent, rng), touch=as_loud(touch or Touch(), intent.bars, seed, rng))
         if arrange is None:
             piece = stages.write(request, rng=rng)[0]
             return Made(piece.score, piece.plan, time.perf_counter() - started)
@@ -142,9 +143,9 @@ def without_form(planner: Planner) -> Planner:
 
 class _Formless(Planner):
     def _rules(
-        self, request: PlanRequest, shift: int, rng: np.random.Generator
+        self, request: PlanRequest, form: str, shift: int, rng: np.random.Generator
     ) -> tuple[PlanRules, tuple[tuple[str, int], ...]]:
-        rules, sections = super()._rules(request, shift, rng)
+        rules, sections = super()._rules(request, form, shift, rng)
         return replace(rules, lags=dict.fromkeys(range(request.n_bars), Bar())), sections
 
 
