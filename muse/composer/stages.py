@@ -63,7 +63,7 @@ def buckets_from_attributes(
     quantiles: Mapping[str, float],
     table: Mapping[str, tuple[str, int]],
     *,
-    share: float = 1.0,
+    share: float | Mapping[str, float] = 1.0,
     outright: Collection[str] = (),
 ) -> dict[str, int]:
     """Buckets of a stage's controls from quantiles of attributes.
@@ -75,13 +75,14 @@ def buckets_from_attributes(
     table
         :data:`PLAN_FROM` or :data:`SECTION_FROM`.
     share
-        How far to go from the middle: 1 all the way, less for music nearer to the usual, 0 leaves the control open.
+        How far to go from the middle: 1 all the way, less for music nearer to the usual, 0 leaves the control open;
+        for all controls, or for those that are named, with the others open.
     outright
         Attributes that are asked for by name: these go all the way.
     """
     out = {}
     for control, (attribute, sign) in table.items():
-        way = 1.0 if attribute in outright else share
+        way = 1.0 if attribute in outright else share.get(control, 0.0) if isinstance(share, Mapping) else share
         if attribute in quantiles and way:
             place = 0.5 + way * sign * (quantiles[attribute] - 0.5)
             out[control] = int(np.clip(int(place * N_BUCKETS), 0, N_BUCKETS - 1))
@@ -92,8 +93,8 @@ def controls_for(
     song: AttributeTarget,
     sections: Sequence[AttributeTarget],
     *,
-    plan_share: float = 1.0,
-    section_share: float = 1.0,
+    plan_share: float | Mapping[str, float] = 1.0,
+    section_share: float | Mapping[str, float] = 1.0,
     outright: Collection[str] = (),
 ) -> tuple[dict[str, int], list[dict[str, int]]]:
     """Buckets for planner and arranger from what an emotion asks of a piece and of each four bars of it; shares and
