@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from muse.mapping import EmotionMapper
     from muse.recognizer import Recognizer
     from muse.score import read_score
+    from muse.tokens import Plan
 
 _HOMES = {
     "AttributeExtractor": "attributes",
@@ -60,6 +61,7 @@ _HOMES = {
     "EmotionPath": "emotion",
     "Intent": "intent",
     "MuseError": "errors",
+    "Plan": "tokens",
     "Recognizer": "recognizer",
     "compose": "composer",
     "read_score": "score",
@@ -104,6 +106,7 @@ __all__ = [
     "EmotionPath",
     "Intent",
     "MuseError",
+    "Plan",
     "Recognizer",
     "__version__",
     "attributes",

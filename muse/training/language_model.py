@@ -100,7 +100,19 @@ class RunSettings:
     """A checkpoint whose weights the run starts from; empty for random ones."""
 
     def run(self, *, devices: int | str = "auto", nodes: int = 1, threads: int = 0) -> Run:
-        """How the loop is to run it."""
+        """How the loop is to run it.
+
+        Raises
+        ------
+        InputError
+            The run has no length, or a step no batch.
+        """
+        if self.max_steps <= 0 and self.minutes <= 0:
+            raise InputError(
+                f"a run of {self.max_steps} steps or {self.minutes:g} minutes trains nothing: give one of them"
+            )
+        if self.accumulate < 1:
+            raise InputError(f"a step of {self.accumulate} batches trains nothing: give 1 or more")
         return Run(
             max_steps=self.max_steps, report_every=self.validate_every, seed=self.seed, accumulate=self.accumulate,
             gradient_clip=self.gradient_clip, threads=threads, devices=devices, nodes=nodes,
@@ -193,7 +205,7 @@ class LanguageModel(Learner):
     @property
     def rate(self) -> float:
         """Share of the peak learning rates, 0..1."""
-        warm = min(1.0, (self.global_step + 1) / self.settings.warmup_steps)
+        warm = min(1.0, (self.global_step + 1) / max(self.settings.warmup_steps, 1))
         return warm * (1.0 if self.done < 0.3 else max(0.02, (1 - self.done) / 0.7))
 
     def before_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -272,7 +284,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(groups, {"weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Any = None) -> Any:
         """One update of all weights that have a gradient."""
         with torch.enable_grad():
             loss = None if closure is None else closure()

@@ -9,6 +9,7 @@ Contents: :class:`SheetSettings`, :class:`PlannerTask`, :class:`ArrangerTask`, :
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -55,7 +56,7 @@ from muse.training.loop import card, settings_from
 
 __all__ = ["ARRANGED", "ArrangerTask", "PlannerTask", "SheetSettings", "train_arranger", "train_planner"]
 
-_FORM_SHEETS = 400  # from which forms are counted, evenly spaced
+_FORM_SHEETS = 400  # from which forms are counted, drawn as windows are
 _POOL = 8  # batches that are drawn together, so that windows of similar length share one
 
 
@@ -98,22 +99,24 @@ class _Windows:
     """Draws spans of bars; shared by both models."""
 
     def __init__(self, folder: Path | str, settings: SheetSettings) -> None:
-        self.settings = settings
         sheets = load(folder, settings.corpora, ("train", "val"), settings.limits)
-        self.by_split = {
-            "train": [s for s in sheets if s.split == "train" and len(s.plan.bars) >= 8],
-            "val": [s for s in sheets if s.split == "val" and s.corpus == "pop909" and len(s.plan.bars) >= 16],
-        }
-        if not all(self.by_split.values()):  # people's own songs judge both models
+        if not sheets:  # music of one's own: all of it, each corpus by its size
+            sheets = load(folder, splits=("train", "val"), limits=settings.limits)
+            counts = Counter(sheet.corpus for sheet in sheets)
+            settings = replace(settings, corpora={name: n / len(sheets) for name, n in counts.items()})
+        self.settings = settings
+        learnt, held_out = _parted([sheet for sheet in sheets if len(sheet.plan.bars) >= 8])
+        if not learnt or not held_out:
             raise InputError(
-                f"{folder} has no lead sheets of {', '.join(settings.corpora)} to learn from and to test on"
+                f"{folder} has {len(learnt)} lead sheets to learn from and {len(held_out)} to test on: give more music "
+                "(two songs or more)"
             )
         self.sheets, self.held_out = (
             [
                 replace(s, plan=s.plan.transposed(fold_shift(-s.plan.tonic)), shift=fold_shift(-s.plan.tonic))
-                for s in self.by_split[split]
+                for s in part
             ]
-            for split in ("train", "val")
+            for part in (learnt, held_out)
         )
         weights = np.array([min(len(s.plan.bars), 64) for s in self.sheets], float)
         names = np.array([s.corpus for s in self.sheets])
@@ -161,6 +164,25 @@ class _Windows:
         return [pad(windows[i : i + n_rows]) for i in range(0, len(windows), n_rows)]
 
 
+def _parted(sheets: Sequence[Sheet]) -> tuple[list[Sheet], list[Sheet]]:
+    """Sheets to learn from and to test on: people's own songs (POP909) judge where they are there, else whatever the
+    validation split holds, else a tenth of the songs."""
+    learnt = [sheet for sheet in sheets if sheet.split == "train"]
+    held_out = [sheet for sheet in sheets if sheet.split == "val"]
+    if judges := [sheet for sheet in held_out if sheet.corpus == "pop909" and len(sheet.plan.bars) >= 16]:
+        return learnt, judges
+    if not held_out:
+        songs = sorted({_song(sheet) for sheet in learnt}, key=lambda name: hashlib.sha256(name.encode()).digest())
+        apart = set(songs[: max(1, round(0.1 * len(songs)))])
+        held_out = [sheet for sheet in learnt if _song(sheet) in apart]
+        learnt = [sheet for sheet in learnt if _song(sheet) not in apart]
+    return learnt, held_out
+
+
+def _song(sheet: Sheet) -> str:
+    return sheet.song.rpartition("#")[0]
+
+
 def window_of(sheet: Sheet, first: int, stop: int) -> Plan:
     """Bars of a sheet's plan as a plan of their own; what they follow outside of it is forgotten."""
     bars: list[Bar] = []
@@ -187,7 +209,8 @@ class _SheetTask:
     """Windows of a batch that is held out."""
 
     def __init__(self, folder: Path | str, settings: SheetSettings) -> None:
-        self.settings, self._windows = settings, _Windows(folder, settings)
+        self._windows = _Windows(folder, settings)
+        self.settings = settings = self._windows.settings
         self.buckets = self._fit(np.random.default_rng([settings.seed, 2]))
         self._validation = self._windows.held_out_batches(self._encode, self.validation_rows)
 
@@ -211,6 +234,7 @@ class _SheetTask:
 
     def card(self, name: str, metrics: Mapping[str, Any]) -> str:
         """The model card, with the licences that the shards state."""
+        judges = ", ".join(sorted({sheet.corpus for sheet in self._windows.held_out}))
         licences = sorted({sheet.licence for sheet in self._windows.sheets})
         return card(
             f"Muse {self.kind}, `{name}`",
@@ -224,7 +248,7 @@ class _SheetTask:
                 "steps": f"{metrics['steps']:,}",
                 "tokens": f"{metrics['tokens']:,}",
                 "minutes of wall time": f"{metrics['minutes']:.1f}",
-                "held-out loss (POP909, songs never trained on)": f"{metrics['val_loss']:.4f} nats a token",
+                f"held-out loss ({judges}; songs never trained on)": f"{metrics['val_loss']:.4f} nats a token",
             },
             "Splits are by song. `training.json` has every setting, `metrics.json` the curve, `controls.json` the "
             "edges\nof the controls' buckets, `vocabulary.json` the spelling of the ids.",
@@ -274,11 +298,12 @@ class PlannerTask(_SheetTask):
                 out.append({"mode": plan.mode, "genre": sheet.genre, **self.buckets.of(measure(plan))})
         return out
 
-    def forms(self, kept: int = 60) -> dict[str, dict[str, int]]:
+    def forms(self, kept: int = 80) -> dict[str, dict[str, int]]:
         """Forms of people's music: number of bars -> form -> how often, the commonest; see :func:`phrase_bars`."""
         found: dict[int, Counter[str]] = {n: Counter() for n in FORM_BARS}
-        sheets = self._windows.sheets
-        for sheet in sheets[:: max(len(sheets) // _FORM_SHEETS, 1)]:
+        w, rng = self._windows, np.random.default_rng([self.settings.seed, 5])
+        drawn = rng.choice(len(w.sheets), min(_FORM_SHEETS, len(w.sheets)), replace=False, p=w.weights)
+        for sheet in (w.sheets[i] for i in drawn):
             bars = sheet.plan.bars
             for n, counts in found.items():
                 for first in range(0, len(bars) - n + 1, max(n // 2, 4)):

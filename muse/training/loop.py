@@ -44,6 +44,7 @@ import torch
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from muse.errors import InputError, MuseError, unknown
 from muse.files import replacing, write_json, write_text
@@ -318,7 +319,7 @@ def train(
     Raises
     ------
     InputError
-        The state is none that this version wrote.
+        The state is none that this version wrote, or there are not so many devices.
     """
     last = state_path(out)
     if run.threads:
@@ -326,26 +327,13 @@ def train(
     lightning.seed_everything(run.seed, verbose=False)
     learner = make()
     learner.run = run
-    devices = 1 if run.devices == "auto" and not torch.cuda.is_available() else run.devices
-    several = run.nodes > 1 or devices not in (1, "1")
-    trainer = lightning.Trainer(
-        default_root_dir=last.parent,
-        accelerator="auto",
-        devices=devices,
-        num_nodes=run.nodes,
-        strategy=DDPStrategy(find_unused_parameters=learner.has_unused_weights) if several else "auto",
-        precision="bf16-mixed" if bf16_is_faster() else "32-true",
-        max_steps=run.max_steps or -1,
-        max_epochs=-1,
-        gradient_clip_val=run.gradient_clip,
-        limit_val_batches=0,
-        log_every_n_steps=20,
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-        enable_checkpointing=False,  # ours come after a report, so that the history is in them
-        logger=CSVLogger(last.parent, name="logs", flush_logs_every_n_steps=20),
-        callbacks=[_Reports(Path(out), run, on_step), *callbacks],
-    )
+    devices = _devices(run)
+    try:
+        trainer = _trainer(
+            learner, run, devices, last.parent, progress, [_Reports(Path(out), run, on_step), *callbacks]
+        )
+    except MisconfigurationException as error:
+        raise InputError(f"{run.nodes} machines with {devices} devices each: {error}") from None
     n = trainer.num_devices * trainer.num_nodes
     trainer.accumulate_grad_batches = -(-run.accumulate // n)
     if run.accumulate % n:
@@ -361,6 +349,44 @@ def train(
     except pickle.UnpicklingError:
         raise InputError(f"{last} is no state of a run of this version: delete it or restart the run") from None
     return learner
+
+
+def _devices(run: Run) -> int | str:
+    """Devices of this machine: a number, or "auto" where there are graphics cards."""
+    if run.devices == "auto":
+        return "auto" if torch.cuda.is_available() else 1
+    if not str(run.devices).isdecimal() or int(run.devices) < 1:
+        raise InputError(f"devices are {run.devices!r}: give a number from 1 on, or auto")
+    return int(run.devices)
+
+
+def _trainer(
+    learner: Learner,
+    run: Run,
+    devices: int | str,
+    folder: Path,
+    progress: bool,
+    callbacks: list[lightning.Callback],
+) -> lightning.Trainer:
+    several = run.nodes > 1 or devices != 1
+    return lightning.Trainer(
+        default_root_dir=folder,
+        accelerator="auto",
+        devices=devices,
+        num_nodes=run.nodes,
+        strategy=DDPStrategy(find_unused_parameters=learner.has_unused_weights) if several else "auto",
+        precision="bf16-mixed" if bf16_is_faster() else "32-true",
+        max_steps=run.max_steps or -1,
+        max_epochs=-1,
+        gradient_clip_val=run.gradient_clip,
+        limit_val_batches=0,
+        log_every_n_steps=20,
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        enable_checkpointing=False,  # ours come after a report, so that the history is in them
+        logger=CSVLogger(folder, name="logs", flush_logs_every_n_steps=20),
+        callbacks=callbacks,
+    )
 
 
 def is_first_process() -> bool:

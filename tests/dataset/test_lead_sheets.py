@@ -147,7 +147,9 @@ def test_a_planner_and_an_arranger_are_trained_from_the_command_line(
     write_json({"windows": windows, "run": {"warmup_steps": 2, "minutes": 1}}, tmp_path / "config.json")
     for kind, vocabulary in (("planner", VOCABULARY), ("arranger", ARRANGEMENT)):
         command = ["train", kind, str(shards), "-o", str(tmp_path / kind), "--config", str(tmp_path / "config.json")]
-        main([*command, "--steps", "3", "--seed", "3", "--json"])
+        with pytest.raises(SystemExit) as ended:
+            main([*command, "--steps", "3", "--seed", "3", "--json"])
+        assert not ended.value.code
         metrics = json.loads(capsys.readouterr().out)
         assert metrics["steps"] == 3
         assert metrics["val_loss"] < np.log(len(vocabulary))
@@ -164,6 +166,21 @@ def test_a_planner_and_an_arranger_are_trained_from_the_command_line(
     with pytest.raises(SystemExit):
         main([*command, "--init", "planner", "--restart"])
     assert "does not fit a model of size micro of these tokens" in capsys.readouterr().err
+
+
+def test_a_few_songs_of_ones_own_are_learnt_from_and_some_kept_to_test_on(corpora: Path, tmp_path: Path) -> None:
+    sources = [corpora / "mutopia" / "midi" / f"s{i}.mid" for i in (0, 2)]
+    build(sources, tmp_path, licence_classes=["unclear"], n_processes=1)
+    task = PlannerTask(tmp_path, SheetSettings(bars={8: 1.0}, batch_tokens=200, n_validation=2))
+    assert task.settings.corpora == {"midi": 1.0}
+    assert len(task._windows.sheets) == len(task._windows.held_out) == 1
+    assert task._windows.sheets[0].song != task._windows.held_out[0].song
+    assert "| held-out loss (midi; songs never trained on) | 1.0000" in task.card(
+        "mine", {"n_parameters": 1, "steps": 1, "tokens": 1, "minutes": 1.0, "val_loss": 1.0}
+    )
+    build(sources[:1], tmp_path / "one", licence_classes=["unclear"], n_processes=1)
+    with pytest.raises(InputError, match="0 lead sheets to learn from and 1 to test on"):
+        PlannerTask(tmp_path / "one", SheetSettings())
 
 
 def test_accents_that_were_played_are_measured(shards: Path) -> None:

@@ -161,6 +161,13 @@ def test_minutes_are_a_length_too(tmp_path: Path) -> None:
         train(lambda: model(names["Counting"](), RunSettings(size="tiny")), tmp_path / "short", settings.run())  # type: ignore[operator]
 
 
+def test_runs_without_length_or_batches_are_refused() -> None:
+    with pytest.raises(InputError, match="0 steps or 0 minutes trains nothing"):
+        RunSettings(minutes=0).run()
+    with pytest.raises(InputError, match="0 batches"):
+        RunSettings(accumulate=0).run()
+
+
 def test_attention_in_blocks_is_causal_attention() -> None:
     torch.manual_seed(0)
     query, key, value = torch.randn(2, 4, 37, 8), torch.randn(2, 2, 37, 8), torch.randn(2, 2, 37, 8)

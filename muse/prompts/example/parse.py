@@ -46,8 +46,10 @@ LONGEST_BARS: Final = 32
 SURE_GENRE: Final = 0.6
 LEAST_MUSIC: Final = 0.15
 """Below this probability of being music, a recording is refused."""
-HEARD: Final = tuple(name for name in SONG_CONTROLS if attribute(name).needs == "notes" and "Dynamics" not in name)
-"""Attributes that are taken from recordings: a transcription has no beats, and of loudness only what is relative."""
+_UNHEARD: Final = ("Mean Dynamics", "Variation of Dynamics", "Articulation")
+HEARD: Final = tuple(name for name in SONG_CONTROLS if attribute(name).needs == "notes" and name not in _UNHEARD)
+"""Attributes that are taken from recordings: a transcription has no beats, of loudness only what is relative, and under
+a pedal no moment at which keys are let go."""
 SEVERAL_VOICES: Final = 0.35
 """Share of the time in which pitches sound together that are not each other's overtones; synthesised tunes of one voice
 have at most 0.16 as they are heard, rendered piano pieces at least 0.59."""
