@@ -200,7 +200,7 @@ def test_bars_are_told_in_order_and_are_those_of_the_piece(stages: Stages, asked
     )
     silent = stages.write(request, n=2, rng=np.random.default_rng(4))
     assert [a.score.dumps_midi() for a in pieces] == [b.score.dumps_midi() for b in silent]
-    assert told_at[0] < 0.75 or len(asked) == 1  # a flute alone has nobody to wait for
+    assert told_at[0] < 0.75 or len(asked) == 1  # a flute alone waits for nobody
     for number, piece in enumerate(pieces):
         mine = [bar for bar in bars if bar.candidate == number]
         assert [bar.bar for bar in mine] == list(range(6)) and {bar.n_bars for bar in mine} == {6}
