@@ -4,7 +4,8 @@ Valence is said mostly to the plan (mode, harmony, contour), arousal mostly to t
 texture) and the performance (loudness), after Compose & Embellish (Wu & Yang, arXiv 2209.08212) and EMO-Disentanger
 (Huang et al., arXiv 2407.20955).
 
-Contents: :class:`PieceRequest`, :class:`Piece`, :class:`Stages`, :func:`buckets_from_attributes`, :func:`controls_for`.
+Contents: :class:`PieceRequest`, :class:`Piece`, :class:`WrittenBar`, :class:`Stages`; :func:`buckets_from_attributes`,
+:func:`controls_for`.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from muse.composer.arrange import DEFAULT_ARRANGER, Arrangement, Arranger, ArrangeRequest, cast
-from muse.composer.perform import Touch, perform
+from muse.composer.perform import Touch, bar_notes, perform
 from muse.composer.plan import DEFAULT_PLANNER, Planner, PlanRequest
 from muse.generator.sampler import Sampling
+from muse.score import Notes
 from muse.theory import Mode
+from muse.theory.chord_symbols import Chord
 from muse.tokens.plan import N_BUCKETS, Plan
 from muse.tokens.vocabulary import N_BUCKETS as ATTRIBUTE_BUCKETS
 
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 
     from muse.mapping import AttributeTarget
 
-__all__ = ["Piece", "PieceRequest", "Stages", "buckets_from_attributes", "controls_for"]
+__all__ = ["Piece", "PieceRequest", "Stages", "WrittenBar", "buckets_from_attributes", "controls_for"]
 
 _PLANNING = 0.3  # of the time that a piece takes
 _PLANS_A_PIECE = 2
@@ -143,6 +146,25 @@ class Piece:
     score: Score
 
 
+@dataclass(frozen=True)
+class WrittenBar:
+    """A bar as soon as it is written, long before the piece is finished."""
+
+    candidate: int
+    """Which of the pieces that are written together, from 0; see :attr:`muse.composer.Candidate.number`."""
+    bar: int
+    """From 0."""
+    n_bars: int
+    """Of the whole piece."""
+    seconds: float
+    """How long a bar lasts; the last one of the finished piece slows down."""
+    chords: tuple[Chord, ...]
+    """Chords that begin in it."""
+    notes: Notes
+    """NOTE_DTYPE [n_notes], tune included, from the start of the piece: those of the finished one up to velocities, and
+    up to the ends of notes that reach beyond the bar, for later bars may strike the same keys again."""
+
+
 class Stages:
     """Planner, arranger and performer."""
 
@@ -170,8 +192,14 @@ class Stages:
         sampling: Sampling = Sampling(),
         rng: np.random.Generator | None = None,
         progress: Callable[[float], None] | None = None,
+        on_bar: Callable[[WrittenBar], None] | None = None,
     ) -> list[Piece]:
         """Write `n` pieces: the same request, seed and checkpoints give the same pieces.
+
+        Parameters
+        ----------
+        on_bar
+            Called with each bar as soon as it is written; those of a piece come in order, the pieces side by side.
 
         Raises
         ------
@@ -189,6 +217,7 @@ class Stages:
             sampling=sampling,
             rng=rng,
             progress=_part_of(progress, _PLANNING, 1.0),
+            on_bar=None if on_bar is None else lambda number, so_far: on_bar(_last_bar(number, so_far, request)),
         )  # fmt: skip
         touch = replace(request.touch, tempo_bpm=request.tempo_bpm)
         return [Piece(one.plan, one, perform(one, touch, rng)) for one in arranged]
@@ -221,6 +250,13 @@ def _clearest(plans: Sequence[Plan], n: int) -> list[Plan]:
     each = len(plans) // n
     groups = [plans[i * each : (i + 1) * each] for i in range(n)]
     return [max(group, key=lambda plan: plan.key_margin()) for group in groups]
+
+
+def _last_bar(number: int, so_far: Arrangement, request: PieceRequest) -> WrittenBar:
+    plan, bar, tempo_bpm = so_far.plan, len(so_far.lead) - 1, request.tempo_bpm
+    seconds = plan.bar_length / 4 * 60.0 / tempo_bpm  # a bar's length is in sixteenths
+    notes = bar_notes(so_far, bar, tempo_bpm)
+    return WrittenBar(number, bar, len(plan.bars), seconds, plan.bars[bar].chords, notes)
 
 
 def _part_of(progress: Callable[[float], None] | None, start: float, stop: float) -> Callable[[float], None] | None:
