@@ -14,7 +14,7 @@ import numpy as np
 from muse.attributes import attribute
 from muse.composer.loudness import Loudness
 from muse.composer.perform import Touch
-from muse.composer.stages import PieceRequest, controls_for
+from muse.composer.stages import PLAN_FROM, PieceRequest, controls_for
 from muse.errors import InputError, unknown
 from muse.intent import MAX_BARS, Intent
 from muse.mapping import AttributeTarget, EmotionMapper
@@ -31,9 +31,9 @@ _MAJOR_SHARE = 0.6  # of the corpus' windows; where neither key nor emotion is a
 # The piano writing of the corpus that has real dynamics and modern harmony; other ensembles leave the genre open.
 _PIANO_GENRE = "pop"
 _EMPTY_TARGET = AttributeTarget((), (), (), (), (), ())
-_WAY = 0.65
+_PLANNED = {control: 0.65 for control in PLAN_FROM if control != "mean_pitch"}
 """How far the plan's controls go from the middle of the corpus to the target: the targets of an emotion are extremes
-that hardly any music has all at once."""
+that hardly any music has all at once. Pitch is left open: it tells quadrants least and tunes apart most."""
 _WAY_OF_TEMPO = 0.65
 """The same for the tempo, on a scale of ratios, from :data:`_NEUTRAL_TEMPO_BPM`."""
 _ARRANGED = {"density": 0.65}
@@ -82,7 +82,7 @@ class Brief:
     def request(self, n_bars: int) -> PieceRequest:
         """What planner, arranger and performer are asked for."""
         plan_controls, section_controls = controls_for(
-            self.song, self.sections, plan_share=_WAY, outright=self.outright,
+            self.song, self.sections, plan_share=_PLANNED, outright=self.outright,
             section_share=_ARRANGED_ALONG_PATHS if self.is_arc else _ARRANGED,
         )  # fmt: skip
         touch = Touch(tempo_bpm=self.tempo_bpm, loudness=self.loudness, spread=self.spread)
