@@ -39,7 +39,7 @@ from muse.score import read_text
 from muse.tasks.request import ComposeRequest
 
 WORDS = ("sad", "happy", "calm", "angry", "tense", "wistful", "triumphant", "serene")
-LOST = "this piece alone is lost"
+LOST = "this request alone is lost"
 MEMORY_GROWTH = 1.2
 """Of the last quarter of the time against the second, at most; the first is warming up."""
 

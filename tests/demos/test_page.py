@@ -28,9 +28,10 @@ from demos.studio import Studio
 from demos.tabs.compose import filled, request_of
 from demos.work import Made, Run, StoppedError
 from muse.errors import InputError
+from muse.tasks.processes import Processes
 from muse.tasks.request import ComposeRequest
+from muse.tasks.telling import compose_telling
 from muse.tasks.uploads import take
-from muse.tasks.workers import Workers
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ def test_what_is_no_request_is_refused_in_one_line(plane: Any, fields: dict[str,
     "fields", [{"bars": 65}, {"bars": 0}, {"candidates": 9}, {"bars": 64, "candidates": 8}, {"text": "sad " * 501}]
 )
 def test_too_much_work_is_refused_before_any_is_done(fields: dict[str, Any]) -> None:
-    workers = Workers()
+    workers = Processes(1, compose_telling)
     with pytest.raises(InputError):
         Run(ComposeRequest(**{"candidates": 1, **fields}), workers)
     assert not workers.pids
