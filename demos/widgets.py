@@ -5,9 +5,8 @@ Conventions
 safe
     Whatever comes from a visitor or a file is escaped here, or set as text by the scripts; no other module makes HTML.
 
-Contents: :func:`emotion_plane`, :func:`player`, :func:`shown_piece`, :func:`shown_bars`; :func:`told`, :func:`progress`, :func:`fault`,
-:func:`table`, :func:`picture`, :func:`figure`,
-:func:`sentence`.
+Contents: :func:`emotion_plane`, :func:`player`, :func:`shown_piece`, :func:`shown_bars`; :func:`told`,
+:func:`progress`, :func:`fault`, :func:`table`, :func:`picture`, :func:`figure`, :func:`sentence`.
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ def emotion_plane(elem_id: str, points: Sequence[tuple[float, float]] = ()) -> g
 
 
 def player(elem_id: str) -> gr.HTML:
-    """Piano rolls with sound and downloads; its value is made by :func:`shown_piece`, or :func:`shown_bars` until then."""
+    """Piano rolls with sound and downloads; its value is made by :func:`shown_bars`, then by :func:`shown_piece`."""
     return gr.HTML(
         None,
         html_template='<div class="player"></div>',

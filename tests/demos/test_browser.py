@@ -218,6 +218,8 @@ def stops(visitor: Visitor) -> None:
     visitor.set_work(64, 4)
     visitor.page.click("#compose")
     visitor.page.wait_for_selector("#status progress")
+    visitor.page.wait_for_selector("#player .chords")  # the first bars, while the others are written
+    assert visitor.page.locator("#player audio").count() == 0
     visitor.page.wait_for_selector("#stop:not([disabled])")
     visitor.page.click("#stop")
     playwright.expect(visitor.page.locator("#status")).to_contain_text("Stopped")
