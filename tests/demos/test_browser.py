@@ -74,7 +74,7 @@ class Visitor:
         self.page, self.address = page, address
         self.hosts: set[str] = set()
         self.faults: list[str] = []
-        page.on("request", lambda request: self.hosts.add("/".join(request.url.split("/")[:3])))
+        page.on("request", lambda one: self.hosts.add("/".join(one.url.removeprefix("blob:").split("/")[:3])))
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.on("console", lambda message: self.faults.append(message.text) if message.type == "error" else None)
 
