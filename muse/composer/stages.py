@@ -23,7 +23,6 @@ from muse.composer.plan import DEFAULT_PLANNER, Planner, PlanRequest
 from muse.generator.sampler import Sampling
 from muse.score import Notes
 from muse.theory import Mode
-from muse.theory.chord_symbols import Chord
 from muse.tokens.plan import N_BUCKETS, Plan
 from muse.tokens.vocabulary import N_BUCKETS as ATTRIBUTE_BUCKETS
 
@@ -158,8 +157,8 @@ class WrittenBar:
     """Of the whole piece."""
     seconds: float
     """How long a bar lasts; the last one of the finished piece slows down."""
-    chords: tuple[Chord, ...]
-    """Chords that begin in it."""
+    chords: str
+    """Its chords as text, spelled by the key: ``C G``; see :mod:`muse.theory.chord_text`."""
     notes: Notes
     """NOTE_DTYPE [n_notes], tune included, from the start of the piece: those of the finished one up to velocities, and
     up to the ends of notes that reach beyond the bar, for later bars may strike the same keys again."""
@@ -256,7 +255,8 @@ def _last_bar(number: int, so_far: Arrangement, request: PieceRequest) -> Writte
     plan, bar, tempo_bpm = so_far.plan, len(so_far.lead) - 1, request.tempo_bpm
     seconds = plan.bar_length / 4 * 60.0 / tempo_bpm  # a bar's length is in sixteenths
     notes = bar_notes(so_far, bar, tempo_bpm)
-    return WrittenBar(number, bar, len(plan.bars), seconds, plan.bars[bar].chords, notes)
+    chords = str(replace(plan, bars=plan.bars[bar : bar + 1], sections=())).strip("| ")
+    return WrittenBar(number, bar, len(plan.bars), seconds, chords, notes)
 
 
 def _part_of(progress: Callable[[float], None] | None, start: float, stop: float) -> Callable[[float], None] | None:

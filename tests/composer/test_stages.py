@@ -204,7 +204,9 @@ def test_bars_are_told_in_order_and_are_those_of_the_piece(stages: Stages, asked
     for number, piece in enumerate(pieces):
         mine = [bar for bar in bars if bar.candidate == number]
         assert [bar.bar for bar in mine] == list(range(6)) and {bar.n_bars for bar in mine} == {6}
-        assert [bar.chords for bar in mine] == [bar.chords for bar in piece.plan.bars]
+        for told_bar, planned in zip(mine, piece.plan.bars, strict=True):
+            if planned.chords:
+                assert Plan.parse(f"| {told_bar.chords} |", time_signature=(3, 4)).bars[0].chords == planned.chords
         assert {bar.seconds for bar in mine} == {1.5}
         told, made = np.concatenate([bar.notes for bar in mine]), note_array(piece.score)
         for name in ("onset_beat", "pitch", "program", "track"):
