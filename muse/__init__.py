@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         theory,
         tokens,
         training,
+        transcription,
     )
     from muse.attributes import AttributeExtractor
     from muse.composer import Candidate, Composer, Composition, compose
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from muse.mapping import EmotionMapper
     from muse.recognizer import Recognizer
     from muse.score import read_score
+    from muse.tokens import Plan
 
 _HOMES = {
     "AttributeExtractor": "attributes",
@@ -59,6 +61,7 @@ _HOMES = {
     "EmotionPath": "emotion",
     "Intent": "intent",
     "MuseError": "errors",
+    "Plan": "tokens",
     "Recognizer": "recognizer",
     "compose": "composer",
     "read_score": "score",
@@ -89,6 +92,7 @@ _ROOMS = (
     "theory",
     "tokens",
     "training",
+    "transcription",
 )
 """Rooms that can be reached as ``muse.<room>`` after ``import muse``."""
 
@@ -102,6 +106,7 @@ __all__ = [
     "EmotionPath",
     "Intent",
     "MuseError",
+    "Plan",
     "Recognizer",
     "__version__",
     "attributes",
@@ -129,6 +134,7 @@ __all__ = [
     "theory",
     "tokens",
     "training",
+    "transcription",
 ]
 
 

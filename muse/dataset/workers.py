@@ -31,7 +31,7 @@ from typing import Any, Generic, TypeVar
 
 from muse.errors import MuseError
 
-__all__ = ["MEMORY_LIMIT_BYTES", "TOO_BIG", "Died", "Workers"]
+__all__ = ["MEMORY_LIMIT_BYTES", "TOO_BIG", "Died", "Workers", "limit_memory", "one_thread_each"]
 
 MEMORY_LIMIT_BYTES = 4 << 30
 """Data of one process; the largest real file that we know needs a tenth of it."""
@@ -141,7 +141,7 @@ class Workers(Generic[T, R]):
         ours, theirs = self._context.Pipe()
         arguments = (theirs, self._function, self._timeout_sec)
         process = self._context.Process(target=_serve, args=arguments, daemon=True)
-        with _one_thread_each():
+        with one_thread_each():
             process.start()
         theirs.close()
         self._workers.append(_Worker(process, ours))
@@ -184,7 +184,7 @@ class Workers(Generic[T, R]):
 def _serve(pipe: Any, function: Callable[[Any], Any], timeout_sec: float) -> None:
     """Life of a process: tasks in, results out, until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started us
-    _limit_memory()
+    limit_memory()
     pipe.send("ready")
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
@@ -196,7 +196,8 @@ def _serve(pipe: Any, function: Callable[[Any], Any], timeout_sec: float) -> Non
                 signal.alarm(0)
 
 
-def _limit_memory() -> None:
+def limit_memory() -> None:
+    """Bound the data of this process by :data:`MEMORY_LIMIT_BYTES`, where the system can."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
@@ -208,7 +209,7 @@ def _limit_memory() -> None:
 
 
 @contextlib.contextmanager
-def _one_thread_each() -> Iterator[None]:
+def one_thread_each() -> Iterator[None]:
     """Numeric libraries of processes that start inside use one thread: there is a process per core already."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     before = {name: os.environ.get(name) for name in names}

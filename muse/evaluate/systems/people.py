@@ -2,20 +2,24 @@
 
 They pass through the same tokens and the same performer as ours, so that what is compared is what was written.
 
-Contents: :func:`people_windows`, :func:`block_chords`.
+Contents: :func:`read_pop909`, :func:`people_windows`, :func:`block_chords`.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from muse.composer.arrange import Arrangement, cast
 from muse.composer.perform import Touch, perform
-from muse.dataset.lead_sheets import Sheet
+from muse.corpora import find_songs
+from muse.dataset.lead_sheets import Sheet, read_sheets
+from muse.errors import InputError, MuseError
 from muse.score import NOTE_DTYPE, from_notes
 from muse.theory.chord_symbols import QUALITIES
 from muse.tokens.arrangement import PartNote, decode_part, encode_part
@@ -24,13 +28,33 @@ from muse.tokens.plan import Plan, decode, encode_bar, fold_shift
 if TYPE_CHECKING:
     from symusic.core import ScoreTick as Score
 
-__all__ = ["block_chords", "people_windows"]
+__all__ = ["block_chords", "people_windows", "read_pop909"]
 
 _MIN_TUNE = 24  # notes of the tune in a window of 16 bars; emptier ones are introductions
 
 
+def read_pop909(corpora: str | Path) -> dict[str, list[Sheet]]:
+    """POP909's songs as lead sheets with accompaniment (Wang et al., ISMIR 2020): ``train`` and ``held_out``.
+
+    What is held out is what planner and arranger never saw (splits ``val`` and ``test``).
+
+    Raises
+    ------
+    InputError
+        There is no folder ``pop909`` with songs, or none of them is held out.
+    """
+    out: dict[str, list[Sheet]] = {"train": [], "held_out": []}
+    for song in find_songs([Path(corpora) / "pop909"]):
+        with contextlib.suppress(MuseError):  # one unreadable file is no reason to stop
+            for sheet in read_sheets(song):
+                out["train" if sheet.split == "train" else "held_out"].append(sheet)
+    if not out["held_out"]:
+        raise InputError(f"{Path(corpora) / 'pop909'}: none of its songs is held out; give the whole corpus")
+    return out
+
+
 def people_windows(
-    sheets: Iterable[Sheet], n_bars: int = 16, *, rng: np.random.Generator | None = None
+    sheets: Iterable[Sheet], n_bars: int = 16, *, at_end: bool = False, rng: np.random.Generator | None = None
 ) -> Iterator[tuple[str, Plan, Score]]:
     """Windows of piano songs: name of the song, plan and score of each, one after another and none overlapping.
 
@@ -40,6 +64,8 @@ def people_windows(
         Those with one part, of keys; others are passed over.
     n_bars
         Bars a window.
+    at_end
+        The last bars of songs alone, one window a song: to compare how pieces end.
     rng
         Of the performer's hand.
     """
@@ -47,9 +73,10 @@ def people_windows(
     for sheet in sheets:
         if sheet.parts != ("keys",):
             continue
-        for first in range(0, len(sheet.plan.bars) - n_bars + 1, n_bars):
+        room = len(sheet.plan.bars) - n_bars
+        for first in [room] if at_end and sheet.at_end and room >= 0 else [] if at_end else range(0, room + 1, n_bars):
             plan = _through_tokens(replace(sheet.plan, bars=sheet.plan.bars[first : first + n_bars], sections=()))
-            if sum(len(bar.melody) for bar in plan.bars) < _MIN_TUNE * n_bars // 16:
+            if not at_end and sum(len(bar.melody) for bar in plan.bars) < _MIN_TUNE * n_bars // 16:
                 continue
             arrangement = _arrangement(sheet, plan, first)
             yield (
