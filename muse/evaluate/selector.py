@@ -22,7 +22,7 @@ Contents: :func:`emotion_across_songs`, :func:`emotion_of_clips`, :func:`emotion
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from muse.errors import InputError
 from muse.score import read_score
 from muse.selector.answer import deviates, quadrant_masses
 from muse.selector.events import passage
-from muse.selector.features import note_features
+from muse.selector.features import hearings
 from muse.selector.model import Selector
 from muse.statistics import bootstrap, spearman
 from muse.tokens import GENRES
@@ -58,6 +58,8 @@ Floats = NDArray[np.float64]
 
 N_WINDOWS = 1500
 """Windows that genre is measured on."""
+N_REPEATS = 3
+"""Partitions into folds that the nested cross-validation is repeated with."""
 HELD_OUT = Path(__file__).with_name("held_out.txt")
 """Ids of EMOPIA's clips, of 15 % of the recordings, that no choice was made by."""
 
@@ -109,7 +111,8 @@ def emotion_across_songs(
     Returns
     -------
     dict
-        Figures: ``stack``, and its ``kernel`` and ``trees`` alone; ``held_out``; ``with_network`` and ``network``.
+        Figures: ``stack``, and its ``kernel`` and ``trees`` alone, of all repetitions together; ``held_out``;
+        ``with_network`` and ``network``.
 
     Raises
     ------
@@ -117,25 +120,34 @@ def emotion_across_songs(
         The corpus is not there.
     """
     clips = [*emopia_clips(corpora, "train"), *emopia_clips(corpora, "val")]
-    x = np.stack([note_features(read_score(clip.path)) for clip in clips])
+    x = np.stack([hearings(read_score(clip.path)) for clip in clips])
     y, song = _labels(clips), np.array([clip.group for clip in clips])
     ids = set(HELD_OUT.read_text(encoding="utf-8").split())
     held = np.array([clip.song_id in ids for clip in clips])
-    judged = nested(x[~held], y[~held], song[~held], progress=progress)
+    repeats = [nested(x[~held], y[~held], song[~held], seed=100 * k) for k in _counted(N_REPEATS, progress)]
+    again = (np.tile(y[~held], N_REPEATS), np.tile(song[~held], N_REPEATS))
     found: dict[str, Any] = {
-        name: _figures(_independent(np.exp(judged[name])), y[~held], song[~held]) for name in judged
+        name: _figures(_independent(np.exp(np.concatenate([judged[name] for judged in repeats]))), *again)
+        for name in repeats[0]
     }
     if held.any():
         stack, _ = fit_stack(x[~held], y[~held], song[~held])
         found["held_out"] = _figures(_independent(np.exp(stack.log_probabilities(x[held]))), y[held], song[held])
     if selector is not None:
         log_p = np.full((len(clips), 4), np.nan)
-        log_p[~held] = judged["stack"]
+        log_p[~held] = repeats[0]["stack"]
         at = np.flatnonzero(~held & [unseen_by_network(clip) for clip in clips])
         logits, rated = selector.opinions([read_score(clips[i].path) for i in at])
         for name, experts in (("with_network", log_p[at]), ("network", np.zeros((len(at), 4)))):
             found[name] = _figures(_answers(logits, experts, rated, y[at], song[at]), y[at], song[at])
     return found
+
+
+def _counted(n: int, progress: Callable[[float, float], None] | None) -> Iterator[int]:
+    for k in range(n):
+        yield k
+        if progress:
+            progress(k + 1, n)
 
 
 def _answers(network: Floats, experts: Floats, rated: Floats, labels: NDArray[np.int64], song: Any) -> Floats:

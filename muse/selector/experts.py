@@ -29,7 +29,7 @@ from muse.errors import InputError
 from muse.files import read_json, write_json
 from muse.mapping import EmotionMapper
 from muse.score import Score
-from muse.selector.features import feature_names, note_features
+from muse.selector.features import feature_names, hearings
 from muse.selector.forest import Forest
 from muse.selector.quadrants import QuadrantStack
 
@@ -49,7 +49,7 @@ class AttributeExperts:
     median: NDArray[Any]
     """What stands in for an undefined attribute, [columns]."""
     quadrants: QuadrantStack
-    """Asks for the features of :func:`muse.selector.features.note_features`."""
+    """Asks for the features of :func:`muse.selector.features.hearings`."""
     plane: Forest
     """Valence and arousal."""
     weight: NDArray[Any]
@@ -74,7 +74,7 @@ class AttributeExperts:
         """All alike where no note is pitched."""
         if not any(len(track.notes) for track in score.tracks if not track.is_drum):
             return np.full(4, -math.log(4))
-        return self.quadrants.log_probabilities(note_features(score)[None])[0]
+        return self.quadrants.log_probabilities(hearings(score)[None])[0]
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Arrays by name, to be stored; :meth:`save_columns` has the rest."""

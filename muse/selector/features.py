@@ -12,7 +12,11 @@ degree
 frame
     :data:`FRAME_SEC` of music; a note counts at most :data:`LONGEST_SEC`, for pedals make transcribed notes long.
 
-Contents: :func:`note_features`, :func:`feature_names`.
+hearing
+    One of three: the piece as a whole, its first and its last :data:`PART`. Clips of half a minute are few, and each
+    tells as much three times, a little differently.
+
+Contents: :func:`hearings`, :func:`note_features`, :func:`feature_names`.
 """
 
 from __future__ import annotations
@@ -23,10 +27,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muse.errors import InputError
-from muse.score import DRUMS, NOTE_DTYPE, Notes, Score, from_notes, note_array
+from muse.score import DRUMS, NOTE_DTYPE, Notes, Score, note_array
 from muse.theory import CHORD_QUALITIES, chord_scores, key_strengths, label_chords
 
-__all__ = ["feature_names", "note_features"]
+__all__ = ["feature_names", "hearings", "note_features"]
 
 Floats = NDArray[np.float64]
 
@@ -34,6 +38,8 @@ FRAME_SEC = 0.5
 LONGEST_SEC = 2.0
 CHORD_GAP_SEC = 0.03
 """Notes that begin within this time of one another are one attack."""
+PART = 0.62
+"""Share of a piece's time that a hearing of its beginning or of its end takes."""
 _MINOR_THIRD = 3
 
 
@@ -82,6 +88,21 @@ class _Heard:
         return np.asarray(found / max(found.sum(), 1e-9))
 
 
+def hearings(score: Score) -> Floats:
+    """Features of the whole piece, of its beginning and of its end, float64 [3, features]; see :func:`note_features`.
+
+    Raises
+    ------
+    InputError
+        The score has no pitched note.
+    """
+    notes = _pitched(score)
+    onset = notes["onset_sec"]
+    length = PART * np.ptp(onset)
+    parts = (notes, notes[onset <= onset.min() + length], notes[onset >= onset.max() - length])
+    return np.array([list(_features(part).values()) for part in parts])
+
+
 def note_features(score: Score) -> Floats:
     """The features of a piece, float64 [features], in the order of :func:`feature_names`; all finite.
 
@@ -90,23 +111,27 @@ def note_features(score: Score) -> Floats:
     InputError
         The score has no pitched note.
     """
-    return np.array(list(_features(score).values()))
+    return np.array(list(_features(_pitched(score)).values()))
 
 
 @lru_cache(maxsize=1)
 def feature_names() -> tuple[str, ...]:
     """Names of the features."""
     notes = np.zeros(2, NOTE_DTYPE)
-    notes["onset_beat"], notes["duration_beat"], notes["velocity"], notes["pitch"] = (0, 1), 1, 64, 60
-    return tuple(_features(from_notes(notes)))
+    notes["onset_sec"], notes["duration_sec"], notes["velocity"], notes["pitch"] = (0, 1), 1, 64, 60
+    return tuple(_features(notes))
 
 
-def _features(score: Score) -> dict[str, float]:
+def _pitched(score: Score) -> Notes:
     notes = note_array(score)
     pitched = notes[notes["program"] != DRUMS]
     if not len(pitched):
         raise InputError("the score has no pitched note: there is no emotion to tell from it")
-    heard = _Heard(pitched)
+    return pitched
+
+
+def _features(notes: Notes) -> dict[str, float]:
+    heard = _Heard(notes)
     groups = {
         **_tonality(heard), **_chords(heard), **_register(heard), **_texture(heard), **_rhythm(heard), **_touch(heard)
     }  # fmt: skip

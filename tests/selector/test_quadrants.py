@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -14,10 +15,11 @@ from muse.score import DRUMS, Score, from_notes, note_array
 from muse.selector.answer import answer
 from muse.selector.config import Config
 from muse.selector.encoder import Encoder
-from muse.selector.features import feature_names, note_features
+from muse.selector.features import feature_names, hearings, note_features
 from muse.selector.forest import Forest
 from muse.selector.model import Ratings, Selector
 from muse.selector.quadrants import QuadrantStack
+from muse.training.selector import quadrants
 from muse.training.selector.quadrants import fit_stack, folds_of, nested
 from tests.kit import beats
 
@@ -64,24 +66,43 @@ def test_major_and_minor_fast_and_slow_are_told_apart() -> None:
 def test_features_of_strange_music_are_numbers() -> None:
     assert len(set(feature_names())) == len(feature_names())
     for rows in ([(0.0, 1.0, 60)], [(0.0, 1.0, 60)] * 2, [(0.0, 0.001, 0), (500.0, 900.0, 127)]):
-        found = note_features(from_notes(beats(rows)))
-        assert found.shape == (len(feature_names()),) and np.isfinite(found).all()
+        found = hearings(from_notes(beats(rows)))
+        assert found.shape == (3, len(feature_names())) and np.isfinite(found).all()
     with pytest.raises(InputError, match="no pitched note"):
         note_features(from_notes(beats([(0.0, 1.0, 38)], program=DRUMS)))
+
+
+def test_beginning_and_end_are_heard_alone() -> None:
+    low, high = [(float(b), 1.0, 50) for b in range(20)], [(float(b), 1.0, 80) for b in range(20, 40)]
+    whole, start, end = hearings(from_notes(beats(low + high)))[:, feature_names().index("pitch, mean")]
+    assert whole == pytest.approx(65) and start == pytest.approx(50 + 30 * 5 / 25) and end == 130 - start
 
 
 # ---------------------------------------------------------------------------------------------------------------- stack
 
 
 def clips(rng: np.random.Generator, n_songs: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Three clips a song: two features tell the halves, one the song (and nothing of other songs), the rest nothing."""
+    """Hearings of three clips a song: two features tell the halves, one the song (and nothing of others), the rest
+    nothing."""
     song = np.repeat(np.arange(n_songs), 3)
     labels = rng.integers(0, 4, n_songs)[song]
     x = rng.normal(size=(len(song), 8))
-    x[:, 0] += 2.5 * (labels < 2)
-    x[:, 1] += 2.5 * np.isin(labels, (0, 3))
-    x[:, 2] = song + rng.normal(0, 0.01, len(song))
-    return x, labels, song
+    x[:, 0] += 3.5 * (labels < 2)
+    x[:, 1] += 3.5 * np.isin(labels, (0, 3))
+    x[:, 2] = song % 40 + rng.normal(0, 0.01, len(song))
+    return three(x, rng), labels, song
+
+
+def three(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Rows heard three times, the beginning and the end a little differently."""
+    return np.stack([x, *(x + rng.normal(0, 0.2, x.shape) for _ in range(2))], axis=1)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_trees() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(quadrants.TREES, "n_estimators", 10)  # type: ignore[attr-defined]
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +137,7 @@ def test_the_outer_score_is_chance_where_labels_are(stack: QuadrantStack) -> Non
     x, labels, song = clips(rng)
     fold = folds_of(song)
     assert all(len(set(fold[song == one])) == 1 for one in song)
-    noise = np.stack([song, song % 7, *rng.normal(size=(6, len(song)))], axis=1).astype(float)
+    noise = three(np.stack([song, song % 7, *rng.normal(size=(6, len(song)))], axis=1).astype(float), rng)
     found = nested(noise, labels, song)["stack"]
     assert (found.argmax(axis=1) == labels).mean() < 0.45
     real = nested(x, labels, song)
@@ -125,7 +146,7 @@ def test_the_outer_score_is_chance_where_labels_are(stack: QuadrantStack) -> Non
 
 
 def test_a_stack_needs_every_quadrant_and_some_songs() -> None:
-    x = np.random.default_rng(0).normal(size=(12, 3))
+    x = np.random.default_rng(0).normal(size=(12, 3, 4))
     with pytest.raises(InputError, match="no clip is of Q4"):
         fit_stack(x, np.arange(12) % 3, np.arange(12))
     with pytest.raises(InputError, match="3 songs are too few for 5 folds"):

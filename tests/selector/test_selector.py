@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -260,7 +261,9 @@ def test_experts_need_clips_of_every_quadrant() -> None:
 def test_experts_have_a_say_in_ratings(network: Network, experts: AttributeExperts) -> None:
     tune = from_notes(note_array(a_tune(np.random.default_rng(9), 8)), tempo_bpm=180)
     read = network.reader()
-    [alone], [both] = (Selector(network.config, read, by).rate([tune]) for by in (None, experts))
+    config = replace(network.config, attribute_weight=1.0, rating_share=0.5)
+    [alone], [both] = (Selector(config, read, by).rate([tune]) for by in (None, experts))
+    assert sum(both.quadrants[:2]) > sum(alone.quadrants[:2])
     assert abs(both.emotion.arousal - 0.7) < abs(alone.emotion.arousal - 0.7)
     assert both.quality == alone.quality and both.genres == alone.genres
 

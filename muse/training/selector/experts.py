@@ -15,7 +15,7 @@ from muse.attributes import extract
 from muse.mapping import EmotionMapper
 from muse.score import Score
 from muse.selector.experts import AttributeExperts, predict_plane
-from muse.selector.features import note_features
+from muse.selector.features import hearings
 from muse.selector.forest import Forest
 from muse.selector.quadrants import pooled
 from muse.training.selector.quadrants import fit_stack
@@ -64,7 +64,7 @@ def fit_experts(
     InputError
         A quadrant has no clip, or there are too few songs.
     """
-    features = np.stack([note_features(clip) for clip in clips])
+    features = np.stack([hearings(clip) for clip in clips])
     quadrants, opinions = fit_stack(features, labels, np.asarray(songs), seed=seed)
     mapper = EmotionMapper.from_pretrained()
     measured = [extract(score) for score in rated]
