@@ -58,7 +58,7 @@ Floats = NDArray[np.float64]
 
 N_WINDOWS = 1500
 """Windows that genre is measured on."""
-N_REPEATS = 3
+N_REPEATS = 2
 """Partitions into folds that the nested cross-validation is repeated with."""
 HELD_OUT = Path(__file__).with_name("held_out.txt")
 """Ids of EMOPIA's clips, of 15 % of the recordings, that no choice was made by."""
@@ -127,7 +127,7 @@ def emotion_across_songs(
     repeats = [nested(x[~held], y[~held], song[~held], seed=100 * k) for k in _counted(N_REPEATS, progress)]
     again = (np.tile(y[~held], N_REPEATS), np.tile(song[~held], N_REPEATS))
     found: dict[str, Any] = {
-        name: _figures(_independent(np.exp(np.concatenate([judged[name] for judged in repeats]))), *again)
+        name: _figures(_independent(np.exp(np.concatenate([judged[name] for judged in repeats]))), *again, N_REPEATS)
         for name in repeats[0]
     }
     if held.any():
@@ -171,7 +171,7 @@ def _labels(clips: Sequence[Song]) -> NDArray[np.int64]:
     return np.array([int(clip.quadrant[1]) - 1 for clip in clips])
 
 
-def _figures(p: Floats, y: NDArray[np.int64], song: Sequence[str] | NDArray[Any]) -> dict[str, Any]:
+def _figures(p: Floats, y: NDArray[np.int64], song: Sequence[str] | NDArray[Any], n_repeats: int = 1) -> dict[str, Any]:
     """Accuracy in four quadrants, arousal half and valence half with intervals by song, confusion, calibration."""
     glad, excited = np.isin(y, (0, 3)), y < 2
     right = np.stack(
@@ -182,7 +182,7 @@ def _figures(p: Floats, y: NDArray[np.int64], song: Sequence[str] | NDArray[Any]
         ],
         axis=1,
     ).astype(float)
-    found: dict[str, Any] = {"n": len(y), "songs": len(set(song))}
+    found: dict[str, Any] = {"n": len(y), "clips": len(y) // n_repeats, "songs": len(set(song))}
     for k, name in enumerate(("accuracy", "arousal", "valence")):
         interval = bootstrap(right[:, k], np.mean, groups=song)
         found[name] = {"share": float(right[:, k].mean()), "interval": list(interval)}
