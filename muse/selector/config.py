@@ -28,7 +28,7 @@ class Config:
     dropout: float = 0.1
     quadrant_temperature: float = 1.0
     attribute_weight: float = 0.0
-    """How much attributes have to say in the quadrants; 0 leaves them to the network."""
+    """How much the experts have to say in the quadrants; 0 leaves them to the network."""
     genre_temperature: float = 1.0
     quality_scale: float = 1.0
     quality_shift: float = 0.0
@@ -36,6 +36,8 @@ class Config:
     """Factor on the network's standard deviations of valence and arousal."""
     network_share: float = 0.2
     """What the network has to say in a piece's valence and arousal; the rest is that of attributes."""
+    rating_share: float = 0.0
+    """What valence and arousal learnt from ratings have to say beside quadrants, see :mod:`muse.selector.answer`."""
 
     @classmethod
     def load(cls, folder: Path) -> Config:
@@ -61,6 +63,7 @@ class Config:
             quality_shift=read.real("quality_shift", -1e6, 1e6, plain.quality_shift),
             spread_scale=read.real("spread_scale", *scale, plain.spread_scale),
             network_share=read.real("network_share", 0.0, 1.0, plain.network_share),
+            rating_share=read.real("rating_share", 0.0, 1.0, plain.rating_share),
         )
         if config.width % (2 * config.heads):
             raise InputError(f"{read.path}: width is {config.width}, no even multiple of {config.heads} heads")
