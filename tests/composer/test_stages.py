@@ -155,7 +155,7 @@ def test_stage_controls_follow_quantiles() -> None:
     for table in (PLAN_FROM, SECTION_FROM):
         got = buckets_from_attributes(high, table)
         assert {name: got[name] for name in table} == {n: 5 if sign > 0 else 0 for n, (_, sign) in table.items()}
-    assert set(buckets_from_attributes(high, PLAN_FROM, share=0.0).values()) == {3}
+    assert not buckets_from_attributes(high, PLAN_FROM, share=0.0)  # open
 
 
 def test_a_checkpoint_of_another_vocabulary_is_refused(stages: Stages, tmp_path: Path) -> None:
