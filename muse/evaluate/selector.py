@@ -22,7 +22,7 @@ Contents: :func:`emotion_across_songs`, :func:`emotion_of_clips`, :func:`emotion
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +58,6 @@ Floats = NDArray[np.float64]
 
 N_WINDOWS = 1500
 """Windows that genre is measured on."""
-N_REPEATS = 2
-"""Partitions into folds that the nested cross-validation is repeated with."""
 HELD_OUT = Path(__file__).with_name("held_out.txt")
 """Ids of EMOPIA's clips, of 15 % of the recordings, that no choice was made by."""
 
@@ -111,8 +109,7 @@ def emotion_across_songs(
     Returns
     -------
     dict
-        Figures: ``stack``, and its ``kernel`` and ``trees`` alone, of all repetitions together; ``held_out``;
-        ``with_network`` and ``network``.
+        Figures: ``stack``, and its ``kernel`` and ``trees`` alone; ``held_out``; ``with_network`` and ``network``.
 
     Raises
     ------
@@ -124,54 +121,38 @@ def emotion_across_songs(
     y, song = _labels(clips), np.array([clip.group for clip in clips])
     ids = set(HELD_OUT.read_text(encoding="utf-8").split())
     held = np.array([clip.song_id in ids for clip in clips])
-    repeats = [nested(x[~held], y[~held], song[~held], seed=100 * k) for k in _counted(N_REPEATS, progress)]
-    again = (np.tile(y[~held], N_REPEATS), np.tile(song[~held], N_REPEATS))
-    found: dict[str, Any] = {
-        name: _figures(_independent(np.exp(np.concatenate([judged[name] for judged in repeats]))), *again, N_REPEATS)
-        for name in repeats[0]
-    }
+    judged = nested(x[~held], y[~held], song[~held], progress=progress)
+    found: dict[str, Any] = {name: _figures(np.exp(log_p), y[~held], song[~held]) for name, log_p in judged.items()}
     if held.any():
         stack, _ = fit_stack(x[~held], y[~held], song[~held])
-        found["held_out"] = _figures(_independent(np.exp(stack.log_probabilities(x[held]))), y[held], song[held])
+        found["held_out"] = _figures(np.exp(stack.log_probabilities(x[held])), y[held], song[held])
     if selector is not None:
         log_p = np.full((len(clips), 4), np.nan)
-        log_p[~held] = repeats[0]["stack"]
+        log_p[~held] = judged["stack"]
         at = np.flatnonzero(~held & [unseen_by_network(clip) for clip in clips])
-        logits, rated = selector.opinions([read_score(clips[i].path) for i in at])
+        logits = selector.network_logits([read_score(clips[i].path) for i in at])
         for name, experts in (("with_network", log_p[at]), ("network", np.zeros((len(at), 4)))):
-            found[name] = _figures(_answers(logits, experts, rated, y[at], song[at]), y[at], song[at])
+            found[name] = _figures(_answers(logits, experts, y[at], song[at]), y[at], song[at])
     return found
 
 
-def _counted(n: int, progress: Callable[[float, float], None] | None) -> Iterator[int]:
-    for k in range(n):
-        yield k
-        if progress:
-            progress(k + 1, n)
-
-
-def _answers(network: Floats, experts: Floats, rated: Floats, labels: NDArray[np.int64], song: Any) -> Floats:
-    """Quadrants of clips [n, 4], what network, experts and ratings have to say fitted without their songs."""
+def _answers(network: Floats, experts: Floats, labels: NDArray[np.int64], song: Any) -> Floats:
+    """Quadrants of clips [n, 4], what network and experts have to say fitted without their songs."""
     fold = folds_of(song)
     found = np.zeros((len(labels), 4))
     for k in np.unique(fold):
         out = fold == k
-        temperature, weight, share = fit_answer(network[~out], experts[~out], rated[~out], labels[~out])
+        temperature, weight = fit_answer(network[~out], experts[~out], labels[~out])
         quadrants = softmax(network[out] / temperature + weight * experts[out], axis=1)
-        found[out] = quadrant_masses(deviates(quadrants, rated[out], share))
+        found[out] = quadrant_masses(deviates(quadrants))
     return found
-
-
-def _independent(quadrants: Floats) -> Floats:
-    """Probabilities of the quadrants as a selector gives them, valence and arousal independent."""
-    return quadrant_masses(deviates(quadrants, np.zeros((len(quadrants), 2)), 0.0))
 
 
 def _labels(clips: Sequence[Song]) -> NDArray[np.int64]:
     return np.array([int(clip.quadrant[1]) - 1 for clip in clips])
 
 
-def _figures(p: Floats, y: NDArray[np.int64], song: Sequence[str] | NDArray[Any], n_repeats: int = 1) -> dict[str, Any]:
+def _figures(p: Floats, y: NDArray[np.int64], song: Sequence[str] | NDArray[Any]) -> dict[str, Any]:
     """Accuracy in four quadrants, arousal half and valence half with intervals by song, confusion, calibration."""
     glad, excited = np.isin(y, (0, 3)), y < 2
     right = np.stack(
@@ -182,7 +163,7 @@ def _figures(p: Floats, y: NDArray[np.int64], song: Sequence[str] | NDArray[Any]
         ],
         axis=1,
     ).astype(float)
-    found: dict[str, Any] = {"n": len(y), "clips": len(y) // n_repeats, "songs": len(set(song))}
+    found: dict[str, Any] = {"n": len(y), "songs": len(set(song))}
     for k, name in enumerate(("accuracy", "arousal", "valence")):
         interval = bootstrap(right[:, k], np.mean, groups=song)
         found[name] = {"share": float(right[:, k].mean()), "interval": list(interval)}

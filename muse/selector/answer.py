@@ -1,12 +1,13 @@
 r"""One answer about emotion: quadrant, valence and arousal out of one distribution, so that none contradicts another.
 
-Valence and arousal of a piece are independent and normal,
-:math:`\mathcal N(s_v z_v, s_v^2)` and :math:`\mathcal N(s_a z_a, s_a^2)`; the probability of a quadrant is the mass of
-the plane that it covers, and the likeliest one is always that of the means. Two kinds of evidence meet in :math:`z`,
-both as normal deviates: probabilities of quadrants, learnt from clips whose quadrant people named, and a mean in its
-standard deviations, learnt from pieces that people rated.
+Valence and arousal of a piece are independent and normal. The probability of a quadrant is the mass of the plane that
+it covers, so the likeliest one is always that of the means. Two kinds of evidence meet. Clips whose quadrant people
+named tell on which side of an axis a piece lies, and how surely: :math:`\Phi(\mu / \sigma)`. Pieces that people rated
+tell how far from the axis: :math:`\mu`. The spread :math:`\sigma` is what lets both be true, as far as it can within
+:data:`NARROWEST` and :data:`WIDEST`; where they disagree on the side, named quadrants are believed, and the mean lies
+close to the axis.
 
-Contents: :func:`answer`, :func:`deviates`, :func:`quadrant_masses`.
+Contents: :func:`answer`, :func:`quadrant_masses`, :func:`deviates`.
 """
 
 from __future__ import annotations
@@ -19,14 +20,17 @@ __all__ = ["answer", "deviates", "quadrant_masses"]
 
 Floats = NDArray[np.float64]
 
+NARROWEST, WIDEST = 0.1, 4.0
+"""Least and greatest spread, in those of ratings."""
 SUREST = 1e-4
 """No side of an axis is less probable than this."""
 _ASIDE = 1e-6
 """On an axis itself a mean has no side: from it at least so many standard deviations."""
 
 
-def answer(quadrants: Floats, mean: Floats, spread: Floats, share: float) -> tuple[Floats, Floats]:
-    """Means of valence and arousal in -1..1, float64 [..., 2], and probabilities of Q1..Q4, [..., 4].
+def answer(quadrants: Floats, mean: Floats, spread: Floats) -> tuple[Floats, Floats, Floats]:
+    """Means of valence and arousal in -1..1 and their standard deviations, float64 [..., 2], and probabilities of
+    Q1..Q4, [..., 4].
 
     Parameters
     ----------
@@ -34,27 +38,16 @@ def answer(quadrants: Floats, mean: Floats, spread: Floats, share: float) -> tup
         Probabilities of Q1..Q4 from labelled clips, [..., 4].
     mean, spread
         Valence and arousal from rated pieces with their standard deviations, [..., 2].
-    share
-        What the ratings have to say, 0..1.
     """
-    z = deviates(quadrants, mean / spread, share)
-    return np.clip(spread * z, -1, 1), quadrant_masses(z)
+    z = deviates(quadrants)
+    sigma = np.clip(mean / z, NARROWEST * spread, WIDEST * spread)
+    return np.clip(sigma * z, -1, 1), sigma, quadrant_masses(z)
 
 
-def deviates(quadrants: Floats, rated: Floats, share: float) -> Floats:
-    """How many standard deviations valence and arousal lie above 0, [..., 2].
-
-    Parameters
-    ----------
-    quadrants
-        Probabilities of Q1..Q4, [..., 4].
-    rated
-        The same by ratings, [..., 2].
-    share
-        What the ratings have to say, 0..1.
-    """
+def deviates(quadrants: Floats) -> Floats:
+    """How many standard deviations valence and arousal lie above 0, [..., 2], by probabilities of Q1..Q4, [..., 4]."""
     above = np.stack([quadrants[..., 0] + quadrants[..., 3], quadrants[..., 0] + quadrants[..., 1]], axis=-1)
-    z = (1 - share) * ndtri(np.clip(above, SUREST, 1 - SUREST)) + share * rated
+    z = ndtri(np.clip(above, SUREST, 1 - SUREST))
     return np.where(np.abs(z) < _ASIDE, _ASIDE, z)
 
 

@@ -36,8 +36,6 @@ class Config:
     """Factor on the network's standard deviations of valence and arousal."""
     network_share: float = 0.2
     """What the network has to say in a piece's valence and arousal; the rest is that of attributes."""
-    rating_share: float = 0.0
-    """What valence and arousal learnt from ratings have to say beside quadrants, see :mod:`muse.selector.answer`."""
 
     @classmethod
     def load(cls, folder: Path) -> Config:
@@ -63,7 +61,6 @@ class Config:
             quality_shift=read.real("quality_shift", -1e6, 1e6, plain.quality_shift),
             spread_scale=read.real("spread_scale", *scale, plain.spread_scale),
             network_share=read.real("network_share", 0.0, 1.0, plain.network_share),
-            rating_share=read.real("rating_share", 0.0, 1.0, plain.rating_share),
         )
         if config.width % (2 * config.heads):
             raise InputError(f"{read.path}: width is {config.width}, no even multiple of {config.heads} heads")

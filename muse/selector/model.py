@@ -145,16 +145,9 @@ class Selector:
         read = self._pieces(scores)
         return [self._ratings(part, weight, by) for (part, weight), by in zip(read, by_attributes, strict=True)]
 
-    def opinions(self, scores: Sequence[Score]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """To calibrate by: the network's logits of the quadrants [n, 4], and valence and arousal by ratings, in their
-        standard deviations [n, 2]."""
-        by_attributes = [None if self.experts is None else self.experts.predict(score) for score in scores]
-        logits, rated = [], []
-        for (part, weight), by in zip(self._pieces(scores), by_attributes, strict=True):
-            mean, spread = self._rated(part, weight, by)
-            logits.append(weight @ part["quadrant"])
-            rated.append(mean / spread)
-        return np.stack(logits), np.stack(rated)
+    def network_logits(self, scores: Sequence[Score]) -> NDArray[np.float64]:
+        """What the network alone says of the quadrants, [n, 4]; to calibrate by."""
+        return np.stack([weight @ part["quadrant"] for part, weight in self._pieces(scores)])
 
     def _pieces(self, scores: Sequence[Score]) -> Iterator[tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]]:
         """Outputs of the windows of each piece, and the windows' weights."""
@@ -201,7 +194,7 @@ class Selector:
         if by_attributes is not None:
             logits = logits + config.attribute_weight * by_attributes[0]
         mean, spread = self._rated(out, weight, by_attributes)
-        mean, quadrants = answer(softmax(logits), mean, spread, config.rating_share)
+        mean, spread, quadrants = answer(softmax(logits), mean, spread)
         genres = softmax(weight @ out["genre"] / config.genre_temperature)
         return Ratings(
             quality=float(expit(quality)),

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 from muse.emotion import QUADRANTS
 from muse.emotion.emotion import Emotion
@@ -161,24 +162,28 @@ def test_quadrant_valence_and_arousal_never_contradict() -> None:
     quadrants = rng.dirichlet(np.full(4, 0.3), 1000)
     quadrants[:4], quadrants[4] = np.eye(4), 0.25
     mean, spread = rng.normal(0, 0.6, (1000, 2)), rng.uniform(0.05, 1.5, (1000, 2))
-    for share in (0.0, 0.3, 1.0):
-        point, masses = answer(quadrants, mean, spread, share)
-        np.testing.assert_allclose(masses.sum(axis=1), 1, atol=1e-12)
-        for (valence, arousal), row in zip(point, masses, strict=True):
-            assert Emotion(float(valence), float(arousal)).quadrant == QUADRANTS[int(row.argmax())]
-            assert (row[0] + row[3] > 0.5) == (valence >= 0) and (row[0] + row[1] > 0.5) == (arousal >= 0)
+    point, sigma, masses = answer(quadrants, mean, spread)
+    np.testing.assert_allclose(masses.sum(axis=1), 1, atol=1e-12)
+    for (valence, arousal), row in zip(point, masses, strict=True):
+        assert Emotion(float(valence), float(arousal)).quadrant == QUADRANTS[int(row.argmax())]
+        assert (row[0] + row[3] > 0.5) == (valence >= 0) and (row[0] + row[1] > 0.5) == (arousal >= 0)
+    assert (sigma > 0).all()
 
 
-def test_an_answer_keeps_what_one_side_alone_says() -> None:
+def test_one_distribution_holds_what_clips_and_ratings_say() -> None:
     independent = np.array([0.72, 0.08, 0.02, 0.18])  # 0.9 glad, 0.8 excited
-    mean, spread = np.array([-0.3, 0.2]), np.array([0.2, 0.4])
-    np.testing.assert_allclose(answer(independent, mean, spread, 0.0)[1], independent, atol=1e-12)
-    np.testing.assert_allclose(answer(independent, mean, spread, 1.0)[0], mean)
+    point, sigma, masses = answer(independent, np.array([0.3, 0.2]), np.array([0.2, 0.4]))
+    np.testing.assert_allclose(masses, independent, atol=1e-12)
+    np.testing.assert_allclose(point, [0.3, 0.2])
+    np.testing.assert_allclose(ndtr(point / sigma), [0.9, 0.8])
+    against, _, same = answer(independent, np.array([-0.3, 0.2]), np.array([0.2, 0.4]))
+    np.testing.assert_allclose(same, masses)
+    assert 0 < against[0] < 0.1 and against[1] == pytest.approx(0.2)
 
 
 def test_ratings_of_random_music_do_not_contradict() -> None:
     rng = np.random.default_rng(5)
-    config = Config(width=16, layers=1, heads=2, rating_share=0.3)
+    config = Config(width=16, layers=1, heads=2)
     weights = {name: rng.normal(0, 0.6, shape).astype(np.float32) for name, shape in config.tensors().items()}
     selector = Selector(config, Encoder(config, weights))
     found: list[Ratings] = []

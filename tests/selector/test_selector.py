@@ -261,7 +261,7 @@ def test_experts_need_clips_of_every_quadrant() -> None:
 def test_experts_have_a_say_in_ratings(network: Network, experts: AttributeExperts) -> None:
     tune = from_notes(note_array(a_tune(np.random.default_rng(9), 8)), tempo_bpm=180)
     read = network.reader()
-    config = replace(network.config, attribute_weight=1.0, rating_share=0.5)
+    config = replace(network.config, attribute_weight=1.0)
     [alone], [both] = (Selector(config, read, by).rate([tune]) for by in (None, experts))
     assert sum(both.quadrants[:2]) > sum(alone.quadrants[:2])
     assert abs(both.emotion.arousal - 0.7) < abs(alone.emotion.arousal - 0.7)

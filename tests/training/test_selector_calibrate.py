@@ -24,19 +24,17 @@ def test_the_temperature_that_made_the_labels_is_found(rng: np.random.Generator)
     assert _temperature(logits[:0], labels[:0], np.ones(0)) == 1.0
 
 
-def test_network_experts_and_ratings_count_as_much_as_they_know(rng: np.random.Generator) -> None:
-    network, experts, rated = rng.normal(size=(4000, 4)) * 2, rng.normal(size=(4000, 4)), rng.normal(size=(4000, 2))
+def test_network_and_experts_count_as_much_as_they_know(rng: np.random.Generator) -> None:
+    network, experts = rng.normal(size=(4000, 4)) * 2, rng.normal(size=(4000, 4))
 
-    def labels(logits: np.ndarray, share: float) -> np.ndarray:
-        return drawn(quadrant_masses(deviates(softmax(logits, axis=1), rated, share)), rng)
+    def labels(logits: np.ndarray) -> np.ndarray:
+        return drawn(quadrant_masses(deviates(softmax(logits, axis=1))), rng)
 
-    temperature, weight, share = fit_answer(network, experts, rated, labels(network / 1.5 + 0.7 * experts, 0.3))
+    temperature, weight = fit_answer(network, experts, labels(network / 1.5 + 0.7 * experts))
     assert temperature == pytest.approx(1.5, rel=0.15)
     assert weight == pytest.approx(0.7, abs=0.1)
-    assert share == pytest.approx(0.3, abs=0.05)
-    _, weight, share = fit_answer(network, experts, rated, labels(network, 0.0))
-    assert weight < 0.1 and share < 0.05
-    assert fit_answer(network[:0], experts[:0], rated[:0], np.zeros(0, np.int64)) == (1.0, 0.0, 0.0)
+    assert fit_answer(network, experts, labels(network))[1] < 0.1
+    assert fit_answer(network[:0], experts[:0], np.zeros(0, np.int64)) == (1.0, 0.0)
 
 
 def test_quality_is_even_where_good_and_bad_meet(rng: np.random.Generator) -> None:

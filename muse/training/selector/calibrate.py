@@ -104,9 +104,9 @@ def fit_emotion(folder: Path | str, corpora: Path | str) -> Config:
     experts.save_columns(folder)
     save_tensors(weights | fitted, folder)
     unseen = np.flatnonzero([unseen_by_network(clip) for clip in clips])
-    logits, by_ratings = Selector.from_pretrained(folder).opinions([read_score(clips[i].path) for i in unseen])
-    temperature, weight, share = fit_answer(logits, log_quadrants[unseen], by_ratings, labels[unseen])
-    config = replace(Config.load(folder), quadrant_temperature=temperature, attribute_weight=weight, rating_share=share)
+    logits = Selector.from_pretrained(folder).network_logits([read_score(clips[i].path) for i in unseen])
+    temperature, weight = fit_answer(logits, log_quadrants[unseen], labels[unseen])
+    config = replace(Config.load(folder), quadrant_temperature=temperature, attribute_weight=weight)
     write_json(config.to_json(), folder / "config.json")
     return config
 
@@ -149,10 +149,8 @@ def _quality(selector: Selector, held_out: Library, samples: Sequence[Sample]) -
     return _logistic(selector.outputs(music)["quality"], selector.outputs([*spoilt, *sampled])["quality"])
 
 
-def fit_answer(
-    network: Floats, experts: Floats, rated: Floats, labels: NDArray[np.int64]
-) -> tuple[float, float, float]:
-    """Temperature of the network, weight of the experts and share of the ratings in the answer, likeliest.
+def fit_answer(network: Floats, experts: Floats, labels: NDArray[np.int64]) -> tuple[float, float]:
+    """Temperature of the network and weight of the experts in the answer, likeliest.
 
     Parameters
     ----------
@@ -160,8 +158,6 @@ def fit_answer(
         Logits of the quadrants [n, 4].
     experts
         Log probabilities of the quadrants [n, 4].
-    rated
-        Valence and arousal by ratings, in standard deviations [n, 2].
     labels
         Quadrants 0..3 [n].
     """
@@ -169,14 +165,13 @@ def fit_answer(
     from scipy.special import softmax
 
     def loss(x: Floats) -> float:
-        quadrants = softmax(x[0] * network + x[1] * experts, axis=1)
-        p = quadrant_masses(deviates(quadrants, rated, float(x[2])))[np.arange(len(labels)), labels]
-        return float(-np.log(np.maximum(p, 1e-12)).mean())
+        masses = quadrant_masses(deviates(softmax(x[0] * network + x[1] * experts, axis=1)))
+        return float(-np.log(masses[np.arange(len(labels)), labels]).mean())
 
     if not len(labels):
-        return 1.0, 0.0, 0.0
-    found = minimize(loss, np.array([0.3, 0.5, 0.1]), bounds=[(1e-3, 4), (0, 4), (0, 0.9)]).x
-    return float(1 / found[0]), float(found[1]), float(found[2])
+        return 1.0, 0.0
+    found = minimize(loss, np.array([0.3, 0.5]), bounds=[(1e-3, 4), (0, 4)]).x
+    return float(1 / found[0]), float(found[1])
 
 
 def _temperature(logits: Floats, labels: NDArray[np.int64], weight: Floats) -> float:

@@ -5,7 +5,7 @@ Contents: :func:`fit_stack`, :func:`nested`, :func:`folds_of`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -115,8 +115,17 @@ def fit_stack(x: Floats, labels: Labels, groups: NDArray[Any], *, seed: int = 0)
     return QuadrantStack(rows.center, rows.scale, kernel, rows.trees(seed), weight), tried[at]
 
 
-def nested(x: Floats, labels: Labels, groups: NDArray[Any], *, seed: int = 0) -> dict[str, Floats]:
+def nested(
+    x: Floats,
+    labels: Labels,
+    groups: NDArray[Any],
+    *,
+    seed: int = 0,
+    progress: Callable[[float, float], None] | None = None,
+) -> dict[str, Floats]:
     """Log probabilities of clips, each by a stack that never saw its song and chose everything without it.
+
+    `progress` is called with what is done and what is to do.
 
     Returns
     -------
@@ -133,6 +142,8 @@ def nested(x: Floats, labels: Labels, groups: NDArray[Any], *, seed: int = 0) ->
         for i, name in enumerate(EXPERTS):
             alone = _pool(inner[i : i + 1], labels[~out])[0]
             found[name][out] = pooled(opinions[i : i + 1], alone)
+        if progress:
+            progress(k + 1, N_FOLDS)
     return found
 
 
