@@ -20,7 +20,7 @@ from muse.errors import InputError
 from muse.generator.sampler import Sampling
 from muse.intent import Intent
 from muse.mapping import AttributeTarget, Explanation
-from muse.score import write_score
+from muse.score import note_array, write_score
 from muse.selector import Ratings
 from muse.theory import instrument_name
 from muse.tokens.plan import Plan
@@ -233,7 +233,7 @@ class Composition:
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``muse compose --json``, without ``output``."""
-        best, end = self.best, float(self.best.score.to("Second").end())
+        best, notes = self.best, note_array(self.best.score)
         return {
             "seed": self.seed,
             "intent": self.intent.to_dict(),
@@ -250,7 +250,7 @@ class Composition:
             "bars": self.intent.bars,
             "chords": str(self.plan),
             "form": self.plan.form,
-            "duration_s": round(end, 3),
+            "duration_s": round(float((notes["onset_sec"] + notes["duration_sec"]).max(initial=0.0)), 3),
             "key": self.brief.key_name,
             "tempo_bpm": round(self.brief.tempo_bpm, 2),
             "timing": dict(self.timing),

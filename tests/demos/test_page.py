@@ -175,7 +175,7 @@ def test_bars_are_shown_while_they_are_written(studio: Studio, monkeypatch: pyte
     *writing, piece = shown
     assert all(one["base"] is None for one in writing) and piece["base"]
     n_bars = [len(one["candidates"][0]["chords"]) for one in writing]
-    assert n_bars == sorted(set(n_bars)) and 1 <= n_bars[0] < 8
+    assert n_bars == sorted(set(n_bars)) and 1 <= n_bars[0] <= 8
 
     run = Run(replace(request, candidates=1), studio.workers)
     made = run.result()
