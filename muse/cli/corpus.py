@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from muse.cli.output import ConfigOption, JsonOption, given, group, print_document, progress_bar, read_config
+from muse.cli.output import (
+    AddressOption,
+    ConfigOption,
+    EngineOption,
+    JsonOption,
+    given,
+    group,
+    print_document,
+    progress_bar,
+    read_config,
+)
 
 __all__ = ["app"]
 
@@ -25,19 +35,23 @@ def corpus_build(
     ] = None,
     limit: Annotated[int | None, typer.Option(metavar="N", help="Take at most N songs of each corpus.")] = None,
     processes: Annotated[
-        int | None, typer.Option(metavar="N", help="Worker processes; one per core when not given.")
+        int | None, typer.Option(metavar="N", help="Worker processes, or actors; one per core when not given.")
     ] = None,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Clean, align, cut and label MIDI files into Parquet shards."""
     from muse.dataset import build_corpus
     from muse.dataset.build import Settings
+    from muse.engines import Processes, find_engine
 
     options = given(licence_classes=licence, limit=limit, n_processes=processes)
+    where = find_engine(engine, local=Processes(processes), address=address, n=processes)
     settings = Settings(**read_config(config, Settings))
     with progress_bar("building") as progress:
-        document = build_corpus(sources, output, settings=settings, progress=progress, **options)
+        document = build_corpus(sources, output, settings=settings, engine=where, progress=progress, **options)
     print_document(document, as_json)
 
 
