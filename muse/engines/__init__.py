@@ -10,7 +10,7 @@ Contents: :class:`Engine`, :class:`InProcess`, :class:`Processes`, :class:`RayEn
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import Final, Protocol, TypeVar
 
 from muse.engines.pool import Died
@@ -32,7 +32,7 @@ class Engine(Protocol):
 
     def map(
         self, function: Callable[[T], R], tasks: Iterable[tuple[K, T]], *, timeout_sec: float = math.inf
-    ) -> Iterator[tuple[K, R | Died]]:
+    ) -> Generator[tuple[K, R | Died], None, None]:
         """The result of every task once, each with the name of its task, as soon as it is known.
 
         Parameters
@@ -56,7 +56,7 @@ class InProcess:
 
     def map(
         self, function: Callable[[T], R], tasks: Iterable[tuple[K, T]], *, timeout_sec: float = math.inf
-    ) -> Iterator[tuple[K, R | Died]]:
+    ) -> Generator[tuple[K, R | Died], None, None]:
         """See :meth:`Engine.map`; no time limit is kept."""
         for name, task in tasks:
             yield name, function(task)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
@@ -70,7 +70,7 @@ class _Desk:
 
 def spread(
     tasks: Iterable[tuple[K, T]], places: Places[P], *, n: int, timeout_sec: float = math.inf, tries: int = 2
-) -> Iterator[tuple[K, Any]]:
+) -> Generator[tuple[K, Any], None, None]:
     """Results in the order in which they come, each with the name of its task.
 
     Tasks are drawn as places become free, so a long iterable costs no memory.

@@ -24,7 +24,7 @@ import multiprocessing as mp
 import multiprocessing.connection as mpc
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -56,7 +56,7 @@ class Processes:
 
     def map(
         self, function: Callable[[T], R], tasks: Iterable[tuple[K, T]], *, timeout_sec: float = math.inf
-    ) -> Iterator[tuple[K, R | Died]]:
+    ) -> Generator[tuple[K, R | Died], None, None]:
         """See :meth:`muse.engines.Engine.map`; `function` is defined at the top of a module, so that a new process
         finds it."""
         return spread(tasks, _Pipes(function, timeout_sec), n=self.n, timeout_sec=timeout_sec)

@@ -20,7 +20,7 @@ import contextlib
 import hashlib
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -66,7 +66,7 @@ class RayEngine:
 
     def map(
         self, function: Callable[[T], R], tasks: Iterable[tuple[K, T]], *, timeout_sec: float = math.inf
-    ) -> Iterator[tuple[K, R | Died]]:
+    ) -> Generator[tuple[K, R | Died], None, None]:
         """See :meth:`muse.engines.Engine.map`.
 
         Raises
