@@ -21,19 +21,22 @@ SETUP := pyproject.toml constraints.txt hatch_build.py
 
 PORT ?= 7860
 
-.PHONY: help compose demo gallery notebooks test lint resolve docs bench evaluate wheel clean
+.PHONY: help compose demo serve gallery notebooks test lint resolve audit docs licences bench evaluate wheel clean
 
 help:
 	@echo "make compose    four pieces, one per quadrant, into out/"
 	@echo "make demo       the page in a browser, on http://127.0.0.1:$(PORT)"
 	@echo "make gallery    the sixteen pieces of demos/gallery, composed and drawn anew"
 	@echo "make notebooks  all notebooks, from the first cell to the last"
+	@echo "make serve      the tasks over HTTP, on http://127.0.0.1:8000"
 	@echo "make test       the test suite"
 	@echo "make lint       ruff and mypy"
 	@echo "make resolve    whether all extras can be installed together"
+	@echo "make audit      declared, pinned and installed packages, and known vulnerabilities (ADVISORIES=F.zip)"
 	@echo "make docs       the documentation, into site/"
+	@echo "make licences   docs/licences.md"
 	@echo "make bench      speed of the sampler and of attribute extraction"
-	@echo "make evaluate   the composer beside people and simpler systems (CORPORA=$(CORPORA))"
+	@echo "make evaluate   the composer beside people and simpler systems (CORPORA=$(CORPORA); QUICK=1: a little of it)"
 	@echo "make wheel      the wheel, into dist/"
 	@echo "make clean      remove what make made"
 
@@ -53,6 +56,10 @@ gallery: $(INSTALLED_DEV)
 notebooks: $(INSTALLED_DEV)
 	$(BIN)/python notebooks/execute.py $(WRITE)
 
+serve: $(INSTALLED)
+	$(PIP) install --quiet -c constraints.txt -e '.[serve,audio,text,vision]'
+	$(BIN)/muse serve
+
 test: $(INSTALLED_DEV)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
@@ -65,6 +72,12 @@ lint: $(INSTALLED_DEV)
 resolve: $(INSTALLED_DEV)
 	$(PIP) install --quiet --dry-run -c constraints.txt -e '.[all,dev]'
 
+audit: $(INSTALLED_DEV)
+	$(BIN)/python docs/licences.py --audit $(if $(ADVISORIES),--advisories $(ADVISORIES))
+
+licences: $(INSTALLED_DEV)
+	$(BIN)/python docs/licences.py
+
 docs: $(INSTALLED_DEV)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
@@ -73,7 +86,8 @@ bench: $(INSTALLED)
 
 evaluate: $(INSTALLED)
 	$(BIN)/muse corpus build $(addprefix $(CORPORA)/,$(PERMISSIVE)) -o runs/permissive --licence permissive
-	$(BIN)/muse evaluate --composer --corpora $(CORPORA) --dataset runs/permissive -o out/evaluation
+	$(BIN)/muse evaluate --composer --corpora $(CORPORA) --dataset runs/permissive -o out/evaluation \
+		$(if $(QUICK),--quick)
 
 wheel: $(INSTALLED)
 	$(PIP) wheel --no-deps --wheel-dir dist .

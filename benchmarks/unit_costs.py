@@ -36,7 +36,7 @@ from typing import Any
 from muse.audio import sound_files
 from muse.composer import Composer
 from muse.dataset import build_corpus
-from muse.engines import Processes
+from muse.engines import ProcessPool
 from muse.intent import Intent
 from muse.recognizer import Recognizer
 
@@ -106,7 +106,7 @@ def corpus(folder: Path, n: int | None, n_processes: int) -> dict[str, Any]:
 
 def engine(n: int = 2000) -> dict[str, Any]:
     """See the module."""
-    results = Processes(1).map(str, ((i, i) for i in range(n)))
+    results = ProcessPool(1).map(str, ((i, i) for i in range(n)))
     next(results)
     begun = time.process_time()
     list(results)

@@ -37,12 +37,12 @@ from fastapi.responses import FileResponse, JSONResponse  # noqa: E402
 
 from demos import widgets  # noqa: E402
 from demos.limits import KEEP_SEC, MAX_UPLOAD_BYTES, MAX_WAITING  # noqa: E402
-from demos.pieces import ENDINGS  # noqa: E402
 from demos.studio import Studio  # noqa: E402
 from demos.tabs import about, compose, explore, recognize  # noqa: E402
 from muse import __version__  # noqa: E402
 from muse.checkpoint import data_path  # noqa: E402
 from muse.errors import InputError, MuseError  # noqa: E402
+from muse.tasks.formats import ENDINGS  # noqa: E402
 
 __all__ = ["create_app", "serve"]
 

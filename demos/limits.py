@@ -1,20 +1,24 @@
-"""What one visitor may ask of the machine.
+"""What one visitor may ask of the machine: the limits of :mod:`muse.tasks.limits`, and how long pieces are kept.
 
-Contents: :data:`MAX_BARS`, :data:`MAX_CANDIDATES`, :data:`MAX_CHARACTERS`, :data:`MAX_UPLOAD_BYTES`,
-:data:`MAX_SECONDS`, :data:`MAX_WAITING`, :data:`N_WORKERS`, :data:`KEEP_SEC`, :data:`MAX_KEPT`;
-:func:`check_request`, :func:`check_work`.
+Contents: :data:`KEEP_SEC`, :data:`MAX_KEPT`, :data:`N_WORKERS`, and what is imported here.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from muse.errors import InputError
-
-if TYPE_CHECKING:
-    from muse.intent import Intent
-    from muse.tasks.request import ComposeRequest
+from muse.tasks.limits import (
+    MAX_BARS,
+    MAX_CANDIDATES,
+    MAX_CHARACTERS,
+    MAX_SECONDS,
+    MAX_SOUND_SEC,
+    MAX_UPLOAD_BYTES,
+    MAX_WAITING,
+    check_request,
+    check_work,
+)
 
 __all__ = [
     "KEEP_SEC",
@@ -31,58 +35,9 @@ __all__ = [
     "check_work",
 ]
 
-MAX_BARS: Final = 64
-MAX_CANDIDATES: Final = 8
-MAX_WORK: Final = 256
-"""Bars times candidates of one request."""
-MAX_CHARACTERS: Final = 2000
-"""Of any one text."""
-MAX_UPLOAD_BYTES: Final = 20_000_000
-MAX_SOUND_SEC: Final = 600.0
-"""Of an uploaded recording or video, seconds."""
-MAX_SECONDS: Final = 180.0
-"""A composition that takes longer is stopped."""
-MAX_WAITING: Final = 32
-"""Requests in the queue; further ones are refused."""
 N_WORKERS: Final = min(4, os.cpu_count() or 1)
 """Requests that are worked on at once."""
 KEEP_SEC: Final = 3600.0
 """Pieces and uploads are deleted after so many seconds, or when their visitor leaves."""
 MAX_KEPT: Final = 200
 """Pieces kept for all visitors together; the oldest go first."""
-
-
-def check_request(request: ComposeRequest) -> None:
-    """Refuse what is too much before anything is read.
-
-    Raises
-    ------
-    InputError
-        Too many candidates or bars, or too long a text.
-    """
-    for name in ("text", "tags", "emotion", "arc", "genre", "key", "time_signature"):
-        if len(getattr(request, name) or "") > MAX_CHARACTERS:
-            raise InputError(f"{name} is longer than {MAX_CHARACTERS} characters: make it shorter")
-    if not 1 <= request.candidates <= MAX_CANDIDATES:
-        raise InputError(f"candidates is {request.candidates}; this page makes 1..{MAX_CANDIDATES}")
-    if request.bars is not None:
-        _check_bars(request.bars, request.candidates)
-
-
-def check_work(request: ComposeRequest, intent: Intent) -> None:
-    """Refuse too long a piece, whatever asked for its length.
-
-    Raises
-    ------
-    InputError
-        The piece has too many bars.
-    """
-    _check_bars(intent.bars, request.candidates)
-
-
-def _check_bars(bars: int, candidates: int) -> None:
-    if not 1 <= bars <= MAX_BARS:
-        raise InputError(f"bars is {bars}; this page writes 1..{MAX_BARS}")
-    if bars * candidates > MAX_WORK:
-        most = MAX_WORK // bars
-        raise InputError(f"{candidates} candidates of {bars} bars are too much for this page: at most {most}")

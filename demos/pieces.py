@@ -7,7 +7,7 @@ token
 file name
     ``<candidate>.<ending>``, candidates counted from 1 in the order of merit; nothing else is a file.
 
-Contents: :class:`Pieces`, :data:`ENDINGS`, :func:`formats`.
+Contents: :class:`Pieces`.
 """
 
 from __future__ import annotations
@@ -23,36 +23,19 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from demos.limits import KEEP_SEC, MAX_KEPT
 from muse.files import write_json
+from muse.tasks.formats import ENDINGS
 
 if TYPE_CHECKING:
     from demos.work import Made
 
-__all__ = ["ENDINGS", "Pieces", "formats"]
+__all__ = ["Pieces"]
 
-ENDINGS: Final = {
-    "mid": "audio/midi",
-    "wav": "audio/wav",
-    "mp3": "audio/mpeg",
-    "musicxml": "application/vnd.recordare.musicxml+xml",
-    "svg": "image/svg+xml",
-    "pdf": "application/pdf",
-    "json": "application/json",
-}
-"""Formats of a piece and their media types; ``svg`` and ``pdf`` are sheet music."""
-_NEEDED: Final = {"mp3": ("av",), "svg": ("verovio",), "pdf": ("verovio", "svglib", "reportlab")}
-"""Optional packages that formats need."""
 _NAME: Final = re.compile(r"([1-9]\d{0,2})\.([a-z]+)")
-
-
-def formats() -> list[str]:
-    """Endings of the formats that can be written with what is installed."""
-    return [ending for ending in ENDINGS if all(find_spec(package) for package in _NEEDED.get(ending, ()))]
 
 
 @dataclass

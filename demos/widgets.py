@@ -23,8 +23,8 @@ from urllib.parse import quote
 import gradio as gr
 from markupsafe import Markup
 
-from demos.pieces import formats
 from muse.score import bar_grid, beat_to_sec, note_array, tempo_map
+from muse.tasks.formats import formats
 from muse.theory import instrument_name
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """MkDocs hooks.
 
-Docstrings name things in Sphinx roles (``:class:`Emotion```); pages show the name alone. The gallery lies outside of the
+Docstrings name things in Sphinx roles (``:class:`Emotion```); pages show the name alone. The gallery lies outside the
 documentation, in ``demos/gallery``; the site carries it as ``gallery/``, and links to it work in both places.
 """
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         theory,
         tokens,
         training,
+        transcription,
     )
     from muse.attributes import AttributeExtractor
     from muse.composer import Candidate, Composer, Composition, compose
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from muse.mapping import EmotionMapper
     from muse.recognizer import Recognizer
     from muse.score import read_score
+    from muse.tokens import Plan
 
 _HOMES = {
     "AttributeExtractor": "attributes",
@@ -60,6 +62,7 @@ _HOMES = {
     "EmotionPath": "emotion",
     "Intent": "intent",
     "MuseError": "errors",
+    "Plan": "tokens",
     "Recognizer": "recognizer",
     "compose": "composer",
     "read_score": "score",
@@ -91,6 +94,7 @@ _ROOMS = (
     "theory",
     "tokens",
     "training",
+    "transcription",
 )
 """Rooms that can be reached as ``muse.<room>`` after ``import muse``."""
 
@@ -104,6 +108,7 @@ __all__ = [
     "EmotionPath",
     "Intent",
     "MuseError",
+    "Plan",
     "Recognizer",
     "__version__",
     "attributes",
@@ -132,6 +137,7 @@ __all__ = [
     "theory",
     "tokens",
     "training",
+    "transcription",
 ]
 
 

@@ -11,7 +11,7 @@ What a checkpoint says of itself is checked before it is used: numbers by :class
 :func:`check_tensors` and :func:`check_values`. PyTorch and numpy are imported only where tensors of theirs are asked
 for: what only names checkpoints, as ``muse info`` does, starts without them.
 
-Contents: :func:`data_path`, :func:`find`, :func:`find_generator`, :class:`Settings`; :func:`load_tensors`,
+Contents: :func:`data_path`, :func:`find`, :class:`Settings`; :func:`load_tensors`,
 :func:`check_tensors`, :func:`check_values`, :func:`under`, :func:`save_tensors`, :class:`Arrays`; :func:`sha256`.
 """
 
@@ -33,22 +33,17 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
-    "DEFAULT_CHECKPOINT",
     "Arrays",
     "Settings",
     "check_tensors",
     "check_values",
     "data_path",
     "find",
-    "find_generator",
     "load_tensors",
     "save_tensors",
     "sha256",
     "under",
 ]
-
-DEFAULT_CHECKPOINT = "mini"
-"""The generator that composes where none is named: the best that comes with Muse."""
 
 KINDS = ("attributes", "checkpoints", "demos")
 """The folders of artefacts."""
@@ -100,8 +95,8 @@ def find(name_or_path: str | Path, model_type: str | None = None, *, with_file: 
     Parameters
     ----------
     name_or_path
-        A folder, or the name of one that comes with Muse (``"mini"``). A folder in the current directory wins
-        only when it is given as a path (``"./mini"``), so a name always means the same.
+        A folder, or the name of one that comes with Muse (``"planner"``). A folder in the current directory wins
+        only when it is given as a path (``"./planner"``), so a name always means the same.
     model_type
         What its ``config.json`` must say that it is: ``"llama"`` for generators, ``"muse-selector"``; by default
         anything.
@@ -131,11 +126,6 @@ def find(name_or_path: str | Path, model_type: str | None = None, *, with_file: 
     if with_file is not None and not (path / with_file).is_file():
         raise InputError(f"{path} holds no {with_file}; those that come with Muse are {', '.join(names) or 'none'}")
     return path
-
-
-def find_generator(name_or_path: str | Path) -> Path:
-    """Folder of a generator of music: a Llama with MidiTok's tokenizer, see :func:`find`."""
-    return find(name_or_path, "llama", with_file="tokenizer.json")
 
 
 def _model_type(folder: Path) -> object:

@@ -36,11 +36,12 @@ from muse.emotion import Emotion, EmotionPath, EmotionPathLike, EmotionWord, emo
 from muse.errors import InputError, unknown
 from muse.score import METERS, REWRITTEN_METERS, Score, note_array, read_score
 from muse.theory import instrument_name, key_in_words, normalize_name, parse_instrument, parse_key
-from muse.theory.chord_symbols import parse_chord
+from muse.theory.chord_text import parse_chords
 
 __all__ = ["MAX_BARS", "Intent", "parse_time_signature"]
 
 MAX_BARS: Final = 512
+_SIXTEENTHS, _BEAT = 16, 4  # of a bar of 4/4
 MIN_TEMPO_BPM: Final = 20.0
 MAX_TEMPO_BPM: Final = 300.0
 
@@ -389,12 +390,10 @@ def _check_melody(value: Any) -> Any:
 def _check_chords(value: Any) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str) or not (symbols := [word for word in re.split(r"[|\s]+", value) if word]):
+    if not isinstance(value, str) or not value.strip():
         raise InputError(f"{value!r} names no chord, give for example 'Am | F | C G'")
-    for symbol in symbols:
-        if symbol != "%":
-            parse_chord(symbol)
-    return " ".join(value.split())
+    parse_chords(value, _SIXTEENTHS, _BEAT)  # whatever the meter, what is no chord is refused here
+    return value.strip()
 
 
 def _check_form(value: Any) -> str | None:

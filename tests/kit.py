@@ -19,7 +19,7 @@ from muse.intent import Intent
 from muse.score import NOTE_DTYPE, Score, from_notes, write_score
 from muse.statistics import bootstrap
 from muse.theory.chord_symbols import QUALITIES, Chord
-from muse.tokens import Codec
+from muse.tokens import Controls
 from muse.tokens.plan import Bar, Note, Plan
 from muse.tokens.plan_form import follow
 
@@ -109,6 +109,10 @@ class Piece:
         return [SimpleNamespace(score=self.score, measured={"Note Density": self.asked * 2})]
 
     @property
+    def plan(self) -> None:
+        """Nothing was planned."""
+
+    @property
     def timing(self) -> dict[str, float]:
         return {"total_s": 0.1}
 
@@ -129,7 +133,7 @@ class Musician:
     calls: int = 0
     versions: dict[str, str] = field(default_factory=lambda: {"muse": "test"})
     selector: Any = None
-    codec: Any = field(default_factory=Codec.default)
+    controls: Controls = field(default_factory=Controls.load)
 
     def compose(self, intent: Intent, *, n_candidates: int = 4, seed: int = 0) -> Piece:
         self.calls += 1
@@ -137,6 +141,13 @@ class Musician:
         quadrant = int(emotion.quadrant[1]) if emotion and self.obeys else 1 + seed % 4
         rng = np.random.default_rng(seed + (self.calls if self.forgetful else 0))
         return Piece(from_notes(clip(quadrant, rng, n_bars=intent.bars)), float(seed))
+
+
+def beats(rows: list[tuple[float, float, int]], program: int = 0, track: int = 0, velocity: int = 64) -> np.ndarray:
+    """Notes from (onset, length, pitch), in beats at 120 a minute."""
+    notes = array([(onset / 2, length / 2, pitch, velocity) for onset, length, pitch in rows], program)
+    notes["track"] = track
+    return notes
 
 
 def random_plan(seed: int) -> Plan:

@@ -17,11 +17,11 @@ import gradio as gr
 from demos import widgets
 from demos.limits import MAX_BARS, MAX_CANDIDATES, MAX_CHARACTERS, N_WORKERS
 from demos.studio import Studio
-from demos.uploads import take
 from demos.work import Made, Run, StoppedError
 from muse.emotion import Emotion, EmotionPath, emotion_words
 from muse.errors import InputError, MuseError
 from muse.tasks.request import FILES, ComposeRequest
+from muse.tasks.uploads import take
 from muse.theory import instrument_families
 from muse.tokens import GENRES
 

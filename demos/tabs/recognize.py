@@ -15,11 +15,11 @@ import numpy as np
 from demos import widgets
 from demos.limits import N_WORKERS
 from demos.studio import Studio
-from demos.uploads import take
 from muse.errors import InputError, MuseError
 from muse.render import emotion_curves, piano_roll
 from muse.score import read_score
 from muse.tasks.recognize import recognize
+from muse.tasks.uploads import take
 
 __all__ = ["build"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -15,17 +16,25 @@ __all__ = ["bench", "evaluate"]
 def evaluate(
     output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the report.")],
     corpora: Annotated[
-        str, typer.Option(metavar="DIR", help="Folder with emopia-nc and vgmidi-unclear, which teach the judges.")
+        str,
+        typer.Option(
+            metavar="DIR", help="Folder with emopia-nc and vgmidi-unclear, which teach the judges, and pop909."
+        ),
     ],
     dataset: Annotated[
-        str, typer.Option(metavar="DIR", help="Dataset that the generator learnt from: copies, baseline, reference.")
-    ],
+        str | None,
+        typer.Option(metavar="DIR", help="Dataset that the generator learnt from: copies, baseline, reference."),
+    ] = None,
     folder: Annotated[
         str | None, typer.Argument(metavar="[DIR]", help="MIDI files to evaluate; Q1..Q4 in a name is what was asked.")
     ] = None,
     composer: Annotated[
         bool, typer.Option("--composer", help="Evaluate pieces that are composed now; the default without DIR.")
     ] = False,
+    music: Annotated[
+        bool, typer.Option("--music", help="Only how far its music is from people's: pop909 is all that this needs.")
+    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A little of everything, in minutes.")] = False,
     planner: PlannerOption = None,
     arranger: ArrangerOption = None,
     pieces: Annotated[int | None, typer.Option(metavar="N", help="Pieces per quadrant.")] = None,
@@ -34,22 +43,28 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Evaluate the composer, or a folder of MIDI files, beside people and beside simpler systems."""
-    if folder is not None and composer:
-        raise InputError("give a folder or --composer, not both")
-    from muse.evaluate import EvaluationSettings, evaluate_composer, evaluate_folder
+    if folder is not None and (composer or music):
+        raise InputError("give a folder, or --composer or --music, not both")
+    from muse.composer import Composer
+    from muse.evaluate import EvaluationSettings, evaluate_composer, evaluate_folder, evaluate_music
 
+    sizes = given(n_pieces=pieces, n_grid=grid, n_checked=checked)
+    settings = EvaluationSettings.quick() if quick else EvaluationSettings()
+    settings = replace(settings, **sizes, music=settings.music and replace(settings.music, **given(n_pieces=pieces)))
     with progress_bar("evaluating") as progress:
-        if folder is not None:
+        if music:
+            subject = Composer.from_pretrained(**given(planner=planner, arranger=arranger))
+            report = evaluate_music(subject, corpora, output, settings.music, progress=progress)
+        elif dataset is None:
+            raise InputError("--dataset is missing; give the folder that `muse corpus build` wrote, or --music")
+        elif folder is not None:
             from muse.selector import Selector
 
             report = evaluate_folder(
                 folder, corpora, dataset, output, selector=Selector.from_pretrained(), progress=progress
             )
         else:
-            from muse.composer import Composer
-
             subject = Composer.from_pretrained(**given(planner=planner, arranger=arranger))
-            settings = EvaluationSettings(**given(n_pieces=pieces, n_grid=grid, n_checked=checked))
             report = evaluate_composer(subject, corpora, dataset, output, settings, progress=progress)
     print_document(report, as_json)
 

@@ -20,7 +20,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from muse import __version__
-from muse.cli import analyze, compose, corpus, demo, evaluate, gallery, info, plan, train
+from muse.cli import analyze, compose, corpus, demo, evaluate, gallery, info, plan, serve, train, transcribe
 from muse.cli.output import complain
 from muse.errors import MuseError
 
@@ -80,8 +80,10 @@ app.command()(compose.intent)
 app.command()(plan.plan)
 app.command()(analyze.analyze)
 app.command()(analyze.recognize)
+app.command()(transcribe.transcribe)
 app.command()(demo.demo)
 app.command()(gallery.gallery)
+app.command()(serve.serve)
 app.command()(evaluate.evaluate)
 app.command()(evaluate.bench)
 app.command()(info.info)

@@ -1,11 +1,12 @@
-"""``muse train``: fit the mapping, train the generator, the selector, the recogniser or what reads prompts."""
+"""``muse train``: fit the mapping, train planner, arranger, selector, recogniser or what reads prompts."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,7 +25,7 @@ from muse.cli.output import (
 
 __all__ = ["app"]
 
-app = group("Fit the emotion mapping, train the generator, the selector or what reads prompts.")
+app = group("Fit the emotion mapping, train planner, arranger, selector, recogniser or what reads prompts.")
 
 OutputOption = Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint.")]
 ResumedOutputOption = Annotated[
@@ -32,7 +33,8 @@ ResumedOutputOption = Annotated[
 ]
 StepsOption = Annotated[int | None, typer.Option(metavar="N", help="Optimizer steps.")]
 MinutesOption = Annotated[float | None, typer.Option(metavar="M", help="Stop after M minutes; resumable.")]
-SeedOption = Annotated[int | None, typer.Option(metavar="N", help="Seed of everything random.")]
+SeedOption = Annotated[int | None, typer.Option(metavar="N", min=0, help="Seed of everything random.")]
+InitOption = Annotated[str | None, typer.Option(metavar="NAME|DIR", help="Checkpoint to begin from.")]
 ResumeOption = Annotated[bool, typer.Option("--resume/--restart", help="Go on with an unfinished run, or forget it.")]
 DataArgument = Annotated[
     list[str],
@@ -49,6 +51,14 @@ CacheOption = Annotated[
 EncoderOption = Annotated[
     str, typer.Option(metavar="NAME|DIR", help="musicnn, a folder of MERT, or a MERT of the hub (m-a-p/MERT-v1-95M).")
 ]
+
+
+def _print(document: Mapping[str, Any], as_json: bool) -> None:
+    """What came out, said once however many processes trained."""
+    from muse.training.loop import is_first_process
+
+    if is_first_process():
+        print_document(document, as_json)
 
 
 @app.command("mapping")
@@ -70,31 +80,45 @@ def train_mapping(
     print_document(document, as_json)
 
 
-@app.command("generator")
-def train_generator(
-    corpus: Annotated[str, typer.Argument(metavar="DIR", help="Dataset that `muse corpus build` made.")],
-    output: ResumedOutputOption,
-    licence: Annotated[
-        list[str] | None,
-        typer.Option(metavar="CLASS", help="Learn from permissive (the default), copyleft, nc or unclear; repeatable."),
-    ] = None,
-    size: Annotated[str | None, typer.Option(metavar="NAME", help="tiny, mini, small or base.")] = None,
-    steps: StepsOption = None,
-    minutes: MinutesOption = None,
-    seed: SeedOption = None,
-    resume: ResumeOption = True,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Train a generator and write it with card, metrics and tokenizer."""
-    from muse.training.generator import Settings, train
+def _language_model(kind: str, text: str) -> None:
+    """The command that trains one of the two models that compose."""
 
-    options = read_config(config, Settings) | given(
-        licence_classes=licence, size=size, max_steps=steps, max_minutes=minutes, seed=seed
-    )
-    with contextlib.redirect_stdout(sys.stderr):  # Lightning's bar and tables
-        document = train(corpus, output, resume=resume, progress=sys.stderr.isatty(), **options)
-    print_document(document, as_json)
+    @app.command(kind, help=text)
+    def command(
+        sheets: Annotated[str, typer.Argument(metavar="DIR", help="Folder that `muse corpus lead-sheets` made.")],
+        output: ResumedOutputOption,
+        size: Annotated[str | None, typer.Option(metavar="NAME", help="micro, tiny, mini, small or base.")] = None,
+        minutes: Annotated[
+            float | None, typer.Option(metavar="M", min=0, help="Length of the run: the rates fall to zero by then.")
+        ] = None,
+        steps: Annotated[int | None, typer.Option(metavar="N", min=0, help="Length in steps, not in minutes.")] = None,
+        seed: SeedOption = None,
+        init: InitOption = None,
+        devices: Annotated[
+            str, typer.Option(metavar="N|auto", help="Processes, one a graphics card, or N on a CPU.")
+        ] = "auto",
+        nodes: Annotated[int, typer.Option(metavar="N", min=1, help="Machines; see docs/training.md.")] = 1,
+        resume: ResumeOption = True,
+        config: ConfigOption = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        from muse.training import lead_sheets
+
+        train = lead_sheets.train_planner if kind == "planner" else lead_sheets.train_arranger
+        parts = read_config(config, train, taken=("folder", "out", "call"))
+        run = {**parts.get("run", {}), **given(size=size, minutes=minutes, seed=seed, start_from=init)}
+        if steps is not None or minutes is not None:
+            run["max_steps"] = steps or 0
+        with contextlib.redirect_stdout(sys.stderr):  # Lightning's bar and tables
+            document = train(
+                sheets, output, windows={**parts.get("windows", {}), **given(seed=seed)}, run=run, devices=devices,
+                nodes=nodes, resume=resume, progress=sys.stderr.isatty(),
+            )  # fmt: skip
+        _print(document, as_json)
+
+
+_language_model("planner", "Train what writes lead sheets: chords, tune and form.")
+_language_model("arranger", "Train what writes, for each instrument, the notes that it plays to a lead sheet.")
 
 
 @app.command("samples")
@@ -131,7 +155,7 @@ def train_selector(
     corpora: Annotated[
         str | None, typer.Option(metavar="DIR", help="Folder with emopia-nc and vgmidi-unclear, for the experts.")
     ] = None,
-    init: Annotated[str | None, typer.Option(metavar="NAME|DIR", help="Checkpoint to begin from.")] = None,
+    init: InitOption = None,
     steps: StepsOption = None,
     minutes: MinutesOption = None,
     seed: SeedOption = None,
@@ -221,7 +245,7 @@ def train_mert_small(
         list[str] | None, typer.Option(metavar="F.sf2", help="Soundfonts to choose from; repeatable.")
     ] = None,
     steps: StepsOption = None,
-    minutes: Annotated[float, typer.Option(metavar="M", help="Stop after M minutes of training; resumable.")] = 0.0,
+    minutes: MinutesOption = None,
     seed: SeedOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -236,15 +260,39 @@ def train_mert_small(
             seed=settings.seed, progress=progress,
         )  # fmt: skip
     with progress_bar("pre-training") as progress:
-        document = pretrain(made, output, config=settings, minutes=minutes, progress=progress)
+        document = pretrain(made, output, config=settings, minutes=minutes or 0.0, progress=progress)
     print_document({"output": output, "takes": len(made), **document}, as_json)
+
+
+@app.command("transcriber")
+def train_transcriber_command(
+    sources: Annotated[list[str], typer.Argument(metavar="SRC...", help="Corpora of MIDI; permissive licences count.")],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the checkpoint.")],
+    model: Annotated[
+        str,
+        typer.Option("--model", metavar="F.onnx", help="Basic Pitch's network, nmp.onnx of its package."),
+    ],
+    pieces: Annotated[int | None, typer.Option(metavar="N", min=1, help="Of each corpus.")] = None,
+    soundfont: Annotated[
+        list[str] | None, typer.Option(metavar="F.sf2", help="Soundfonts to take in turn; repeatable.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of choices and weights.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit what tells onsets from echoes in recordings, on rendered MIDI."""
+    from muse.training.transcription import train_transcriber
+
+    options = given(n_pieces=pieces, soundfonts=soundfont, seed=seed)
+    with progress_bar("rendering") as progress:
+        document = train_transcriber(sources, model, output, progress=progress, **options)
+    print_document(document, as_json)
 
 
 @app.command("pictures")
 def train_pictures(
     data: Annotated[str, typer.Argument(metavar="DIR", help="Folder with oasis and vision_mobilenet_v2.")],
     output: OutputOption,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of the cross-validation.")] = None,
+    seed: SeedOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fit the reader of emotion in pictures."""
@@ -258,7 +306,7 @@ def train_prompts(
     data: Annotated[str, typer.Argument(metavar="DIR", help="Folder with emobank, glasgow_norms and goemotions.")],
     output: OutputOption,
     steps: StepsOption = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of splits and training.")] = None,
+    seed: SeedOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fit the reader of emotion in texts."""

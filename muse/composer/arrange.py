@@ -199,8 +199,9 @@ class Arranger:
         """
         folder = find(name_or_path, "llama", with_file="controls.json")
         VOCABULARY.check(read_json(folder / "vocabulary.json"), folder)
-        edges = {name: tuple(values) for name, values in read_json(folder / "controls.json").items()}
-        return cls(Sampler.from_pretrained(folder, device=device, context=_CONTEXT), Buckets(edges))
+        return cls(
+            Sampler.from_pretrained(folder, device=device, context=_CONTEXT), Buckets.read(folder / "controls.json")
+        )
 
     def arrange(
         self,

@@ -18,7 +18,7 @@ from muse.composer.stages import PieceRequest, controls_for
 from muse.errors import InputError, unknown
 from muse.intent import MAX_BARS, Intent
 from muse.mapping import AttributeTarget, EmotionMapper
-from muse.score import REWRITTEN_METERS, mean_tempo_bpm
+from muse.score import REWRITTEN_METERS
 from muse.sheets.extract import find_tune
 from muse.theory import TONIC_NAMES, Mode
 from muse.tokens import GENRES, SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS, Controls
@@ -31,9 +31,12 @@ _MAJOR_SHARE = 0.6  # of the corpus' windows; where neither key nor emotion is a
 # The piano writing of the corpus that has real dynamics and modern harmony; other ensembles leave the genre open.
 _PIANO_GENRE = "pop"
 _EMPTY_TARGET = AttributeTarget((), (), (), (), (), ())
-_WAY = 0.8
-"""How far controls go from the middle of the corpus to the target: the targets of an emotion are extremes that hardly
-any music has all at once."""
+_WAY = 0.65
+"""How far the plan's controls go from the middle of the corpus to the target: the targets of an emotion are extremes
+that hardly any music has all at once."""
+_WAY_OF_ARCS = 0.8
+"""The same for the sections of a path. Where the emotion stays, the arranger is left to itself: density, register and
+texture at the extremes cost more in human-likeness than they give in judged emotion."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,12 @@ class Brief:
     form: str = ""
     loudness: tuple[float, ...] = ()
     """Mean velocity of each bar; empty where nothing is asked of it."""
+    spread: float | None = None
+    """Standard deviation of velocities."""
+    outright: tuple[str, ...] = ()
+    """Attributes that were asked for by name."""
+    is_arc: bool = False
+    """The emotion changes on the way."""
     remarks: tuple[str, ...] = ()
     """What of the request can only be come near to, a sentence each."""
 
@@ -68,11 +77,15 @@ class Brief:
 
     def request(self, n_bars: int) -> PieceRequest:
         """What planner, arranger and performer are asked for."""
-        plan_controls, section_controls = controls_for(self.song, self.sections, share=_WAY)
+        plan_controls, section_controls = controls_for(
+            self.song, self.sections, plan_share=_WAY, section_share=_WAY_OF_ARCS if self.is_arc else 0.0,
+            outright=self.outright,
+        )  # fmt: skip
+        touch = Touch(tempo_bpm=self.tempo_bpm, loudness=self.loudness, spread=self.spread)
         return PieceRequest(
             n_bars, self.time_signature, self.tonic, self.mode, self.tempo_bpm, self.genre, self.programs,
             plan_controls=plan_controls, section_controls=section_controls, chords=self.chords, melody=self.melody,
-            form=self.form, plan=self.plan, touch=Touch(tempo_bpm=self.tempo_bpm, loudness=self.loudness),
+            form=self.form, plan=self.plan, touch=touch, below_melody=len(self.programs) > 1,
         )  # fmt: skip
 
 
@@ -93,21 +106,25 @@ def decide(
         fit the bars and the meter.
     """
     overrides, remarks = _overrides(intent, controls)
+    outright = (*overrides, *(["Note Density per Quarter Note"] if "Note Density" in overrides else []))
     meter = plan.time_signature if plan else intent.meter
     if meter in REWRITTEN_METERS and bar_length(meter) != bar_length(REWRITTEN_METERS[meter]):
         meter = REWRITTEN_METERS[meter]
     melody = None if intent.melody is None else find_tune(intent.melody, meter)
     chords = None if intent.chords is None else Plan.parse(intent.chords, time_signature=meter)
-    tempo = intent.tempo_bpm or (None if intent.melody is None else float(mean_tempo_bpm(intent.melody)))
+    tempo = intent.tempo_bpm or (None if melody is None else melody.tempo_bpm)
     if tempo is not None:
         overrides["Mean Tempo"] = tempo
     loudness: tuple[float, ...] = ()
+    spread: float | None = None
     if "Mean Dynamics" in overrides:
         loudness = (overrides["Mean Dynamics"],) * intent.bars
+        spread = overrides.get("Variation of Dynamics")
     elif intent.emotion is not None:
         course, spread = Loudness.load().course(intent.emotion, intent.bars, rng)
         loudness = tuple(course.round(3).tolist())
-        overrides |= {"Mean Dynamics": float(course.mean()), "Variation of Dynamics": spread}
+        overrides |= {"Mean Dynamics": float(course.mean()), "Variation of Dynamics": spread, **overrides}
+        spread = overrides["Variation of Dynamics"]
     song, sections = _targets(intent, controls, mapper, rng, overrides)
     asked = song.values()
     tonic, mode = _key(intent, asked, plan or melody or chords, rng)
@@ -121,7 +138,8 @@ def decide(
     tempo = tempo or asked.get("Mean Tempo", _NEUTRAL_TEMPO_BPM)
     return Brief(
         genre, mode, tonic, float(tempo), meter, intent.players, song, sections, chords, melody, plan,
-        intent.form or "", loudness, tuple(remarks),
+        intent.form or "", loudness, spread, outright, intent.emotion is not None and not intent.emotion.is_constant,
+        tuple(remarks),
     )  # fmt: skip
 
 
@@ -207,8 +225,10 @@ def edges_by_name(controls: Controls, scope: str) -> dict[str, list[float]]:
 
 def _at_tempo(target: AttributeTarget, overrides: Mapping[str, float]) -> dict[str, float]:
     """Overrides, with the notes per beat that keep the target's notes per second at the tempo asked for."""
-    tempo, density = overrides.get("Mean Tempo"), target.values().get("Note Density")
-    if tempo is None or density is None or {"Note Density", "Note Density per Quarter Note"} & set(overrides):
+    values = target.values()
+    tempo = overrides.get("Mean Tempo", values.get("Mean Tempo", _NEUTRAL_TEMPO_BPM))
+    density = overrides.get("Note Density", values.get("Note Density") if "Mean Tempo" in overrides else None)
+    if density is None or "Note Density per Quarter Note" in overrides:
         return dict(overrides)
     return {**overrides, "Note Density per Quarter Note": density * 60.0 / tempo}
 

@@ -76,6 +76,8 @@ class Touch:
     """Velocities as the arranger says, and one tempo."""
     loudness: tuple[float, ...] = ()
     """Mean velocity of each bar, 1..127: loudness in absolute terms, as listeners hear it; empty: the arranger's."""
+    spread: float | None = None
+    """Standard deviation of the velocities; None: what arranger and hand give."""
     slows_down: bool = True
     hand: Hand = field(default_factory=Hand)
 
@@ -117,7 +119,10 @@ def perform(arrangement: Arrangement, touch: Touch = Touch(), rng: np.random.Gen
         if touch.loudness:
             asked = np.array(touch.loudness)
             at = asked[np.minimum(onset // size, len(asked) - 1)]
-            velocity = velocity - velocity.mean() + at
+            velocity = velocity - velocity.mean()
+            if touch.spread is not None and len(velocity) > 1:
+                velocity *= touch.spread / max(float(velocity.std()), 1.0)
+            velocity = velocity + at
         out["velocity"] = np.clip(np.rint(velocity), 8, 127)
     names = [instrument_name(p).title() for p in casting.programs]
     score = from_notes(out, tempo_bpm=touch.tempo_bpm, time_signature=plan.time_signature, names=names)

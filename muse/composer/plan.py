@@ -24,6 +24,7 @@ from muse.grammar.rows import RowGrammar
 from muse.theory import Mode
 from muse.tokens.plan import PITCHES, VOCABULARY, Bar, Note, Plan, Prefix, bar_length, encode_prefix, fold_shift
 from muse.tokens.plan_form import FORM_BARS, Buckets, follow, phrase_bars, sections_from_text
+from muse.tokens.tune import tune_notes
 
 __all__ = ["DEFAULT_PLANNER", "PlanRequest", "Planner"]
 
@@ -32,7 +33,10 @@ _CONTEXT = 2000  # tokens; longer histories were never learnt
 _NEAREST = 40  # examples from which open controls are drawn
 _TIMING = [i for name in ("At", "Bar", "Length", "New") for i in range(*VOCABULARY.span(name))]
 """Ids that say when and how long; cutting unlikely ones off makes tunes half as dense again as people's."""
-_RETURNING = 48  # bars
+_RETURNING = 32  # bars
+_DIFFERENT = 0.75
+_EXACT = 0.5  # of bars that return are the same; the others are like them
+_RETURNED = {4: 0.6, 8: 0.9}  # bars of a phrase -> share of its bars that return with it
 _VARIED = 0.3  # of sections that return, how many end otherwise than they did
 
 
@@ -88,10 +92,9 @@ class Planner:
         """
         folder = find(name_or_path, "llama", with_file="examples.json")
         VOCABULARY.check(read_json(folder / "vocabulary.json"), folder)
-        edges = {name: tuple(values) for name, values in read_json(folder / "controls.json").items()}
         sampler = Sampler.from_pretrained(folder, device=device, context=_CONTEXT)
         forms = read_json(folder / "forms.json") if (folder / "forms.json").is_file() else {}
-        return cls(sampler, Buckets(edges), read_json(folder / "examples.json"), forms)
+        return cls(sampler, Buckets.read(folder / "controls.json"), read_json(folder / "examples.json"), forms)
 
     def completed(
         self, controls: Mapping[str, int], mode: Mode, rng: np.random.Generator, genre: str | None = None
@@ -115,14 +118,16 @@ class Planner:
         """A form of people's for so many bars, as often as they use it; empty where it is left to the model: for
         lengths that are no whole phrases, for a tune or chords that are given, and where nothing returns.
 
-        From :data:`_RETURNING` bars on something returns always, as in nearly all songs.
+        From :data:`_RETURNING` bars on at most :data:`_DIFFERENT` of the phrases are different, as in songs: what is
+        counted is less, for whole phrases are alike only where windows happen to begin with one.
         """
         phrase, longest = phrase_bars(request.n_bars), FORM_BARS[-1]
         known = self.forms.get(str(min(request.n_bars, longest)), {})
         if request.n_bars % phrase or request.melody is not None or request.chords is not None:
             return ""
         if request.n_bars >= _RETURNING:
-            known = {form: count for form, count in known.items() if len(set(form)) < len(form)}
+            most = min((len(set(form)) for form in known), default=0)
+            known = {f: n for f, n in known.items() if len(set(f)) <= max(_DIFFERENT * len(f), most)}
         if not known:
             return ""
         counts = np.array(list(known.values()), float)
@@ -149,8 +154,7 @@ class Planner:
         """
         rng = rng or np.random.default_rng()
         shift = fold_shift(-request.tonic)
-        forms = [request.form or self.form(request, rng) for _ in range(n)]
-        rows = [self._rules(replace(request, form=form), shift, rng) for form in forms]
+        rows = [self._rules(request, request.form or self.form(request, rng), shift, rng) for _ in range(n)]
         prefix = Prefix(
             request.time_signature,
             request.mode,
@@ -180,7 +184,7 @@ class Planner:
         return plans
 
     def _rules(
-        self, request: PlanRequest, shift: int, rng: np.random.Generator
+        self, request: PlanRequest, form: str, shift: int, rng: np.random.Generator
     ) -> tuple[PlanRules, tuple[tuple[str, int], ...]]:
         n, size = request.n_bars, bar_length(request.time_signature)
         chords, melody, lags = {}, {}, {}
@@ -195,9 +199,12 @@ class Planner:
             chords = {i: c for i, c in chords.items() if c}
         if request.melody is not None:
             melody = {i: bar.melody for i, bar in enumerate(request.melody.transposed(shift).bars)}
-        sections = sections_from_text(request.form, n) if request.form else ()
+        sections = sections_from_text(form, n) if form else ()
         if sections:
             lags = _returns(sections, rng, has_end=request.has_end)
+            if not request.form:  # nobody asked for it: as loosely as people's phrases return
+                lags = {bar: one for bar, one in lags.items() if rng.random() < _RETURNED[phrase_bars(n)]}
+                lags = {b: replace(one, melody_exact=bool(rng.random() < _EXACT)) for b, one in lags.items()}
         if chords or melody:
             empty = Bar()
             said = Plan(tuple(Bar(chords.get(i, ()), melody.get(i, ())) for i in range(n)), request.time_signature)
@@ -229,8 +236,9 @@ def _returns(sections: Sequence[tuple[str, int]], rng: np.random.Generator, *, h
             is_end = has_end and start + length == sum(n for _, n in sections)
             if (is_end or rng.random() < _VARIED) and n_copied > 2:
                 n_copied -= 2
+            lag = start - source
             for i in range(n_copied):
-                lags[start + i] = Bar(melody_lag=start - source, melody_exact=True, chords_lag=start - source)
+                lags[start + i] = Bar(melody_lag=lag, melody_exact=True, chords_lag=lag)
         else:
             first[label] = (start, length)
         start += length
@@ -240,11 +248,9 @@ def _returns(sections: Sequence[tuple[str, int]], rng: np.random.Generator, *, h
 def _one_voice(plan: Plan) -> Plan:
     """The plan with each note of its tune ending where the next begins."""
     size = plan.bar_length
-    notes = [(b * size + n.position, n) for b, bar in enumerate(plan.bars) for n in bar.melody]
-    ends = [start for start, _ in notes[1:]] + [size * len(plan.bars)]
     bars: list[list[Note]] = [[] for _ in plan.bars]
-    for (start, note), end in zip(notes, ends, strict=True):
-        bars[start // size].append(replace(note, length=min(note.length, end - start)))
+    for note in tune_notes(plan):
+        bars[note.position // size].append(replace(note, position=note.position % size))
     return replace(plan, bars=tuple(replace(b, melody=tuple(m)) for b, m in zip(plan.bars, bars, strict=True)))
 
 

@@ -41,11 +41,11 @@ Floats = NDArray[np.float64]
 class Ranking:
     """Weights of what makes a candidate the better one; 0 leaves a thing out."""
 
-    adherence: float = 1.0
+    adherence: float = 0.5
     """Closeness of the measured attributes to those asked for."""
     quality: float = 1.0
     """The selector's probability that people wrote it."""
-    emotion: float = 1.0
+    emotion: float = 2.0
     """Overlap of the quadrants that the selector gives with those asked for; only where an emotion is asked for."""
     genre: float = 0.5
     """The selector's probability of the genre; only where one is asked for."""

@@ -9,7 +9,7 @@ Contents: :class:`PieceRequest`, :class:`Piece`, :class:`Stages`, :func:`buckets
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Piece", "PieceRequest", "Stages", "buckets_from_attributes", "controls_for"]
 
 _PLANNING = 0.3  # of the time that a piece takes
+_PLANS_A_PIECE = 2
 _SILENT_SHARE = 4  # of bars, how many may lack a tune: one in four
 _ALONE_SHARE = 6  # and where the tune is all that an instrument has
 
@@ -59,7 +60,11 @@ SECTION_FROM: Final[Mapping[str, tuple[str, int]]] = {
 
 
 def buckets_from_attributes(
-    quantiles: Mapping[str, float], table: Mapping[str, tuple[str, int]], *, share: float = 1.0
+    quantiles: Mapping[str, float],
+    table: Mapping[str, tuple[str, int]],
+    *,
+    share: float = 1.0,
+    outright: Collection[str] = (),
 ) -> dict[str, int]:
     """Buckets of a stage's controls from quantiles of attributes.
 
@@ -70,27 +75,39 @@ def buckets_from_attributes(
     table
         :data:`PLAN_FROM` or :data:`SECTION_FROM`.
     share
-        How far to go from the middle: 1 all the way, less for music nearer to the usual.
+        How far to go from the middle: 1 all the way, less for music nearer to the usual, 0 leaves the control open.
+    outright
+        Attributes that are asked for by name: these go all the way.
     """
     out = {}
     for control, (attribute, sign) in table.items():
-        if attribute in quantiles:
-            place = 0.5 + share * sign * (quantiles[attribute] - 0.5)
+        way = 1.0 if attribute in outright else share
+        if attribute in quantiles and way:
+            place = 0.5 + way * sign * (quantiles[attribute] - 0.5)
             out[control] = int(np.clip(int(place * N_BUCKETS), 0, N_BUCKETS - 1))
     return out
 
 
 def controls_for(
-    song: AttributeTarget, sections: Sequence[AttributeTarget], *, share: float = 1.0
+    song: AttributeTarget,
+    sections: Sequence[AttributeTarget],
+    *,
+    plan_share: float = 1.0,
+    section_share: float = 1.0,
+    outright: Collection[str] = (),
 ) -> tuple[dict[str, int], list[dict[str, int]]]:
-    """Buckets for planner and arranger from what an emotion asks of a piece and of each four bars of it."""
+    """Buckets for planner and arranger from what an emotion asks of a piece and of each four bars of it; shares and
+    *outright* as in :func:`buckets_from_attributes`."""
 
     def quantiles(target: AttributeTarget) -> dict[str, float]:
         return {name: (bucket + 0.5) / ATTRIBUTE_BUCKETS for name, bucket in target.buckets().items()}
 
     whole = quantiles(song)
-    plan = buckets_from_attributes(whole, PLAN_FROM, share=share)
-    return plan, [buckets_from_attributes(whole | quantiles(one), SECTION_FROM, share=share) for one in sections]
+    plan = buckets_from_attributes(whole, PLAN_FROM, share=plan_share, outright=outright)
+    return plan, [
+        buckets_from_attributes(whole | quantiles(one), SECTION_FROM, share=section_share, outright=outright)
+        for one in sections
+    ]
 
 
 @dataclass(frozen=True)
@@ -193,7 +210,16 @@ class Stages:
             chords=request.chords, melody=request.melody, form=request.form, lowest=low, highest=high,
             max_empty=request.n_bars // (_ALONE_SHARE if tune_alone else _SILENT_SHARE),
         )  # fmt: skip
-        return self.planner.plan(wanted, n, sampling=sampling, rng=rng, progress=progress)
+        plans = self.planner.plan(wanted, n * _PLANS_A_PIECE, sampling=sampling, rng=rng, progress=progress)
+        return _clearest(plans, n) if len(plans) > n else plans
+
+
+def _clearest(plans: Sequence[Plan], n: int) -> list[Plan]:
+    """Of the plans of each piece the one whose key is heard most surely: small models lose hold of the mode, and
+    listeners notice nothing else so much."""
+    each = len(plans) // n
+    groups = [plans[i * each : (i + 1) * each] for i in range(n)]
+    return [max(group, key=lambda plan: plan.key_margin()) for group in groups]
 
 
 def _part_of(progress: Callable[[float], None] | None, start: float, stop: float) -> Callable[[float], None] | None:

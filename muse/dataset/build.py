@@ -50,7 +50,7 @@ from numpy.typing import NDArray
 from muse.corpora import LICENCE_CLASSES, SPLITS, Song, find_songs, read_key, work_name
 from muse.dataset.read import SCHEMA_VERSION, corpus_info, read_rows, write_shard
 from muse.dataset.windows import Settings, SongResult, attribute_names, process_song
-from muse.engines import Died, Engine, Processes
+from muse.engines import Died, Engine, ProcessPool
 from muse.engines.processes import TOO_BIG
 from muse.errors import InputError, MuseError, unknown
 from muse.files import replacing, to_json, write_bytes, write_text
@@ -103,7 +103,7 @@ def build_corpus(
     n_processes
         Worker processes; default: one per core.
     engine
-        Where files are read; default: :class:`~muse.engines.Processes`, so many.
+        Where files are read; default: :class:`~muse.engines.ProcessPool`, so many.
     progress
         Called with (songs done, songs in all).
     settings, overrides
@@ -126,7 +126,7 @@ def build_corpus(
         if name not in legal:
             raise unknown("setting", name, legal)
     settings = dataclasses.replace(settings or Settings(), **overrides)
-    songs = _select(find_songs([Path(source) for source in sources]), licence_classes, limit)
+    songs = select_songs(find_songs([Path(source) for source in sources]), licence_classes, limit)
     if n_processes is not None and n_processes < 1:
         raise InputError(f"{n_processes} processes cannot build anything; give 1 or more")
 
@@ -135,11 +135,18 @@ def build_corpus(
         chunks = _chunks(songs, settings)
         if (summary := folder.finished(chunks)) is not None:
             return summary
-        _make_parts(chunks, folder, settings, engine or Processes(n_processes), progress)
+        _make_parts(chunks, folder, settings, engine or ProcessPool(n_processes), progress)
         return _finish(chunks, folder, settings)
 
 
-def _select(songs: list[Song], licence_classes: Iterable[str] | None, limit: int | None) -> list[Song]:
+def select_songs(songs: list[Song], licence_classes: Iterable[str] | None, limit: int | None = None) -> list[Song]:
+    """Songs of some licence classes, the first few of each corpus.
+
+    Raises
+    ------
+    InputError
+        A class is unknown, or no song is left.
+    """
     if licence_classes is not None:
         wanted = set(licence_classes)
         for name in sorted(wanted - set(LICENCE_CLASSES)):
@@ -193,21 +200,32 @@ class _Chunk:
 
 def _chunks(songs: Sequence[Song], settings: Settings) -> list[_Chunk]:
     """Fixed runs of the song list, each with the hash of its content, labels, settings and the code."""
-    base = hashlib.sha256(json.dumps([dataclasses.asdict(settings), _code_digest()]).encode())
-    curves = functools.cache(_file_digest)  # one table of ratings serves many songs
+    record = functools.cache(_file_digest)  # one table of ratings serves many songs
     chunks = []
     for start in range(0, len(songs), CHUNK_SONGS):
         part = tuple(songs[start : start + CHUNK_SONGS])
-        digest = base.copy()
-        for song in part:
-            names = [entry.name for entry in dataclasses.fields(song) if not entry.name.endswith("path")]
-            record = [str(getattr(song, name)) for name in names]
-            digest.update(json.dumps(record).encode())
-            for path in (song.path, song.beats_path, song.chords_path, song.key_path):
-                digest.update(_file_digest(path) if path else b"-")
-            digest.update(curves(song.curve_path) if song.curve_path else b"-")
-        chunks.append(_Chunk(start // CHUNK_SONGS, part, digest.hexdigest()))
+        chunks.append(_Chunk(start // CHUNK_SONGS, part, work_digest(part, dataclasses.asdict(settings), record)))
     return chunks
+
+
+def work_digest(
+    songs: Iterable[Song], settings: Mapping[str, Any], shared: Callable[[Path], bytes] | None = None
+) -> str:
+    """Hash of all that the work on songs depends on: the bytes of their files, what is known of them, settings, code.
+
+    Parameters
+    ----------
+    shared
+        Digest of a file that several songs may have in common; may remember them.
+    """
+    digest = hashlib.sha256(json.dumps([settings, _code_digest()]).encode())
+    for song in songs:
+        names = [entry.name for entry in dataclasses.fields(song) if not entry.name.endswith("path")]
+        digest.update(json.dumps([str(getattr(song, name)) for name in names]).encode())
+        for path in (song.path, song.beats_path, song.chords_path, song.key_path):
+            digest.update(_file_digest(path) if path else b"-")
+        digest.update((shared or _file_digest)(song.curve_path) if song.curve_path else b"-")
+    return digest.hexdigest()
 
 
 def _file_digest(path: Path) -> bytes:
@@ -220,7 +238,7 @@ def _code_digest() -> str:
     """Hash of the code that rows depend on, and of the libraries that it stands on."""
     root = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    rooms = ("emotion", "theory", "score", "attributes", "tokens", "corpora", "dataset")
+    rooms = ("emotion", "theory", "score", "attributes", "tokens", "sheets", "corpora", "dataset")
     for room in rooms:
         for path in sorted((root / room).rglob("*.py")):
             digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())

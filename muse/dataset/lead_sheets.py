@@ -12,9 +12,10 @@ Contents: :class:`Sheet`, :func:`read_sheets`, :func:`build`, :func:`load`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -23,9 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muse.corpora import Song, find_songs, read_chords
-from muse.dataset.build import hash_split
+from muse.dataset.build import hash_split, select_songs, work_digest
 from muse.dataset.windows import Settings, find_grid
+from muse.engines import Died, Engine, ProcessPool
+from muse.engines.processes import TOO_BIG
 from muse.errors import InputError, MuseError
+from muse.files import replacing
 from muse.score import DRUMS, Notes, bar_grid, beat_to_sec, note_array, read_score, tempo_map
 from muse.sheets.extract import FoundChord, Stretch, plan_of_stretch, snap, stretches
 from muse.theory.lead_sheet import find_melody
@@ -39,6 +43,9 @@ _log = logging.getLogger(__name__)
 MIN_BARS: Final = 8
 MIN_NOTES: Final = 8
 MIN_MELODY_TRUST: Final = 0.6
+
+ROW_GROUP: Final = 256  # sheets that are held in memory while a shard is written
+_TOLD: Final = "muse"  # entry of a shard's metadata
 
 
 @dataclass(frozen=True)
@@ -226,34 +233,151 @@ def _mean_velocities(notes: Notes, place: NDArray[np.int64], size: int, n_bars: 
 # ------------------------------------------------------------------------------------------------------------ shards
 
 
-def build(sources: Iterable[Path | str], out: Path | str, licence_classes: Iterable[str] = ("permissive",)) -> int:
-    """Read all songs of some corpora and write a Parquet shard for each corpus; returns the number of sheets.
+def build(
+    sources: Iterable[Path | str],
+    out: Path | str,
+    *,
+    licence_classes: Iterable[str] = ("permissive",),
+    n_processes: int | None = None,
+    engine: Engine | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Read all songs of some corpora and write a Parquet shard for each corpus, whole or not at all.
 
-    Songs that cannot be read are reported in the log and left out.
+    A shard that was made from the same files by the same code is kept, so a build that was killed goes on with the
+    corpus that it was at. Shards of other corpora in the folder stay.
+
+    Parameters
+    ----------
+    sources
+        MIDI files, corpora or folders of corpora; see :mod:`muse.corpora.songs`.
+    out
+        Folder of the shards.
+    licence_classes
+        Songs of these classes are read: ``permissive``, ``copyleft``, ``nc``, ``unclear``.
+    n_processes
+        Worker processes; default: one per core. A file that makes one crash, hang or grow is left out.
+    engine
+        Where files are read; default: :class:`~muse.engines.ProcessPool`, so many.
+    progress
+        Called with (songs done, songs in all).
+
+    Returns
+    -------
+    dict
+        ``songs`` that were read, those ``without`` a sheet, ``sheets`` and ``bars``, in all and ``by_corpus``, and
+        ``rejects``: what was wrong with files, by song.
+
+    Raises
+    ------
+    InputError
+        A source cannot be used, no song is left, or none of them has a lead sheet.
     """
+    by_corpus: dict[str, list[Song]] = {}
+    for song in select_songs(find_songs(sources), licence_classes):
+        by_corpus.setdefault(song.corpus, []).append(song)
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; give a folder for the lead sheets")
+    out.mkdir(parents=True, exist_ok=True)
+    total = sum(map(len, by_corpus.values()))
+    made: dict[str, dict[str, Any]] = {}
+    where = engine or ProcessPool(n_processes)
+    for corpus, songs in by_corpus.items():
+        done = sum(row["songs"] for row in made.values())
+
+        def step(n: int, done: int = done) -> None:
+            if progress is not None:
+                progress(done + n, total)
+
+        made[corpus] = _shard(out / f"{corpus}.parquet", songs, where, step)
+        step(len(songs))
+        _log.info("%s: %d songs, %d sheets", corpus, len(songs), made[corpus]["sheets"])
+    counts = {name: sum(row[name] for row in made.values()) for name in ("songs", "without", "sheets", "bars")}
+    rejects = {song: reason for row in made.values() for song, reason in row.pop("rejects").items()}
+    if not counts["sheets"]:
+        raise InputError(
+            f"no lead sheet in {total} songs, {len(rejects)} of which cannot be read: songs need a meter on their own "
+            f"grid, {MIN_BARS} bars and a tune that can be told from the rest"
+        )
+    return {"folder": str(out), **counts, "by_corpus": made, "rejects": rejects}
+
+
+def _attempt(song: Song) -> list[dict[str, Any]] | str:
+    """What a worker does: the rows of a song, or what is wrong with its file."""
+    try:
+        return [_row(sheet) for sheet in read_sheets(song)]
+    except MemoryError:
+        return TOO_BIG
+    except Exception as error:  # one bad file must not end a build
+        reason = str(error) if isinstance(error, MuseError) else f"{type(error).__name__}: {error}"
+        return " ".join(reason.replace(str(song.path), song.source).split())[:300]
+
+
+def _shard(path: Path, songs: Sequence[Song], engine: Engine, step: Callable[[int], None]) -> dict[str, Any]:
+    """Write a corpus's shard, unless it is there already; what it counts stands in its metadata."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    wanted = set(licence_classes)
-    by_corpus: dict[str, list[Song]] = {}
-    for song in find_songs(sources):
-        if song.licence_class in wanted:
-            by_corpus.setdefault(song.corpus, []).append(song)
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    total = 0
-    for corpus, songs in by_corpus.items():
-        rows: list[dict[str, Any]] = []
-        for song in songs:
-            try:
-                rows += [_row(sheet) for sheet in read_sheets(song)]
-            except (MuseError, ValueError, KeyError) as error:
-                _log.warning("%s/%s: %s", corpus, song.song_id, error)
-        total += len(rows)
-        if rows:
-            pq.write_table(pa.Table.from_pylist(rows), out / f"{corpus}.parquet", compression="zstd")
-        _log.info("%s: %d songs, %d sheets", corpus, len(songs), len(rows))
-    return total
+    digest = work_digest(songs, {"min_bars": MIN_BARS})
+    if path.is_file() and (known := _told(path)).get("digest") == digest:
+        return dict(known["counts"])
+    for stale in path.parent.glob(f".{path.stem}.*.part{path.suffix}"):  # of a build that was killed
+        stale.unlink()
+    schema = _schema()
+    counts: dict[str, Any] = {"songs": len(songs), "without": 0, "sheets": 0, "bars": 0, "rejects": {}}
+    waiting: dict[int, Any] = {}
+    rows: list[dict[str, Any]] = []
+    results = engine.map(_attempt, enumerate(songs), timeout_sec=Settings().timeout_sec)
+    with (
+        contextlib.closing(results),
+        replacing(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
+        for done, (number, result) in enumerate(results, start=1):
+            waiting[number] = result
+            while (ready := done - len(waiting)) in waiting:  # in the order of the songs, whoever was first
+                found, song = waiting.pop(ready), songs[ready]
+                if not isinstance(found, list):
+                    reason = found.reason if isinstance(found, Died) else found
+                    counts["rejects"][f"{song.corpus}/{song.song_id}"] = reason
+                    _log.warning("%s/%s: %s", song.corpus, song.song_id, reason)
+                    found = []
+                counts["without"] += not found
+                counts["sheets"] += len(found)
+                counts["bars"] += sum(len(row["melody_velocity"]) for row in found)
+                rows += found
+            if len(rows) >= ROW_GROUP:
+                writer.write_table(pa.Table.from_pylist(rows, schema))
+                rows.clear()
+            step(done)
+        writer.write_table(pa.Table.from_pylist(rows, schema))
+        writer.add_key_value_metadata({_TOLD: json.dumps({"digest": digest, "counts": counts})})
+    return counts
+
+
+def _told(path: Path) -> dict[str, Any]:
+    """What a shard says of itself; empty for files that are none of ours."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return dict(json.loads((pq.read_metadata(path).metadata or {}).get(_TOLD.encode(), b"{}")))
+    except (pa.ArrowException, OSError, ValueError):
+        return {}
+
+
+def _schema() -> Any:
+    """Columns of a shard, those of :class:`Sheet`."""
+    import pyarrow as pa
+
+    text, whole = pa.string(), pa.int16()
+    kinds = {
+        "song": text, "corpus": text, "genre": text, "split": text, "licence": text, "tempo_bpm": pa.float64(),
+        "at_start": pa.bool_(), "at_end": pa.bool_(), "plan": text, "played": pa.bool_(), "notes": pa.list_(whole),
+        "parts": pa.list_(text), "melody_velocity": pa.list_(whole), "melody_program": whole, "shift": whole,
+    }  # fmt: skip
+    return pa.schema([(name, kinds[name]) for name in Sheet.__dataclass_fields__])
 
 
 def _row(sheet: Sheet) -> dict[str, Any]:
@@ -274,9 +398,9 @@ def load(
     """
     import pyarrow.parquet as pq
 
-    paths = sorted(Path(folder).glob("*.parquet"))
+    paths = sorted(path for path in Path(folder).glob("*.parquet") if not path.name.startswith("."))  # half-written
     if not paths:
-        raise InputError(f"{folder} holds no lead sheets; build them first")
+        raise InputError(f"{folder} holds no lead sheets; make them: muse corpus lead-sheets")
     chosen, wanted = set(corpora), set(splits)
     sheets = []
     for path in paths:

@@ -3,7 +3,7 @@
 A task is anything that can be pickled, has a name, and depends on nothing but itself and the function that is applied
 to it. So it does not matter where it is done, in which order, or how often it was begun before it came to an end.
 
-Contents: :class:`Engine`, :class:`InProcess`, :class:`Processes`, :class:`RayEngine`, :func:`find_engine`,
+Contents: :class:`Engine`, :class:`InProcess`, :class:`ProcessPool`, :class:`RayEngine`, :func:`find_engine`,
 :class:`Died`.
 """
 
@@ -14,11 +14,11 @@ from collections.abc import Callable, Generator, Iterable
 from typing import Final, Protocol, TypeVar
 
 from muse.engines.pool import Died
-from muse.engines.processes import Processes
+from muse.engines.processes import ProcessPool
 from muse.engines.ray import RayEngine
 from muse.errors import InputError, unknown
 
-__all__ = ["ENGINES", "Died", "Engine", "InProcess", "Processes", "RayEngine", "find_engine"]
+__all__ = ["ENGINES", "Died", "Engine", "InProcess", "ProcessPool", "RayEngine", "find_engine"]
 
 ENGINES: Final = ("local", "ray")
 

@@ -13,7 +13,7 @@ Conventions
 limits
     Each process has :data:`MEMORY_LIMIT_BYTES` for its data and one thread for numerics.
 
-Contents: :class:`Processes`, :func:`limit_memory`.
+Contents: :class:`ProcessPool`, :func:`limit_memory`, :func:`one_thread_each`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import Any, TypeVar
 
 from muse.engines.pool import Died, spread
 
-__all__ = ["MEMORY_LIMIT_BYTES", "TOO_BIG", "Processes", "limit_memory"]
+__all__ = ["MEMORY_LIMIT_BYTES", "TOO_BIG", "ProcessPool", "limit_memory", "one_thread_each"]
 
 MEMORY_LIMIT_BYTES = 4 << 30
 """Data of one process; the largest real file that we know needs a tenth of it."""
@@ -42,7 +42,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Processes:
+class ProcessPool:
     """An engine: worker processes on this machine, see :class:`muse.engines.Engine`.
 
     Parameters
@@ -79,7 +79,7 @@ class _Pipes:
     def start(self) -> _Process:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(theirs, *self._arguments), daemon=True)
-        with _one_thread_each():
+        with one_thread_each():
             process.start()
         theirs.close()
         return _Process(process, ours)
@@ -140,7 +140,7 @@ def limit_memory() -> None:
 
 
 @contextlib.contextmanager
-def _one_thread_each() -> Iterator[None]:
+def one_thread_each() -> Iterator[None]:
     """Numeric libraries of processes that start inside use one thread: there is a process per core already."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     before = {name: os.environ.get(name) for name in names}

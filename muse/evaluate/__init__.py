@@ -3,7 +3,8 @@
 - ``judges/`` say which emotion a piece carries; ``metrics/`` turn scores into numbers, one question a file;
   ``systems/`` answer the same requests: people, the composer in several settings, EmoGen's mapping, n-grams.
 - ``control`` asks a composer for emotions, ``generations`` whether pieces are what was asked for, ``typicality`` how
-  they differ within a quadrant, ``compare`` sets systems side by side, ``evaluation`` does all of it.
+  they differ within a quadrant, ``musicality`` how far they are from people's music, ``compare`` sets systems side by
+  side, ``evaluation`` does all of it.
 - ``reports/`` writes it down from templates. ``selector`` measures the selector, ``speed`` how fast everything is.
 """
 
@@ -13,11 +14,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from muse.evaluate.evaluation import EvaluationSettings, evaluate_composer, evaluate_folder
+    from muse.evaluate.evaluation import EvaluationSettings, evaluate_composer, evaluate_folder, evaluate_music
     from muse.evaluate.generations import check_generations
     from muse.evaluate.judges import EmotionJudge, FeatureJudge, Judge, PhraseJudge, SelectorJudge
     from muse.evaluate.metrics.check import check_piece
     from muse.evaluate.metrics.control import control_correlations
+    from muse.evaluate.musicality import MusicSettings
     from muse.evaluate.reports import write_report
 
 _MODULE_OF = {
@@ -25,6 +27,7 @@ _MODULE_OF = {
     "EvaluationSettings": "evaluation",
     "FeatureJudge": "judges",
     "Judge": "judges",
+    "MusicSettings": "musicality",
     "PhraseJudge": "judges",
     "SelectorJudge": "judges",
     "check_generations": "generations",
@@ -32,6 +35,7 @@ _MODULE_OF = {
     "control_correlations": "metrics.control",
     "evaluate_composer": "evaluation",
     "evaluate_folder": "evaluation",
+    "evaluate_music": "evaluation",
     "write_report": "reports",
 }
 
@@ -40,6 +44,7 @@ __all__ = [
     "EvaluationSettings",
     "FeatureJudge",
     "Judge",
+    "MusicSettings",
     "PhraseJudge",
     "SelectorJudge",
     "check_generations",
@@ -47,6 +52,7 @@ __all__ = [
     "control_correlations",
     "evaluate_composer",
     "evaluate_folder",
+    "evaluate_music",
     "write_report",
 ]
 

@@ -296,7 +296,7 @@ def _controls_alone(composer: Composer, steps: Steps) -> list[dict[str, Any]]:
     Asked are the values below which 1, 3, 4, 5 and 7 eighths of the generator's corpus lie.
     """
     rows = []
-    for name, edges in zip(SONG_CONTROLS, composer.codec.controls.song, strict=True):
+    for name, edges in zip(SONG_CONTROLS, composer.controls.song, strict=True):
         asked, measured = [], []
         for value in edges[[0, 2, 3, 4, 6]].tolist():
             piece = composer.compose(Intent(attributes={name: value}, bars=ALONE_BARS), seed=0)

@@ -16,13 +16,17 @@ all of them in the same way, so a figure never stands alone:
 
 In the documents None stands for what is undefined, as JSON has no NaN.
 
-Contents: :func:`evaluate_composer`, :func:`evaluate_folder`, :class:`EvaluationSettings`.
+How far the composer's music is from people's (:mod:`muse.evaluate.musicality`) is a part of its evaluation, and can be
+measured by itself.
+
+Contents: :func:`evaluate_composer`, :func:`evaluate_music`, :func:`evaluate_folder`, :class:`EvaluationSettings`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,21 +35,24 @@ from muse.evaluate.compare import N_ATTACKS, STEPS_PER_SYSTEM, Reference, compar
 from muse.evaluate.control import AskedPiece, ControlSettings, measure_control
 from muse.evaluate.judges import JudgeLike, fit_judges, read_emopia, scorecard
 from muse.evaluate.metrics.originality import CopyIndex
+from muse.evaluate.musicality import MusicSettings, measure_music, music_goals
 from muse.evaluate.progress import Progress, Steps
 from muse.evaluate.reports import write_report
 from muse.evaluate.systems.composed import Requests, composed, from_ngram
 from muse.evaluate.systems.emogen import emogen_intent
 from muse.evaluate.systems.folder import read_folder
 from muse.evaluate.systems.human import held_out_music
+from muse.evaluate.systems.maker import fingerprint, from_composer
 from muse.evaluate.systems.ngram import NGram
 from muse.evaluate.systems.system import System
-from muse.files import plain
+from muse.files import plain, read_json
 from muse.selector import Selector
 
 if TYPE_CHECKING:
-    from muse.composer import Composer
+    from muse.composer import Composer, Composition
+    from muse.intent import Intent
 
-__all__ = ["EvaluationSettings", "evaluate_composer", "evaluate_folder"]
+__all__ = ["EvaluationSettings", "evaluate_composer", "evaluate_folder", "evaluate_music"]
 
 N_REFERENCE = 256
 """Windows of the reference; half as many where there are not enough."""
@@ -69,6 +76,16 @@ class EvaluationSettings(ControlSettings):
     """Candidates of the system ``best``."""
     n_reference: int = N_REFERENCE
     """Windows of the reference."""
+    music: MusicSettings | None = field(default_factory=MusicSettings)
+    """How far from people's music: needs ``pop909`` among the corpora; None leaves it out."""
+
+    @classmethod
+    def quick(cls) -> EvaluationSettings:
+        """A little of everything, to see what is far off."""
+        return cls(
+            n_pieces=4, n_grid=3, n_checked=20, n_folds=0, alone=False, best_of=4, n_reference=64,
+            music=MusicSettings.quick(),
+        )  # fmt: skip
 
 
 def evaluate_composer(
@@ -87,7 +104,7 @@ def evaluate_composer(
     composer
         Asked with its default settings but where a system says otherwise.
     corpora
-        Folder with ``emopia-nc`` and ``vgmidi-unclear``, from which the judges learn.
+        Folder with ``emopia-nc`` and ``vgmidi-unclear``, from which the judges learn, and ``pop909``, people's songs.
     dataset
         What ``muse corpus build`` made of the music that the generator learnt from: its training windows are what a
         piece could have copied and what the 5-gram model learns, its held-out windows are the reference.
@@ -115,6 +132,7 @@ def evaluate_composer(
     steps, judges = Steps(progress), fit_judges(corpora, composer.selector)
     n_systems = N_COMPOSED + 2
     more_steps = N_COMPOSED * n_each + n_systems * STEPS_PER_SYSTEM + STEPS_OF_INDEX
+    more_steps += settings.music.n_steps if settings.music else 0
     control, pieces = measure_control(composer, corpora, settings, judges=judges, steps=steps, more_steps=more_steps)
 
     ngram = NGram.fit(corpus)
@@ -126,17 +144,71 @@ def evaluate_composer(
         "one": composed(composer, requests, requests.quadrant, 1, steps),
         "best": composed(composer, requests, requests.quadrant, settings.best_of, steps),
         "free": composed(composer, requests, requests.free, 1, steps),
-        "emogen": composed(
-            composer, requests, lambda q: emogen_intent(q, settings.bars, composer.codec.controls), 1, steps
-        ),
+        "emogen": composed(composer, requests, lambda q: emogen_intent(q, settings.bars, composer.controls), 1, steps),
         "ngram": from_ngram(ngram, requests, steps),
     }
     document = {"kind": "composer", **control}
+    if settings.music:
+        known = {(p.intent, p.seed): p.composition for p in pieces}
+        document |= _music(composer, corpora, out, settings.music, steps, known)
     document["settings"] |= {"best_of": settings.best_of, "n_reference": len(people.scores), "n_attacks": N_ATTACKS}
     document |= compare_systems(systems, reference, steps)
     document["ngram_nats_per_token"] = ngram.nats_per_token(corpus)
     document["best_of"] = compare_choice(systems["one"], systems["best"], reference)
     return _finish(document, out)
+
+
+def evaluate_music(
+    composer: Composer,
+    corpora: str | Path,
+    out: str | Path,
+    settings: MusicSettings | None = None,
+    *,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Measure how far a composer's music is from people's, and write the report of that alone.
+
+    Parameters
+    ----------
+    composer, out, progress
+        As :func:`evaluate_composer` takes them. What has been composed is kept in `out` and not composed again.
+    corpora
+        Folder with ``pop909``.
+    settings
+        Numbers of pieces.
+
+    Raises
+    ------
+    InputError
+        There is no ``pop909``.
+    """
+    settings = settings or MusicSettings()
+    document = {"kind": "music", "settings": {"versions": dict(composer.versions)}}
+    return _finish(document | _music(composer, corpora, out, settings, Steps(progress, settings.n_steps), {}), out)
+
+
+def _music(
+    composer: Composer,
+    corpora: str | Path,
+    out: str | Path,
+    settings: MusicSettings,
+    steps: Steps,
+    known: Mapping[tuple[Intent, int], Composition],
+) -> dict[str, Any]:
+    """The part on music, its goals, and what earlier composers reached."""
+    weights = [name for role, name in composer.versions.items() if role != "muse"]
+    music = measure_music(
+        from_composer(composer, known),
+        composer.stages,
+        corpora,
+        out,
+        settings,
+        unchosen=from_composer(composer, n_candidates=1),
+        made_by=fingerprint(weights),
+        steps=steps,
+    )
+    history = read_json(Path(str(files("muse.evaluate") / "history.json")))
+    return {"music": music, "music_goals": music_goals(music), "history": history}
 
 
 def evaluate_folder(

@@ -278,7 +278,7 @@ def _next(
     tally: _Tally,
 ) -> NDArray[np.int64]:
     """The next id of each open row: computed where any of them has a choice."""
-    is_whole = None
+    is_whole: NDArray[np.bool_] | None = None
     if mask is None:
         is_free = np.ones(len(open_rows), bool)
     else:
@@ -286,7 +286,7 @@ def _next(
         is_free = np.count_nonzero(mask, axis=1) != 1
         if not is_free.any():
             return np.asarray(mask.argmax(1))
-        is_whole = (mask & whole).any(axis=1)
+        is_whole = np.asarray((mask & whole).any(axis=1))
     logits, guided = rows.logits(open_rows)
     ids = draw(guided, mask, sampling, uniform.at(rows.n_written)[open_rows], is_whole)
     tally.add(open_rows, logits, ids, is_free)

@@ -1,11 +1,11 @@
 """What rules look at: what a piece must keep to, the same as ids and tables, and what a row has written so far.
 
-Contents: :class:`TuneNote`, :class:`Constraints`, :class:`Frame`, :class:`Row`.
+Contents: :class:`Constraints`, :class:`Frame`, :class:`Row`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,24 +15,12 @@ from muse.errors import InputError
 from muse.score import DRUMS
 from muse.tokens.vocabulary import SECTION_BARS, STEPS_PER_BEAT, Vocabulary
 
-__all__ = ["Constraints", "Frame", "Mask", "Row", "TuneNote"]
+__all__ = ["Constraints", "Frame", "Mask", "Row"]
 
 Mask = NDArray[np.bool_]
 
 NEVER = -(10**6)
 """Step of what has not happened yet."""
-
-
-@dataclass(frozen=True)
-class TuneNote:
-    """A note that must be written."""
-
-    bar: int
-    position: int
-    pitch: int
-    """As written, MIDI number."""
-    steps: int
-    """Length; the nearest Duration token is taken."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +37,8 @@ class Constraints:
     """General MIDI programs that may sound, 128 = drums."""
     section_ids: Sequence[Sequence[int]]
     """The control block that opens each section, ``ceil(n_bars / 4)`` lists of ids of one length."""
-    barred_pitch_classes: Collection[int] = ()
-    """Pitch classes 0..11, as written, that no pitched note may have."""
     sustained_end: bool = False
     """The last bar begins its notes in its first half, so that an ending can ring."""
-    tune: Sequence[TuneNote] = ()
-    """Notes that must be written, one after another."""
-    tune_program: int = -1
-    """Who plays them, one of `programs`."""
 
 
 class Frame:
@@ -65,7 +47,7 @@ class Frame:
     Raises
     ------
     InputError
-        The meter is not in the vocabulary, sections do not match the bars, or the tune is out of reach.
+        The meter is not in the vocabulary, or sections do not match the bars.
     """
 
     def __init__(self, vocabulary: Vocabulary, constraints: Constraints) -> None:
@@ -92,15 +74,7 @@ class Frame:
         self.drums_rank = self.programs.index(DRUMS) if DRUMS in self.programs else -1
         first, stop = v.pitch
         self.pitch_ids = np.arange(first, stop)
-        barred = list(asked.barred_pitch_classes)
-        self.in_scale = ~np.isin(v.pitch_values[first:stop] % 12, barred) if barred else None
-        """bool [pitches]: those of no pitch class that is ruled out; None where none is."""
         self.positions = np.arange(v.position[1] - v.position[0])
-        self.tune = sorted(asked.tune, key=lambda note: (note.bar, note.position))
-        self.tune_rank = self.programs.index(asked.tune_program) if asked.tune else -1
-        self.tune_ids = [first + note.pitch - int(v.pitch_values[first]) for note in self.tune]
-        if not all(first <= i < stop for i in self.tune_ids):
-            raise InputError("the tune leaves the range of pitches that can be written: move it by an octave")
 
     def row(self) -> Row:
         """A row that has written nothing, right after the header of the prefix."""
@@ -128,10 +102,6 @@ class Row:
     """Type of the last token."""
     notes_in_bar: int = 0
     silent_bars: int = 0
-    tune: int = 0
-    """Notes of the tune that are written."""
-    in_tune: bool = False
-    """The last pitch was one of the tune's."""
     done: bool = False
 
     @property

@@ -1,4 +1,4 @@
-"""Grammar: what may follow what, as masks over the vocabulary.
+"""Grammar of bare music, which has no plan before it: what may follow what, as masks over the vocabulary.
 
 The sampler asks for a mask, picks one id per row and tells the grammar; bar lines, section prefixes, tempo and
 endings are masks with one entry, so nothing needs a second path through the sampler. This module knows the order of
@@ -11,10 +11,7 @@ construction:
 * only the instruments asked for;
 * no note beyond the end;
 * at most one bar in ten without an onset, never the first or the last;
-* no pitch class that was ruled out (drums excepted);
-* no note struck again within a sixth of a beat (no machine-gun repeats; drums excepted);
-* the notes of a tune that was given, each where it belongs and as long as it should be, and while one of them sounds,
-  no other note of its instrument that is as high.
+* no note struck again within a sixth of a beat (no machine-gun repeats; drums excepted).
 """
 
 from __future__ import annotations
@@ -24,7 +21,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.grammar.rules import bars, chord, density, instruments, restrike, scale, tune
+from muse.grammar.rules import bars, chord, density, instruments, restrike
 from muse.grammar.state import Constraints, Frame, Mask, Row
 from muse.tokens.vocabulary import SECTION_BARS, Vocabulary
 
@@ -32,15 +29,12 @@ __all__ = ["Grammar"]
 
 Rule = Callable[[Frame, Row], Mask | None]
 
-# What each rule lets pass, of one kind of token; then what may come whatever the others say.
-PITCHES: Sequence[Rule] = (scale.pitches, restrike.pitches, chord.pitches, tune.pitches)
-REQUIRED_PITCHES: Sequence[Rule] = (tune.required_pitches,)
-PROGRAMS: Sequence[Rule] = (instruments.programs, tune.programs)
-DURATIONS: Sequence[Rule] = (bars.durations, tune.durations)
-REQUIRED_DURATIONS: Sequence[Rule] = (tune.durations,)
-POSITIONS: Sequence[Rule] = (bars.positions, density.positions, tune.positions)
-REQUIRED_POSITIONS: Sequence[Rule] = (tune.required_positions,)
-BAR_END: Sequence[Callable[[Frame, Row], bool]] = (density.bar_end, tune.bar_end)
+# What each rule lets pass, of one kind of token.
+PITCHES: Sequence[Rule] = (restrike.pitches, chord.pitches)
+PROGRAMS: Sequence[Rule] = (instruments.programs,)
+DURATIONS: Sequence[Rule] = (bars.durations,)
+POSITIONS: Sequence[Rule] = (bars.positions, density.positions)
+BAR_END: Sequence[Callable[[Frame, Row], bool]] = (density.bar_end,)
 
 
 class Grammar:
@@ -56,7 +50,7 @@ class Grammar:
     Raises
     ------
     InputError
-        The meter is not in the vocabulary, sections do not match the bars, or the tune is out of reach.
+        The meter is not in the vocabulary, or sections do not match the bars.
     """
 
     def __init__(self, vocabulary: Vocabulary, constraints: Constraints) -> None:
@@ -94,7 +88,7 @@ class Grammar:
     def unconditional(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """The same ids [B] with every attribute token replaced by ``NULL``, for guidance."""
         v = self._frame.vocabulary
-        is_attribute = (ids >= v.song_bucket_base.min()) & (ids < v.n_control)
+        is_attribute = (ids > v["Tonic_11"]) & (ids < v.n_control)
         return np.where(is_attribute, v.null, ids)
 
     def mask(self) -> Mask:
@@ -111,15 +105,12 @@ class Grammar:
                 _take(self._frame, row, token)
 
 
-def _joined(frame: Frame, row: Row, rules: Sequence[Rule], required: Sequence[Rule] = ()) -> Mask | bool:
-    """What all rules let pass, and what any requires."""
+def _joined(frame: Frame, row: Row, rules: Sequence[Rule]) -> Mask | bool:
+    """What all rules let pass."""
     allowed: Mask | None = None
     for rule in rules:
         if (mask := rule(frame, row)) is not None:
             allowed = mask if allowed is None else allowed & mask
-    for rule in required:
-        if (mask := rule(frame, row)) is not None:
-            allowed = mask if allowed is None else allowed | mask
     return True if allowed is None else allowed
 
 
@@ -133,14 +124,14 @@ def _allow(frame: Frame, row: Row, mask: Mask) -> None:
     elif row.last == "Pitch":
         mask[slice(*v.velocity)] = True
     elif row.last == "Velocity":
-        mask[slice(*v.duration)] = _joined(frame, row, DURATIONS, REQUIRED_DURATIONS)
+        mask[slice(*v.duration)] = _joined(frame, row, DURATIONS)
     elif row.last == "Program":
         _allow_pitches(frame, row, mask)
     else:  # after a position, a finished note, the tempo, or the time signature
-        if row.at_position and (density.has_room(row) or tune.is_due(frame, row)):
+        if row.at_position and density.has_room(row):
             _allow_notes(frame, row, mask)
         if row.last != "Position":
-            mask[slice(*v.position)] = _joined(frame, row, POSITIONS, REQUIRED_POSITIONS)
+            mask[slice(*v.position)] = _joined(frame, row, POSITIONS)
             mask[bars.end_token(frame, row)] = all(rule(frame, row) for rule in BAR_END)
         if not mask.any():  # nothing fits here any more: leave the bar, silent or not
             mask[bars.end_token(frame, row)] = True
@@ -148,8 +139,7 @@ def _allow(frame: Frame, row: Row, mask: Mask) -> None:
 
 def _allow_notes(frame: Frame, row: Row, mask: Mask) -> None:
     """Pitches of the program in force, and other programs."""
-    last = frame.tune_rank if tune.is_due(frame, row) else len(frame.programs)
-    if 0 <= row.program <= last and row.chord_rank <= row.program:
+    if row.program >= 0 and row.chord_rank <= row.program:
         _allow_pitches(frame, row, mask)
     if len(frame.programs) > 1 or row.program < 0:
         mask[frame.program_ids] = _joined(frame, row, PROGRAMS)
@@ -160,7 +150,7 @@ def _allow_pitches(frame: Frame, row: Row, mask: Mask) -> None:
     if row.program == frame.drums_rank:
         mask[slice(*v.drum_pitch)] = chord.drum_pitches(frame, row)
     else:
-        mask[slice(*v.pitch)] = _joined(frame, row, PITCHES, REQUIRED_PITCHES)
+        mask[slice(*v.pitch)] = _joined(frame, row, PITCHES)
 
 
 def _take(frame: Frame, row: Row, token: int) -> None:
@@ -185,8 +175,6 @@ def _take(frame: Frame, row: Row, token: int) -> None:
     elif kind in ("Pitch", "PitchDrum"):
         row.pitch, row.chord_rank = token, row.program
         row.notes_in_bar += 1
-        row.in_tune = tune.is_next(frame, row, token)
-        row.tune += row.in_tune
         if kind == "Pitch":
             row.struck[row.program, token - v.pitch[0]] = row.now(frame)
         kind = "Pitch"

@@ -235,7 +235,10 @@ class ComposeRequest:
         meter = None if self.time_signature is None else parse_time_signature(self.time_signature)
         tune = read_tune(self.melody, time_signature=meter)
         numerator, denominator = tune.time_signature
-        return {"melody": block_chords(tune), "time_signature": f"{numerator}/{denominator}"}
+        score = block_chords(tune)
+        if tune.tempo_bpm is None:
+            score.tempos.clear()
+        return {"melody": score, "time_signature": f"{numerator}/{denominator}"}
 
     def lead_sheet(self) -> Plan | None:
         """The lead sheet that is to be arranged; None where none is given.

@@ -2,6 +2,7 @@
 
 from muse.tokens.controls import Controls
 from muse.tokens.music import Codec, Header
+from muse.tokens.plan import Plan
 from muse.tokens.vocabulary import GENRES, SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS, Vocabulary
 
 __all__ = [
@@ -12,5 +13,6 @@ __all__ = [
     "Codec",
     "Controls",
     "Header",
+    "Plan",
     "Vocabulary",
 ]

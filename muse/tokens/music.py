@@ -1,16 +1,13 @@
-"""Codec: scores to ids and back, and requests to control prefixes.
+"""Codec: scores to ids and back, and what opens a sequence.
 
 A sequence reads::
 
-    BOS Genre Mode Tonic TimeSig Program… NoteDensity_3 … (28 song controls)
-    Section_start NoteDensity_4 … (10 section controls)  Bar TimeSig Position_0 Tempo … three more bars
-    Section_middle …                                     Bar TimeSig …
+    BOS Genre Mode Tonic TimeSig Program…
+    Section_start (10 section controls)  Bar TimeSig Position_0 Tempo … three more bars
+    Section_middle …                     Bar TimeSig …
     EOS
 
-``NULL`` stands for a control that is left open, so every control has its place and any subset may be given. Pitch is
-relative to the tonic by default: the music is moved so that its tonic is C (by -5 to +6 semitones), which lets the
-network see scale degrees and mode directly (functional representation; Huang et al., EMO-Disentanger, ISMIR 2024);
-:meth:`Codec.decode` moves it back.
+``NULL`` stands for what is left open. The shards of a dataset hold the music alone, from ``Bar`` on.
 """
 
 from __future__ import annotations
@@ -18,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +22,6 @@ import symusic
 
 from muse.errors import InputError
 from muse.score import DRUMS, REWRITTEN_METERS, mean_tempo_bpm
-from muse.tokens.controls import Controls
 from muse.tokens.vocabulary import (
     GENRES,
     MODES,
@@ -73,18 +68,14 @@ class Codec:
     ----------
     vocabulary
         Tokens by id; default: those of this version.
-    controls
-        Bucket edges; default: those that come with Muse.
     key_relative
-        Whether sequences are moved to the tonic C.
+        Whether sequences are moved to the tonic C (by -5 to +6 semitones), which shows scale degrees and mode directly
+        (functional representation; Huang et al., EMO-Disentanger, ISMIR 2024).
     """
 
-    def __init__(
-        self, vocabulary: Vocabulary | None = None, controls: Controls | None = None, *, key_relative: bool = True
-    ) -> None:
+    def __init__(self, vocabulary: Vocabulary | None = None, *, key_relative: bool = True) -> None:
         self.vocabulary = vocabulary or Vocabulary.default()
         self.key_relative = key_relative
-        self._controls = controls
 
     @classmethod
     @lru_cache(maxsize=1)
@@ -92,32 +83,10 @@ class Codec:
         """The codec of this version of Muse, without a checkpoint."""
         return cls()
 
-    @classmethod
-    def load(cls, folder: Path, controls: Controls | None = None, *, key_relative: bool = True) -> Codec:
-        """The codec saved beside the weights in `folder` (``tokenizer.json``, ``controls.json``).
-
-        Raises
-        ------
-        InputError
-            A file is missing or damaged, or its tokens are not those of this version.
-        """
-        vocabulary = Vocabulary.read(folder / "tokenizer.json")
-        return cls(vocabulary, controls or Controls.load(folder / "controls.json"), key_relative=key_relative)
-
-    def save(self, folder: Path) -> None:
-        """Write tokenizer and control edges beside the weights."""
-        self.tokenizer.save(folder, filename="tokenizer.json")
-        self.controls.save(folder / "controls.json")
-
     @cached_property
     def tokenizer(self) -> REMI:
         """MidiTok's tokenizer, which encodes scores. Importing it imports PyTorch, so nothing else uses it."""
         return build_tokenizer()
-
-    @cached_property
-    def controls(self) -> Controls:
-        """Bucket edges."""
-        return self._controls or Controls.load()
 
     # ------------------------------------------------------------------ music
 
@@ -181,7 +150,7 @@ class Codec:
         """Index of every Bar token, int64 [n_bars]."""
         return np.flatnonzero(np.asarray(ids) == self.vocabulary.bar)
 
-    # ------------------------------------------------------------------ controls
+    # ------------------------------------------------------------------ openings
 
     def header_ids(self, header: Header) -> list[int]:
         """``BOS Genre Mode Tonic TimeSig Program…``."""
@@ -191,10 +160,6 @@ class Codec:
         tonic = v.null if header.tonic is None or self.key_relative else v[f"Tonic_{header.tonic}"]
         meter = v["TimeSig_{}/{}".format(*header.time_signature)]
         return [v.bos, genre, mode, tonic, meter, *(v.program_id(p) for p in header.programs)]
-
-    def song_control_ids(self, buckets: np.ndarray) -> np.ndarray:
-        """Control tokens of song buckets, int64 [28]; ``NULL`` where a bucket is negative."""
-        return np.where(buckets < 0, self.vocabulary.null, self.vocabulary.song_bucket_base + buckets)
 
     def section_ids(self, kind: str, buckets: np.ndarray) -> np.ndarray:
         """``Section_kind`` and its control tokens, int64 [11]."""

@@ -90,7 +90,7 @@ PLAN_CONTROLS: Final = (
     "syncopation",
     "chromatic",
 )
-"""What a plan can be asked for; measured by :func:`muse.dataset.lead_sheets.measure_plan`."""
+"""What a plan can be asked for; measured by :func:`muse.tokens.plan_form.measure`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +234,20 @@ class Plan:
                 weights[chord.root] += length * (2 if index in (0, len(chords) - 1) else 0.5)
         tonic, mode, _ = key_from_weights(weights)
         return max(int(tonic), 0), "minor" if str(mode) == "minor" else "major"
+
+    def key_margin(self) -> float:
+        """How much more surely the plan's own key is heard than any other, difference of correlations: negative where
+        another is heard."""
+        weights = np.zeros(12)
+        for bar in self.bars:
+            for chord, length in zip(bar.chords, self._spans(bar), strict=True):
+                for tone in chord.pitch_classes:
+                    weights[tone] += length
+            for note in bar.melody:
+                weights[note.pitch % 12] += 2 * note.length
+        strengths = key_from_weights(weights)[2]
+        own = self.tonic + 12 * (self.mode == "minor")
+        return float(strengths[own] - np.delete(strengths, own).max())
 
     def _spans(self, bar: Bar) -> list[int]:
         edges = [chord.position for chord in bar.chords] + [self.bar_length]

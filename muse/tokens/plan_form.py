@@ -12,11 +12,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from muse.errors import InputError
+from muse.files import read_json
 from muse.theory.chord_symbols import QUALITIES
 from muse.tokens.plan import LAGS, N_BUCKETS, PLAN_CONTROLS, Bar, Plan
 
@@ -214,6 +216,24 @@ class Buckets:
                     table.setdefault(name, []).append(value)
         steps = np.arange(1, N_BUCKETS) / N_BUCKETS
         return cls({name: tuple(np.quantile(values, steps).round(5).tolist()) for name, values in table.items()})
+
+    @classmethod
+    def read(cls, path: Path) -> Buckets:
+        """Edges from a checkpoint's ``controls.json``.
+
+        Raises
+        ------
+        InputError
+            It is missing, or has other than ascending numbers, so many for each name.
+        """
+        document = read_json(path)
+        if not isinstance(document, dict) or not document:
+            raise InputError(f"{path}: it has no edges of controls: get the checkpoint again")
+        for name, edges in document.items():
+            are_numbers = isinstance(edges, list) and all(isinstance(edge, (int, float)) for edge in edges)
+            if not are_numbers or len(edges) != N_BUCKETS - 1 or edges != sorted(edges):
+                raise InputError(f"{path}: {name!r} needs {N_BUCKETS - 1} ascending numbers: get the checkpoint again")
+        return cls({name: tuple(edges) for name, edges in document.items()})
 
     def of(self, values: Mapping[str, float]) -> dict[str, int]:
         """Bucket of each value that has edges and is a number."""

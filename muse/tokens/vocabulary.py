@@ -27,14 +27,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from muse.attributes import N_BUCKETS, SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS
-from muse.errors import InputError
-from muse.files import plain, read_json
 from muse.score import DRUMS, METERS
 
 if TYPE_CHECKING:
@@ -60,7 +57,7 @@ GENRES = (
 SECTIONS = ("start", "middle", "end", "whole")
 MODES = ("major", "minor")
 
-# MidiTok's settings of the REMI block, as tokenizer.json of a checkpoint has them.
+# MidiTok's settings of the REMI block.
 _REMI: dict[str, Any] = {
     "pitch_range": (21, 109),  # the piano's keys
     "drums_pitch_range": (27, 88),
@@ -153,29 +150,6 @@ class Vocabulary:
     def default(cls) -> Vocabulary:
         """The vocabulary of this version of Muse."""
         return cls((*_control_tokens(), *_remi_tokens()))
-
-    @classmethod
-    def read(cls, path: Path) -> Vocabulary:
-        """The vocabulary of a checkpoint, from the ``tokenizer.json`` beside its weights.
-
-        Raises
-        ------
-        InputError
-            It is no such file, or its tokens are others than those of this version.
-        """
-        document = read_json(path)
-        config = document.get("config") if isinstance(document, dict) else None
-        if not isinstance(config, dict):
-            raise InputError(f"{path} is no tokenizer of MidiTok: it has no 'config'")
-        wanted = plain({**_REMI, "beat_res": {f"{low}_{high}": n for (low, high), n in _REMI["beat_res"].items()}})
-        if different := [name for name, value in wanted.items() if config.get(name) != value]:
-            raise InputError(f"{path}: {different[0]!r} is not as Muse writes music, {wanted[different[0]]}")
-        control = config.get("special_tokens")
-        if not isinstance(control, list) or not all(isinstance(token, str) for token in control):
-            raise InputError(f"{path}: 'special_tokens' is no list of names")
-        if missing := [token for token in _control_tokens() if token not in control]:
-            raise InputError(f"{path}: this version of Muse needs the token {missing[0]!r}, which it lacks")
-        return cls((*control, *_remi_tokens()))
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -315,11 +289,6 @@ class Vocabulary:
     def bucket_id(self, name: str, bucket: int) -> int:
         """Id of the control token ``name`` in a bucket 0..7."""
         return self[f"{control_type(name)}_{bucket}"]
-
-    @cached_property
-    def song_bucket_base(self) -> np.ndarray:
-        """Id of bucket 0 of each song control, int64 [28]."""
-        return np.array([self.bucket_id(name, 0) for name in SONG_CONTROLS])
 
     @cached_property
     def section_bucket_base(self) -> np.ndarray:

@@ -1,21 +1,20 @@
-"""One run loop for the causal language models over music: Muon for matrices, AdamW for the rest, bf16, wall time.
+"""The causal language models over music as learners of the one loop: Muon for matrices, AdamW for the rest.
 
-The learning rate warms up, stays, and falls linearly over the last 70 % of the time (or the steps) given, so that a run
-ends when it was told to, whatever else the machine does meanwhile. A run can be killed and resumed: its state (weights,
-optimisers, step, active minutes) is written to a folder as safetensors and JSON; batches are a pure function of seed
-and step. A finished run can be continued from its weights alone, with a short warm-up.
+The learning rate warms up, stays, and falls linearly over the last 70 % of the steps or the minutes given, so that a
+run ends when it was told to, whatever else the machine does meanwhile. The run itself is
+:func:`muse.training.loop.train`. A finished run can be continued from its weights alone, with a short warm-up.
 
 Muon: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks" (orthogonalised momentum).
 
-Contents: :class:`Task`, :class:`RunSettings`, :func:`run`, :func:`pad`.
+Contents: :class:`Task`, :class:`RunSettings`, :class:`LanguageModel`, :class:`Muon`, :func:`causal_attention`,
+:func:`pad`.
 """
 
 from __future__ import annotations
 
-import logging
-import math
-import time
-from collections.abc import Iterable, Sequence
+import copy
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,15 +24,14 @@ import torch
 from torch.nn import functional as F
 from transformers import AttentionInterface
 
-from muse.checkpoint import load_tensors
+from muse.checkpoint import find, load_tensors, save_tensors
 from muse.errors import InputError
-from muse.files import read_json, write_json
+from muse.files import write_text
 from muse.generator.model import build
+from muse.training.loop import Learner, Run
 from muse.training.precision import autocast, bf16_is_faster
 
-__all__ = ["IGNORED", "Batch", "RunSettings", "Task", "pad", "run"]
-
-_log = logging.getLogger(__name__)
+__all__ = ["IGNORED", "Batch", "LanguageModel", "Muon", "RunSettings", "Task", "causal_attention", "pad"]
 
 _ATTENTION_BLOCKS = 4
 
@@ -41,7 +39,7 @@ IGNORED = -100
 """Label that cross-entropy passes over."""
 
 Batch = tuple[torch.Tensor, torch.Tensor]
-"""Ids and labels, int64 [B, T] each; labels are those of the same places (the loop shifts them)."""
+"""Ids and labels, int64 [B, T] each; labels are those of the same places (the loss shifts them)."""
 
 
 class Task(Protocol):
@@ -52,12 +50,24 @@ class Task(Protocol):
         """Number of ids."""
         ...
 
-    def batch(self, step: int) -> Batch:
-        """The batch of a step, the same each time it is asked for."""
+    def batch(self, number: int) -> Batch:
+        """The batch of a number, the same each time it is asked for."""
         ...
 
     def validation(self) -> Sequence[Batch]:
         """Held-out batches."""
+        ...
+
+    def settings_json(self) -> Mapping[str, Any]:
+        """What decides the batches."""
+        ...
+
+    def write(self, folder: Path) -> None:
+        """Write what a user of the weights needs beside them."""
+        ...
+
+    def card(self, name: str, metrics: Mapping[str, Any]) -> str:
+        """The model card of a checkpoint of that name."""
         ...
 
 
@@ -68,9 +78,11 @@ class RunSettings:
     size: str = "micro"
     """A name in ``muse.generator.model.SIZES``."""
     minutes: float = 60.0
-    """Active minutes until the learning rate is zero."""
+    """Minutes until the learning rate is zero and the run ends."""
     max_steps: int = 0
     """Steps until then, instead of minutes; 0 lets the minutes decide."""
+    accumulate: int = 1
+    """Batches a step, shared out to the processes."""
     matrix_rate: float = 0.02
     """Peak rate of Muon."""
     other_rate: float = 3e-3
@@ -80,10 +92,32 @@ class RunSettings:
     warmup_steps: int = 50
     gradient_clip: float = 1.0
     validate_minutes: float = 6.0
-    save_minutes: float = 3.0
+    """Minutes between reports; after a kill the run goes on from the last."""
+    validate_every: int = 0
+    """Steps between them, instead of minutes; 0 lets the minutes decide."""
     seed: int = 0
     start_from: str = ""
-    """A checkpoint folder whose weights the run starts from; empty for random ones."""
+    """A checkpoint whose weights the run starts from; empty for random ones."""
+
+    def run(self, *, devices: int | str = "auto", nodes: int = 1, threads: int = 0) -> Run:
+        """How the loop is to run it.
+
+        Raises
+        ------
+        InputError
+            The run has no length, or a step no batch.
+        """
+        if self.max_steps <= 0 and self.minutes <= 0:
+            raise InputError(
+                f"a run of {self.max_steps} steps or {self.minutes:g} minutes trains nothing: give one of them"
+            )
+        if self.accumulate < 1:
+            raise InputError(f"a step of {self.accumulate} batches trains nothing: give 1 or more")
+        return Run(
+            max_steps=self.max_steps, report_every=self.validate_every, seed=self.seed, accumulate=self.accumulate,
+            gradient_clip=self.gradient_clip, threads=threads, devices=devices, nodes=nodes,
+            length_minutes=self.minutes, report_minutes=self.validate_minutes,
+        )  # fmt: skip
 
 
 def pad(sequences: Sequence[tuple[Sequence[int], Sequence[int]]]) -> Batch:
@@ -96,37 +130,190 @@ def pad(sequences: Sequence[tuple[Sequence[int], Sequence[int]]]) -> Batch:
     return torch.from_numpy(ids), torch.from_numpy(labels)
 
 
-def loss_of(model: Any, batch: Batch) -> tuple[torch.Tensor, int]:
-    """Summed cross-entropy in nats over the labels that count, and how many these are."""
-    ids, labels = batch
-    with autocast("cpu"):
-        logits = model(ids[:, :-1]).logits
-    targets = labels[:, 1:].reshape(-1)
-    total = F.cross_entropy(logits.float().flatten(0, 1), targets, ignore_index=IGNORED, reduction="sum")
-    return total, int((targets != IGNORED).sum())
+class LanguageModel(Learner):
+    """The Hugging Face model with its task."""
+
+    best_by = "val_loss"
+
+    def __init__(self, task: Task, settings: RunSettings) -> None:
+        super().__init__(settings.seed)
+        self.task, self.settings = task, settings
+        self.model = build(settings.size, task.vocab_size)
+        if not torch.cuda.is_available():
+            AttentionInterface.register("causal_blocks", causal_attention)
+            self.model.set_attn_implementation("causal_blocks")
+        if settings.start_from:
+            self._start_from(settings.start_from)
+        self.tokens = 0
+        self._new_tokens = 0
+        self._losses: list[torch.Tensor] = []
+
+    def _start_from(self, name: str) -> None:
+        folder = find(name, "llama", with_file="vocabulary.json")
+        mine = self.model.state_dict()
+        weights = {n: tensor.float() for n, tensor in load_tensors(folder, "pt").items()}
+        misfits = [n for n, tensor in weights.items() if n not in mine or tensor.shape != mine[n].shape]
+        if misfits:
+            raise InputError(
+                f"{folder}: {misfits[0]} does not fit a model of size {self.settings.size} of these tokens"
+            )
+        self.model.load_state_dict(weights, strict=False)  # the head is the embedding
+
+    def batches(self, first: int) -> Iterable[Batch]:
+        return map(self.task.batch, itertools.count(first))
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        """Mean over the labels that count, in nats."""
+        total, n = self._summed_loss(batch)
+        self._new_tokens += int((batch[0] != 0).sum())
+        loss = total / max(n, 1)
+        self._losses.append(loss.detach())
+        return loss
+
+    def _summed_loss(self, batch: Batch) -> tuple[torch.Tensor, int]:
+        """Cross-entropy in nats over the labels that count, and how many these are."""
+        ids, labels = batch
+        with autocast(self.device.type):
+            logits = self.model(ids[:, :-1], use_cache=False).logits
+        targets = labels[:, 1:].reshape(-1)
+        total = F.cross_entropy(logits.float().flatten(0, 1), targets, ignore_index=IGNORED, reduction="sum")
+        return total, int((targets != IGNORED).sum())
+
+    def measure(self) -> dict[str, float]:
+        """Tokens seen, mean loss since the last report, held-out loss in nats a token; each process does a share."""
+        self.eval()
+        held_out = self.task.validation()[self.global_rank :: self.trainer.world_size]
+        sums = [self._summed_loss((ids.to(self.device), labels.to(self.device))) for ids, labels in held_out]
+        self.train()
+        mine = [float(total) for total, _ in sums], [n for _, n in sums], [float(loss) for loss in self._losses]
+        nll, n, tokens, loss, n_losses = self.summed(
+            [sum(mine[0]), sum(mine[1]), self._new_tokens, sum(mine[2]), len(mine[2])]
+        )
+        self.tokens += round(tokens)
+        self._new_tokens, self._losses = 0, []
+        return {"tokens": self.tokens, "train_loss": loss / max(n_losses, 1), "val_loss": nll / n}
+
+    def configure_optimizers(self) -> Any:
+        s = self.settings
+        named = dict(self.model.named_parameters())
+        matrices = [p for n, p in named.items() if p.dim() == 2 and "embed" not in n]
+        others = [p for n, p in named.items() if p.dim() < 2 or "embed" in n]
+        return Muon(
+            matrices, others, lr=s.matrix_rate, other_lr=s.other_rate, momentum=s.momentum, weight_decay=s.weight_decay
+        )
+
+    @property
+    def rate(self) -> float:
+        """Share of the peak learning rates, 0..1."""
+        warm = min(1.0, (self.global_step + 1) / max(self.settings.warmup_steps, 1))
+        return warm * (1.0 if self.done < 0.3 else max(0.02, (1 - self.done) / 0.7))
+
+    def before_step(self, optimizer: torch.optim.Optimizer) -> None:
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak"] * self.rate
+
+    def state(self) -> dict[str, Any]:
+        return {"tokens": self.tokens, "size": self.settings.size}
+
+    def take_state(self, state: Mapping[str, Any]) -> None:
+        if state.get("size") != self.settings.size:
+            raise InputError(
+                f"the run that is to go on is of size {state.get('size')}, not {self.settings.size}: restart it, or "
+                "write into another folder"
+            )
+        self.tokens = state["tokens"]
+
+    def write(self, folder: Path) -> None:
+        """bf16 weights in shards under 16 MB, configuration, and what the task adds."""
+        save_tensors({name: p.detach().to(torch.bfloat16) for name, p in self.model.named_parameters()}, folder)
+        config = copy.deepcopy(self.model.config)
+        config.architectures, config.dtype = [type(self.model).__name__], torch.bfloat16
+        write_text(folder / "config.json", config.to_json_string())
+        write_text(folder / "generation_config.json", self.model.generation_config.to_json_string())
+        self.task.write(folder)
+
+    def settings_json(self) -> dict[str, Any]:
+        run = asdict(self.settings) | {"start_from": Path(self.settings.start_from).name}
+        return {"windows": dict(self.task.settings_json()), "run": run}
+
+    def metrics(self) -> dict[str, Any]:
+        best = self.best
+        return {
+            "val_loss": best["val_loss"],
+            "steps": int(best["step"]),
+            "tokens": int(best["tokens"]),
+            "minutes": round(best["minutes"], 1),
+            "n_parameters": self.n_weights,
+            "history": self.history,
+        }
+
+    def card(self, name: str) -> str:
+        return self.task.card(name, self.metrics())
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum, orthogonalised by five Newton-Schulz steps, in bfloat16 only where that is faster.
+    """Matrices by momentum that is orthogonalised in five Newton-Schulz steps, everything else by AdamW.
 
-    PyTorch's own works in bfloat16 whatever the machine, which CPUs without the instructions pay for.
+    One optimiser for both, as in the reference implementation of Jordan et al., so that any loop can run it. PyTorch's
+    own Muon works in bfloat16 whatever the machine, which CPUs without the instructions pay for.
+
+    Parameters
+    ----------
+    matrices
+        Weights of two dimensions.
+    others
+        Embedding, norms.
+    lr, other_lr
+        Peak rates of the two; in each group of parameters, ``peak`` keeps its own.
     """
 
-    def __init__(self, matrices: Iterable[torch.nn.Parameter], *, lr: float, momentum: float, weight_decay: float):
-        super().__init__(matrices, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+    def __init__(
+        self,
+        matrices: Iterable[torch.nn.Parameter],
+        others: Iterable[torch.nn.Parameter],
+        *,
+        lr: float,
+        other_lr: float,
+        momentum: float,
+        weight_decay: float,
+    ) -> None:
+        groups: list[dict[str, Any]] = [
+            {"params": list(matrices), "lr": lr, "peak": lr, "momentum": momentum},
+            {"params": list(others), "lr": other_lr, "peak": other_lr, "betas": (0.9, 0.95), "eps": 1e-8},
+        ]
+        super().__init__(groups, {"weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """One update of all matrices that have a gradient."""
+    def step(self, closure: Any = None) -> Any:
+        """One update of all weights that have a gradient."""
+        with torch.enable_grad():
+            loss = None if closure is None else closure()
         for group in self.param_groups:
+            update = self._orthogonalised if "momentum" in group else self._adam
             for p in group["params"]:
-                if p.grad is None:
-                    continue
-                mean = self.state[p].setdefault("momentum", torch.zeros_like(p))
-                mean.lerp_(p.grad, 1 - group["momentum"])
-                update = _orthogonal(p.grad.lerp(mean, group["momentum"]))
-                p.mul_(1 - group["lr"] * group["weight_decay"])
-                p.add_(update, alpha=-group["lr"] * max(1.0, p.shape[0] / p.shape[1]) ** 0.5)
+                if p.grad is not None:
+                    p.mul_(1 - group["lr"] * group["weight_decay"])
+                    update(p, group)
+        return loss
+
+    def _orthogonalised(self, p: torch.nn.Parameter, group: Mapping[str, Any]) -> None:
+        assert p.grad is not None
+        mean = self.state[p].setdefault("momentum", torch.zeros_like(p))
+        mean.lerp_(p.grad, 1 - group["momentum"])
+        update = _orthogonal(p.grad.lerp(mean, group["momentum"]))
+        p.add_(update, alpha=-group["lr"] * max(1.0, p.shape[0] / p.shape[1]) ** 0.5)
+
+    def _adam(self, p: torch.nn.Parameter, group: Mapping[str, Any]) -> None:
+        """Loshchilov & Hutter 2019, in the order of operations of PyTorch's own."""
+        assert p.grad is not None
+        state, (beta1, beta2) = self.state[p], group["betas"]
+        mean = state.setdefault("mean", torch.zeros_like(p))
+        square = state.setdefault("square", torch.zeros_like(p))
+        state["step"] = step = state.get("step", 0) + 1
+        mean.lerp_(p.grad, 1 - beta1)
+        square.mul_(beta2).addcmul_(p.grad, p.grad, value=1 - beta2)
+        spread = (square.sqrt() / (1 - beta2**step) ** 0.5).add_(group["eps"])
+        p.addcdiv_(mean, spread, value=-group["lr"] / (1 - beta1**step))
 
 
 def _orthogonal(matrix: torch.Tensor) -> torch.Tensor:
@@ -177,165 +364,3 @@ def causal_attention(
         weights = weights.masked_fill(hidden, float("-inf")).softmax(-1).to(value.dtype)
         blocks.append(weights @ value[:, :, :stop])
     return torch.cat(blocks, dim=2).transpose(1, 2).contiguous(), None
-
-
-class _Run:
-    """The state of a run: weights, optimisers, and where it stands."""
-
-    def __init__(self, task: Task, settings: RunSettings, folder: Path) -> None:
-        self.task, self.settings, self.folder = task, settings, folder
-        torch.manual_seed(settings.seed)
-        self.model = build(settings.size, task.vocab_size)
-        if not torch.cuda.is_available():
-            AttentionInterface.register("causal_blocks", causal_attention)
-            self.model.set_attn_implementation("causal_blocks")
-        if settings.start_from:
-            self.model.load_state_dict(_full(load_tensors(settings.start_from, "pt")), strict=False)
-        named = dict(self.model.named_parameters())
-        matrices = [p for n, p in named.items() if p.dim() == 2 and "embed" not in n]
-        others = [p for n, p in named.items() if p.dim() < 2 or "embed" in n]
-        decay = settings.weight_decay
-        self.optimizers: list[torch.optim.Optimizer] = [
-            Muon(matrices, lr=settings.matrix_rate, momentum=settings.momentum, weight_decay=decay),
-            torch.optim.AdamW(others, lr=settings.other_rate, betas=(0.9, 0.95), weight_decay=decay),
-        ]
-        self.rates = (settings.matrix_rate, settings.other_rate)
-        self.step, self.tokens, self.minutes = 0, 0, 0.0
-        self.history: list[dict[str, float]] = []
-
-    @property
-    def done(self) -> float:
-        """Share of the run that lies behind, 0..1."""
-        s = self.settings
-        return self.step / s.max_steps if s.max_steps else self.minutes / s.minutes
-
-    @property
-    def rate(self) -> float:
-        """Share of the peak learning rates, 0..1."""
-        done = self.done
-        warm = min(1.0, (self.step + 1) / self.settings.warmup_steps)
-        return warm * (1.0 if done < 0.3 else max(0.02, (1 - done) / 0.7))
-
-    def advance(self) -> float:
-        """One step; the batch's loss in nats a token."""
-        for optimizer, rate in zip(self.optimizers, self.rates, strict=True):
-            for group in optimizer.param_groups:
-                group["lr"] = rate * self.rate
-        batch = self.task.batch(self.step)
-        total, n = loss_of(self.model, batch)
-        loss = total / max(n, 1)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.gradient_clip)
-        for optimizer in self.optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        self.step += 1
-        self.tokens += int((batch[0] != 0).sum())
-        return loss.item()
-
-    def validate(self) -> float:
-        """Held-out loss in nats a token."""
-        self.model.eval()
-        with torch.no_grad():
-            sums = [loss_of(self.model, batch) for batch in self.task.validation()]
-        self.model.train()
-        return sum(total.item() for total, _ in sums) / sum(n for _, n in sums)
-
-    def save(self) -> None:
-        """Write weights and optimizer state into the run's folder, to go on from."""
-        from safetensors.torch import save_file
-
-        tensors = {f"model.{n}": p.detach().contiguous() for n, p in self.model.named_parameters()}
-        for i, optimizer in enumerate(self.optimizers):
-            for j, state in optimizer.state_dict()["state"].items():
-                for name, value in state.items():
-                    tensors[f"optimizer.{i}.{j}.{name}"] = torch.as_tensor(value).contiguous()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / "state.tmp"
-        save_file({name: tensor.clone() for name, tensor in tensors.items()}, str(partial))
-        partial.replace(self.folder / "state.safetensors")
-        where = {"step": self.step, "tokens": self.tokens, "minutes": self.minutes, "history": self.history}
-        write_json(where | {"settings": asdict(self.settings)}, self.folder / "state.json")
-
-    def resume(self) -> bool:
-        """Take the state of the folder up; False where there is none."""
-        from safetensors.torch import load_file
-
-        path = self.folder / "state.safetensors"
-        if not path.exists():
-            return False
-        told = read_json(self.folder / "state.json")["settings"]
-        if told["size"] != self.settings.size:
-            raise InputError(f"{path} is of size {told['size']}, the run is of {self.settings.size}; remove the state")
-        tensors = load_file(str(path))
-        weights = {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")}
-        self.model.load_state_dict(weights, strict=False)
-        for i, optimizer in enumerate(self.optimizers):
-            state = optimizer.state_dict()
-            slots: dict[int, dict[str, torch.Tensor]] = {}
-            for name, tensor in tensors.items():
-                kind, _, rest = name.partition(".")
-                if kind == "optimizer" and rest.startswith(f"{i}."):
-                    _, number, key = rest.split(".")
-                    slots.setdefault(int(number), {})[key] = tensor
-            optimizer.load_state_dict({**state, "state": slots})
-        where = read_json(self.folder / "state.json")
-        self.step, self.tokens, self.minutes = where["step"], where["tokens"], where["minutes"]
-        self.history = where["history"]
-        return True
-
-
-def _full(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: tensor.float() for name, tensor in tensors.items()}
-
-
-def run(task: Task, folder: Path | str, settings: RunSettings) -> tuple[Any, dict[str, Any]]:
-    """Train until the time given is used up, resuming from `folder` where it holds a state.
-
-    Returns
-    -------
-    model, metrics
-        The ``LlamaForCausalLM``; its held-out loss in nats a token, steps, tokens, minutes and the curve.
-    """
-    state = _Run(task, settings, Path(folder))
-    if state.resume():
-        _log.info("resumed at step %d, %.1f minutes", state.step, state.minutes)
-    state.model.train()
-    saved = validated = state.minutes
-    recent: list[float] = []
-    while state.done < 1:
-        start = time.perf_counter()
-        recent.append(state.advance())
-        if math.isnan(recent[-1]):
-            raise FloatingPointError(f"the loss is not a number at step {state.step}")
-        state.minutes += (time.perf_counter() - start) / 60
-        if state.minutes - validated >= settings.validate_minutes:
-            validated = state.minutes
-            _note(state, recent)
-        if state.minutes - saved >= settings.save_minutes:
-            saved = state.minutes
-            state.save()
-    _note(state, recent)
-    state.save()
-    metrics = {
-        "val_loss": state.history[-1]["val_loss"],
-        "steps": state.step,
-        "tokens": state.tokens,
-        "minutes": round(state.minutes, 1),
-        "n_parameters": sum(p.numel() for p in state.model.parameters()),
-        "history": state.history,
-    }
-    return state.model, metrics
-
-
-def _note(state: _Run, recent: list[float]) -> None:
-    row = {
-        "step": state.step,
-        "tokens": state.tokens,
-        "minutes": round(state.minutes, 1),
-        "train_loss": round(float(np.mean(recent)), 4) if recent else math.nan,
-        "val_loss": round(state.validate(), 4),
-    }
-    recent.clear()
-    state.history.append(row)
-    _log.info("%s", row)

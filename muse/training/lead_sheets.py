@@ -9,15 +9,15 @@ Contents: :class:`SheetSettings`, :class:`PlannerTask`, :class:`ArrangerTask`, :
 
 from __future__ import annotations
 
-import logging
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from muse.dataset.lead_sheets import Sheet, load
 from muse.errors import InputError
@@ -50,12 +50,13 @@ from muse.tokens.plan import (
     fold_shift,
 )
 from muse.tokens.plan_form import FORM_BARS, Buckets, find_sections, measure, phrase_bars
-from muse.training.language_model import IGNORED, Batch, RunSettings, pad, run
+from muse.training import loop
+from muse.training.language_model import IGNORED, Batch, LanguageModel, RunSettings, pad
+from muse.training.loop import card, settings_from
 
 __all__ = ["ARRANGED", "ArrangerTask", "PlannerTask", "SheetSettings", "train_arranger", "train_planner"]
 
-_log = logging.getLogger(__name__)
-
+_FORM_SHEETS = 400  # from which forms are counted, drawn as windows are
 _POOL = 8  # batches that are drawn together, so that windows of similar length share one
 
 
@@ -98,22 +99,24 @@ class _Windows:
     """Draws spans of bars; shared by both models."""
 
     def __init__(self, folder: Path | str, settings: SheetSettings) -> None:
-        self.settings = settings
         sheets = load(folder, settings.corpora, ("train", "val"), settings.limits)
-        self.by_split = {
-            "train": [s for s in sheets if s.split == "train" and len(s.plan.bars) >= 8],
-            "val": [s for s in sheets if s.split == "val" and s.corpus == "pop909" and len(s.plan.bars) >= 16],
-        }
-        if not all(self.by_split.values()):  # people's own songs judge both models
+        if not sheets:  # music of one's own: all of it, each corpus by its size
+            sheets = load(folder, splits=("train", "val"), limits=settings.limits)
+            counts = Counter(sheet.corpus for sheet in sheets)
+            settings = replace(settings, corpora={name: n / len(sheets) for name, n in counts.items()})
+        self.settings = settings
+        learnt, held_out = _parted([sheet for sheet in sheets if len(sheet.plan.bars) >= 8])
+        if not learnt or not held_out:
             raise InputError(
-                f"{folder} has no lead sheets of {', '.join(settings.corpora)} to learn from and to test on"
+                f"{folder} has {len(learnt)} lead sheets to learn from and {len(held_out)} to test on: give more music "
+                "(two songs or more)"
             )
         self.sheets, self.held_out = (
             [
                 replace(s, plan=s.plan.transposed(fold_shift(-s.plan.tonic)), shift=fold_shift(-s.plan.tonic))
-                for s in self.by_split[split]
+                for s in part
             ]
-            for split in ("train", "val")
+            for part in (learnt, held_out)
         )
         weights = np.array([min(len(s.plan.bars), 64) for s in self.sheets], float)
         names = np.array([s.corpus for s in self.sheets])
@@ -161,6 +164,25 @@ class _Windows:
         return [pad(windows[i : i + n_rows]) for i in range(0, len(windows), n_rows)]
 
 
+def _parted(sheets: Sequence[Sheet]) -> tuple[list[Sheet], list[Sheet]]:
+    """Sheets to learn from and to test on: people's own songs (POP909) judge where they are there, else whatever the
+    validation split holds, else a tenth of the songs."""
+    learnt = [sheet for sheet in sheets if sheet.split == "train"]
+    held_out = [sheet for sheet in sheets if sheet.split == "val"]
+    if judges := [sheet for sheet in held_out if sheet.corpus == "pop909" and len(sheet.plan.bars) >= 16]:
+        return learnt, judges
+    if not held_out:
+        songs = sorted({_song(sheet) for sheet in learnt}, key=lambda name: hashlib.sha256(name.encode()).digest())
+        apart = set(songs[: max(1, round(0.1 * len(songs)))])
+        held_out = [sheet for sheet in learnt if _song(sheet) in apart]
+        learnt = [sheet for sheet in learnt if _song(sheet) not in apart]
+    return learnt, held_out
+
+
+def _song(sheet: Sheet) -> str:
+    return sheet.song.rpartition("#")[0]
+
+
 def window_of(sheet: Sheet, first: int, stop: int) -> Plan:
     """Bars of a sheet's plan as a plan of their own; what they follow outside of it is forgotten."""
     bars: list[Bar] = []
@@ -171,8 +193,8 @@ def window_of(sheet: Sheet, first: int, stop: int) -> Plan:
     return replace(sheet.plan, bars=tuple(bars), sections=())
 
 
-class PlannerTask:
-    """Windows of lead sheets as ids; all bars count in the loss.
+class _SheetTask:
+    """What both tasks share: windows, and what is written beside weights.
 
     Parameters
     ----------
@@ -180,24 +202,89 @@ class PlannerTask:
         What :func:`muse.dataset.lead_sheets.build` wrote.
     """
 
+    kind: str
+    vocabulary: Vocabulary
+    buckets: Buckets
+    validation_rows: int
+    """Windows of a batch that is held out."""
+
     def __init__(self, folder: Path | str, settings: SheetSettings) -> None:
-        self.settings, self._windows = settings, _Windows(folder, settings)
-        rng = np.random.default_rng([settings.seed, 2])
-        w = self._windows
-        self.buckets = Buckets.fit(
-            measure(window_of(*w.draw(w.sheets, rng, w.weights))) for _ in range(min(600, 20 * len(w.sheets)))
-        )
-        self._validation = w.held_out_batches(self._encode, 6)
+        self._windows = _Windows(folder, settings)
+        self.settings = settings = self._windows.settings
+        self.buckets = self._fit(np.random.default_rng([settings.seed, 2]))
+        self._validation = self._windows.held_out_batches(self._encode, self.validation_rows)
 
     @property
     def vocab_size(self) -> int:
-        return len(VOCABULARY)
+        return len(self.vocabulary)
 
-    def batch(self, step: int) -> Batch:
-        return self._windows.pools(step, self._encode)
+    def batch(self, number: int) -> Batch:
+        return self._windows.pools(number, self._encode)
 
     def validation(self) -> Sequence[Batch]:
         return self._validation
+
+    def settings_json(self) -> Mapping[str, Any]:
+        return asdict(self.settings)
+
+    def write(self, folder: Path) -> None:
+        """Bucket edges of the controls, and the spelling of the ids."""
+        write_json({name: list(edges) for name, edges in self.buckets.edges.items()}, folder / "controls.json")
+        write_json({name: list(values) for name, values in self.vocabulary.blocks}, folder / "vocabulary.json")
+
+    def card(self, name: str, metrics: Mapping[str, Any]) -> str:
+        """The model card, with the licences that the shards state."""
+        judges = ", ".join(sorted({sheet.corpus for sheet in self._windows.held_out}))
+        licences = sorted({sheet.licence for sheet in self._windows.sheets})
+        return card(
+            f"Muse {self.kind}, `{name}`",
+            ("music", "symbolic-music"),
+            f"A Llama-style causal language model of {metrics['n_parameters']:,} weights over the tokens in "
+            "`vocabulary.json`.\n`AutoModelForCausalLM.from_pretrained` loads it; `muse compose "
+            f"--{self.kind}` composes with it.",
+            {
+                "windows from": ", ".join(f"{corpus} ({share:.0%})" for corpus, share in self.settings.corpora.items()),
+                "licences of the music": ", ".join(licences),
+                "steps": f"{metrics['steps']:,}",
+                "tokens": f"{metrics['tokens']:,}",
+                "minutes of wall time": f"{metrics['minutes']:.1f}",
+                f"held-out loss ({judges}; songs never trained on)": f"{metrics['val_loss']:.4f} nats a token",
+            },
+            "Splits are by song. `training.json` has every setting, `metrics.json` the curve, `controls.json` the "
+            "edges\nof the controls' buckets, `vocabulary.json` the spelling of the ids.",
+            head={"license": "apache-2.0", "library_name": "transformers"},
+        )
+
+    def _fit(self, rng: np.random.Generator) -> Buckets:
+        """Buckets of the controls, from training windows."""
+        raise NotImplementedError
+
+    def _encode(
+        self, sheet: Sheet, first: int, stop: int, rng: np.random.Generator, augment: bool
+    ) -> tuple[list[int], list[int]]:
+        """Ids and labels of a window."""
+        raise NotImplementedError
+
+
+class PlannerTask(_SheetTask):
+    """Windows of lead sheets as ids; all bars count in the loss."""
+
+    kind, vocabulary, validation_rows = "planner", VOCABULARY, 6
+
+    def _fit(self, rng: np.random.Generator) -> Buckets:
+        w = self._windows
+        n = min(600, 20 * len(w.sheets))
+        return Buckets.fit(measure(window_of(*w.draw(w.sheets, rng, w.weights))) for _ in range(n))
+
+    def write(self, folder: Path) -> None:
+        """Controls, vocabulary, and what songs of people's are like."""
+        super().write(folder)
+        for name, table in self._people.items():
+            write_json(table, folder / name)
+
+    @cached_property
+    def _people(self) -> dict[str, Any]:
+        return {"examples.json": self.examples(), "forms.json": self.forms()}
 
     def examples(self, n: int = 300, n_bars: int = 16) -> list[dict[str, Any]]:
         """Mode, genre and buckets of controls of training windows that have a tune: what people's songs are like."""
@@ -211,13 +298,15 @@ class PlannerTask:
                 out.append({"mode": plan.mode, "genre": sheet.genre, **self.buckets.of(measure(plan))})
         return out
 
-    def forms(self, kept: int = 60) -> dict[str, dict[str, int]]:
+    def forms(self, kept: int = 80) -> dict[str, dict[str, int]]:
         """Forms of people's music: number of bars -> form -> how often, the commonest; see :func:`phrase_bars`."""
         found: dict[int, Counter[str]] = {n: Counter() for n in FORM_BARS}
-        for sheet in self._windows.sheets:
+        w, rng = self._windows, np.random.default_rng([self.settings.seed, 5])
+        drawn = rng.choice(len(w.sheets), min(_FORM_SHEETS, len(w.sheets)), replace=False, p=w.weights)
+        for sheet in (w.sheets[i] for i in drawn):
             bars = sheet.plan.bars
             for n, counts in found.items():
-                for first in range(0, len(bars) - n + 1, 4):
+                for first in range(0, len(bars) - n + 1, max(n // 2, 4)):
                     window = bars[first : first + n]
                     if sum(bool(bar.melody) for bar in window) >= 0.8 * n:
                         plan = replace(sheet.plan, bars=window, sections=())
@@ -274,37 +363,23 @@ _MAX_ARRANGED = 1800  # tokens of a window; the bars that do not fit are left ou
 _DROP_PART = 0.15  # of ensembles of three and more
 
 
-class ArrangerTask:
-    """Windows of arrangements as ids; only what the arranger writes counts in the loss.
+class ArrangerTask(_SheetTask):
+    """Windows of arrangements as ids; only what the arranger writes counts in the loss."""
 
-    Parameters
-    ----------
-    folder
-        What :func:`muse.dataset.lead_sheets.build` wrote.
-    """
+    kind, vocabulary, validation_rows = "arranger", ARRANGEMENT, 4
 
     def __init__(self, folder: Path | str, settings: SheetSettings) -> None:
-        self.settings, self._windows = settings, _Windows(folder, settings)
         self._bars: dict[str, _Accompaniment] = {}
+        super().__init__(folder, settings)
+
+    def _fit(self, rng: np.random.Generator) -> Buckets:
         w = self._windows
-        rng = np.random.default_rng([settings.seed, 2])
         rows: list[dict[str, float]] = []
         while len(rows) < min(1000, 20 * len(w.sheets)):
             sheet, first, stop = w.draw(w.sheets, rng, w.weights)
             if len(sheet.notes):
                 rows.append(self._accompaniment(sheet).measure(first, min(first + SECTION_BARS, stop)))
-        self.buckets = Buckets.fit(rows)
-        self._validation = w.held_out_batches(self._encode, 4)
-
-    @property
-    def vocab_size(self) -> int:
-        return len(ARRANGEMENT)
-
-    def batch(self, step: int) -> Batch:
-        return self._windows.pools(step, self._encode)
-
-    def validation(self) -> Sequence[Batch]:
-        return self._validation
+        return Buckets.fit(rows)
 
     def _accompaniment(self, sheet: Sheet) -> _Accompaniment:
         if sheet.song not in self._bars:
@@ -391,58 +466,71 @@ class _Accompaniment:
         return values if played else values | {"loudness": float("nan")}
 
 
-def train_arranger(
-    folder: Path | str, out: Path | str, state: Path | str, settings: SheetSettings, run_settings: RunSettings
-) -> dict[str, Any]:
-    """Train an arranger and write its checkpoint folder; returns its metrics."""
-    task = ArrangerTask(folder, settings)
-    model, metrics = run(task, state, run_settings)
-    export(model, Path(out), "arranger", ARRANGEMENT, task.buckets, settings, run_settings, metrics)
-    return metrics
-
-
 def train_planner(
-    folder: Path | str, out: Path | str, state: Path | str, settings: SheetSettings, run_settings: RunSettings
+    folder: Path | str,
+    out: Path | str,
+    *,
+    windows: Mapping[str, Any] | None = None,
+    run: Mapping[str, Any] | None = None,
+    **call: Any,
 ) -> dict[str, Any]:
-    """Train a planner and write its checkpoint folder; returns its metrics."""
-    task = PlannerTask(folder, settings)
-    model, metrics = run(task, state, run_settings)
-    export(model, Path(out), "planner", VOCABULARY, task.buckets, settings, run_settings, metrics)
-    write_json(task.examples(), Path(out) / "examples.json")
-    write_json(task.forms(), Path(out) / "forms.json")
-    return metrics
+    """Train a planner and write its checkpoint folder.
+
+    Parameters
+    ----------
+    folder
+        What :func:`muse.dataset.lead_sheets.build` wrote.
+    out
+        Checkpoint folder. The state that a resumed run needs lies beside it in ``<out>.run/``.
+    windows
+        Fields of :class:`SheetSettings`. A checkpoint's ``training.json`` has these and those of `run`.
+    run
+        Fields of :class:`~muse.training.language_model.RunSettings`.
+    call
+        ``devices``, ``nodes``, ``threads`` of :class:`~muse.training.loop.Run`; ``resume``, ``progress``, ``callbacks``
+        of :func:`muse.training.loop.train`.
+
+    Returns
+    -------
+    dict
+        ``metrics.json``'s content: held-out loss in nats a token, steps, tokens, minutes, history.
+
+    Raises
+    ------
+    InputError
+        A setting is unknown, or the folder holds nothing to learn from.
+    """
+    return _train(PlannerTask, SheetSettings(), folder, out, windows or {}, run or {}, **call)
 
 
-def export(
-    model: Any,
-    out: Path,
-    kind: str,
-    vocabulary: Vocabulary,
-    buckets: Buckets,
-    settings: SheetSettings,
-    run_settings: RunSettings,
-    metrics: Mapping[str, Any],
-) -> None:
-    """Write a checkpoint folder: weights in bf16, vocabulary, bucket edges, settings, metrics and card."""
-    import copy
+def train_arranger(
+    folder: Path | str,
+    out: Path | str,
+    *,
+    windows: Mapping[str, Any] | None = None,
+    run: Mapping[str, Any] | None = None,
+    **call: Any,
+) -> dict[str, Any]:
+    """Train an arranger and write its checkpoint folder; all as for :func:`train_planner`."""
+    return _train(ArrangerTask, ARRANGED, folder, out, windows or {}, run or {}, **call)
 
-    out.mkdir(parents=True, exist_ok=True)
-    copy.deepcopy(model).to(torch.bfloat16).save_pretrained(out, max_shard_size="15MB")
-    write_json({name: list(edges) for name, edges in buckets.edges.items()}, out / "controls.json")
-    write_json({name: list(values) for name, values in vocabulary.blocks}, out / "vocabulary.json")
-    write_json({"windows": asdict(settings), "run": asdict(run_settings)}, out / "training.json")
-    write_json(dict(metrics), out / "metrics.json")
-    corpora = ", ".join(f"{name} ({share:.0%})" for name, share in settings.corpora.items())
-    (out / "README.md").write_text(
-        "---\nlicense: apache-2.0\nlibrary_name: transformers\ntags: [music, symbolic-music]\n---\n\n"
-        f"# Muse {kind}\n\n"
-        f"A Llama-style causal language model of {metrics['n_parameters']:,} weights.\n\n"
-        "| | |\n|---|---|\n"
-        f"| windows from | {corpora} |\n| licences of the music | public domain, CC0, CC BY, MIT, BSD |\n"
-        f"| steps | {metrics['steps']:,} |\n| tokens | {metrics['tokens']:,} |\n"
-        f"| minutes of wall time | {metrics['minutes']} |\n"
-        f"| held-out loss (POP909, songs never trained on) | {metrics['val_loss']:.4f} nats a token |\n\n"
-        "Splits are by song. `training.json` has every setting, `metrics.json` the curve, `controls.json` the edges\n"
-        "of the controls' buckets, `vocabulary.json` the spelling of the ids.\n",
-        encoding="utf-8",
-    )
+
+def _train(
+    kind: type[_SheetTask],
+    defaults: SheetSettings,
+    folder: Path | str,
+    out: Path | str,
+    windows: Mapping[str, Any],
+    run: Mapping[str, Any],
+    *,
+    devices: int | str = "auto",
+    nodes: int = 1,
+    threads: int = 0,
+    **call: Any,
+) -> dict[str, Any]:
+    chosen = settings_from(SheetSettings, {**vars(defaults), **windows})
+    chosen = replace(chosen, bars={int(n): share for n, share in chosen.bars.items()})  # names in JSON are texts
+    settings = settings_from(RunSettings, run)
+    task = kind(folder, chosen)
+    how = settings.run(devices=devices, nodes=nodes, threads=threads)
+    return loop.train(lambda: LanguageModel(task, settings), out, how, **call).metrics()

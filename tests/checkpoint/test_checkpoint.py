@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from muse.checkpoint import data_path, find, find_generator, load_tensors, save_tensors, sha256
+from muse.checkpoint import data_path, find, load_tensors, save_tensors, sha256
 from muse.errors import InputError
 from muse.files import read_json, write_json
 
@@ -80,11 +80,11 @@ def test_names_are_those_of_the_kind_that_is_wanted(shipped: Path) -> None:
         find("nothing", "llama")
     with pytest.raises(InputError, match=r"holds no llama model: config\.json says 'muse-selector'"):
         find("tiny", "llama")
-    # Other Llamas than generators of music have another tokenizer.
-    with pytest.raises(InputError, match=r"holds no tokenizer\.json; those that come with Muse are none"):
-        find_generator("small")
-    (shipped / "checkpoints" / "small" / "tokenizer.json").touch()
-    assert find_generator("small") == shipped / "checkpoints" / "small"
+    # Other Llamas than planners have no examples.
+    with pytest.raises(InputError, match=r"holds no examples\.json; those that come with Muse are none"):
+        find("small", "llama", with_file="examples.json")
+    (shipped / "checkpoints" / "small" / "examples.json").touch()
+    assert find("small", "llama", with_file="examples.json") == shipped / "checkpoints" / "small"
 
 
 # ----------------------------------------------------------------------------------------------------------- tensors

@@ -52,7 +52,7 @@ def test_the_shared_composer_of_muse_compose_is_safe(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", [OnnxEngine, TorchEngine])
 def test_a_sampler_may_be_asked_while_it_draws(composer: Composer, kind: type[OnnxEngine | TorchEngine]) -> None:
     """Rows of other lengths and numbers at the same time, and logits between them."""
-    sampler = Sampler(kind(muse.checkpoint.find("mini")))
+    sampler = Sampler(kind(muse.checkpoint.find("arranger")))
 
     class Free:
         def begin(self, n_rows: int) -> None:

@@ -1,22 +1,25 @@
-"""Lead sheets from files whose lead sheet is known, through shards and back; and that a model learns from them."""
+"""Lead sheets from files whose lead sheet is known, through shards and back, and what is learnt from them."""
 
 from __future__ import annotations
 
 import csv
-from dataclasses import replace
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from muse.checkpoint import find
+from muse.cli import main
 from muse.composer.perform import PLACES
 from muse.dataset.lead_sheets import build, load
 from muse.errors import InputError
+from muse.files import read_json, write_json
 from muse.score import NOTE_DTYPE, from_notes, write_score
 from muse.tokens.arrangement import VOCABULARY as ARRANGEMENT
 from muse.tokens.plan import VOCABULARY, decode
-from muse.training.language_model import IGNORED, Batch, RunSettings, run
+from muse.training.language_model import IGNORED
 from muse.training.lead_sheets import ArrangerTask, PlannerTask, SheetSettings
 from muse.training.touch import fit_touch
 
@@ -41,32 +44,62 @@ def song(shift: int, rng: np.random.Generator) -> np.ndarray:
     return notes
 
 
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("corpora") / "pop909"
+def write_corpus(folder: Path, n_songs: int) -> Path:
+    """A corpus of such songs, the third of every six for validation."""
     (folder / "midi").mkdir(parents=True)
     rng = np.random.default_rng(0)
     rows = []
-    for i in range(24):
+    for i in range(n_songs):
         score = from_notes(song(i % 12 - 5, rng), tempo_bpm=100, names=["MELODY", "PIANO"])
         write_score(score, folder / "midi" / f"s{i}.mid")
-        split = "val" if i % 6 == 5 else "train"
-        rows.append(
-            {
-                "id": f"s{i}",
-                "file": f"midi/s{i}.mid",
-                "genre_group": "pop",
-                "licence_class": "permissive",
-                "split": split,
-            }
-        )
+        row = {"id": f"s{i}", "file": f"midi/s{i}.mid", "genre_group": "pop", "licence_class": "permissive"}
+        rows.append(row | {"split": "val" if i % 6 == 2 else "train"})
     with (folder / "metadata.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    out = folder.parent / "shards"
-    assert build([folder], out) == 24
+    return folder
+
+
+@pytest.fixture(scope="module")
+def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("corpora")
+    write_corpus(folder / "pop909", 24)
+    write_corpus(folder / "mutopia", 3)
+    (folder / "mutopia" / "midi" / "s1.mid").write_bytes(b"no MIDI file")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shards(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("shards")
+    found = build([corpora / "pop909"], out, n_processes=1)
+    assert (found["songs"], found["sheets"], found["bars"], found["without"]) == (24, 24, 24 * N_BARS, 0)
     return out
+
+
+def test_a_build_that_was_stopped_goes_on_and_ends_the_same(corpora: Path, shards: Path, tmp_path: Path) -> None:
+    def stop(done: int, total: int) -> None:
+        assert total == 27
+        if done > 12:  # mutopia is whole, pop909 is not
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build([corpora], tmp_path, n_processes=1, progress=stop)
+    assert [path.name for path in tmp_path.iterdir()] == ["mutopia.parquet"]
+    first = (tmp_path / "mutopia.parquet").stat().st_mtime_ns
+    (tmp_path / ".pop909.1-1.part.parquet").write_bytes(b"what a kill leaves")
+    found = build([corpora], tmp_path, n_processes=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mutopia.parquet", "pop909.parquet"]
+    assert (tmp_path / "mutopia.parquet").stat().st_mtime_ns == first
+    assert (tmp_path / "pop909.parquet").read_bytes() == (shards / "pop909.parquet").read_bytes()
+    assert (found["without"], found["sheets"]) == (1, 26)
+    assert list(found["rejects"]) == ["mutopia/s1"]
+    broken = corpora / "mutopia" / "midi" / "s1.mid"
+    with pytest.raises(InputError, match="no lead sheet in 1 songs, 1 of which"):
+        build([broken], tmp_path / "none", licence_classes=["unclear"], n_processes=1)
+    with pytest.raises(InputError, match="unknown licence class 'free'"):
+        build([corpora], tmp_path, licence_classes=["free"])
 
 
 def test_what_was_written_is_read(shards: Path) -> None:
@@ -107,28 +140,47 @@ def test_windows_say_what_they_hold(shards: Path) -> None:
     assert spelled.count("PartEnd_bar") == 8
 
 
-class Interrupted(PlannerTask):
-    """A task that is killed at a step."""
+def test_a_planner_and_an_arranger_are_trained_from_the_command_line(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    windows = {"corpora": {"pop909": 1.0}, "bars": {"8": 1.0}, "batch_tokens": 200, "n_validation": 2}
+    write_json({"windows": windows, "run": {"warmup_steps": 2, "minutes": 1}}, tmp_path / "config.json")
+    for kind, vocabulary in (("planner", VOCABULARY), ("arranger", ARRANGEMENT)):
+        command = ["train", kind, str(shards), "-o", str(tmp_path / kind), "--config", str(tmp_path / "config.json")]
+        with pytest.raises(SystemExit) as ended:
+            main([*command, "--steps", "3", "--seed", "3", "--json"])
+        assert not ended.value.code
+        metrics = json.loads(capsys.readouterr().out)
+        assert metrics["steps"] == 3
+        assert metrics["val_loss"] < np.log(len(vocabulary))
+        spelt = read_json(tmp_path / kind / "vocabulary.json")
+        assert spelt == {name: list(values) for name, values in vocabulary.blocks}
+        told = read_json(tmp_path / kind / "training.json")
+        assert (told["windows"]["bars"], told["run"]["seed"], told["run"]["max_steps"]) == ({"8": 1.0}, 3, 3)
+    written = {path.name for path in (tmp_path / "planner").iterdir()}
+    assert written == {path.name for path in find("planner").iterdir()} | {"forms.json"}
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--steps", "3", "--size", "tiny"])
+    assert ended.value.code == 2
+    assert "of size micro, not tiny: restart it" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*command, "--init", "planner", "--restart"])
+    assert "does not fit a model of size micro of these tokens" in capsys.readouterr().err
 
-    def batch(self, step: int) -> Batch:
-        if step == 6:
-            raise KeyboardInterrupt
-        return super().batch(step)
 
-
-def test_a_run_learns_and_resumes_where_it_was(shards: Path, tmp_path: Path) -> None:
-    settings = RunSettings(size="micro", max_steps=12, warmup_steps=2, save_minutes=0, seed=3)
-    model, metrics = run(PlannerTask(shards, SETTINGS), tmp_path / "whole", settings)
-    assert metrics["steps"] == 12
-    assert metrics["val_loss"] < np.log(len(VOCABULARY)) - 2
-    with pytest.raises(KeyboardInterrupt):
-        run(Interrupted(shards, SETTINGS), tmp_path / "parts", settings)
-    resumed, again = run(PlannerTask(shards, SETTINGS), tmp_path / "parts", settings)
-    assert again["steps"] == 12
-    for a, b in zip(model.parameters(), resumed.parameters(), strict=True):
-        torch.testing.assert_close(a, b)
-    with pytest.raises(InputError, match="of size micro"):
-        run(PlannerTask(shards, SETTINGS), tmp_path / "parts", replace(settings, size="tiny"))
+def test_a_few_songs_of_ones_own_are_learnt_from_and_some_kept_to_test_on(corpora: Path, tmp_path: Path) -> None:
+    sources = [corpora / "mutopia" / "midi" / f"s{i}.mid" for i in (0, 2)]
+    build(sources, tmp_path, licence_classes=["unclear"], n_processes=1)
+    task = PlannerTask(tmp_path, SheetSettings(bars={8: 1.0}, batch_tokens=200, n_validation=2))
+    assert task.settings.corpora == {"midi": 1.0}
+    assert len(task._windows.sheets) == len(task._windows.held_out) == 1
+    assert task._windows.sheets[0].song != task._windows.held_out[0].song
+    assert "| held-out loss (midi; songs never trained on) | 1.0000" in task.card(
+        "mine", {"n_parameters": 1, "steps": 1, "tokens": 1, "minutes": 1.0, "val_loss": 1.0}
+    )
+    build(sources[:1], tmp_path / "one", licence_classes=["unclear"], n_processes=1)
+    with pytest.raises(InputError, match="0 lead sheets to learn from and 1 to test on"):
+        PlannerTask(tmp_path / "one", SheetSettings())
 
 
 def test_accents_that_were_played_are_measured(shards: Path) -> None:

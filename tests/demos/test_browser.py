@@ -313,6 +313,6 @@ def explores(visitor: Visitor) -> None:
     playwright.expect(page.locator("#asked-of")).to_contain_text("Mean Tempo")
     visitor.picture("explore")
     visitor.tab("About")
-    page.get_by_role("button", name="mini").click()
-    playwright.expect(page.locator("body")).to_contain_text("Muse generator")
+    page.get_by_role("button", name="planner").click()
+    playwright.expect(page.locator("body")).to_contain_text("Muse planner")
     visitor.picture("about")

@@ -26,10 +26,10 @@ from demos.app import create_app
 from demos.pieces import Pieces
 from demos.studio import Studio
 from demos.tabs.compose import filled, request_of
-from demos.uploads import take
 from demos.work import Made, Run, StoppedError
 from muse.errors import InputError
 from muse.tasks.request import ComposeRequest
+from muse.tasks.uploads import take
 from muse.tasks.workers import Workers
 
 
@@ -103,7 +103,7 @@ def test_too_much_work_is_refused_before_any_is_done(fields: dict[str, Any]) -> 
 
 def test_a_length_that_stands_in_words_is_bounded_too(studio: Studio) -> None:
     run = Run(ComposeRequest(text="a sad song, 200 bars", candidates=1), studio.workers)
-    with pytest.raises(InputError, match=r"bars is 200; this page writes 1\.\.64"):
+    with pytest.raises(InputError, match=r"bars is 200; legal here are 1\.\.64"):
         run.result()
     assert run.share == 0
 

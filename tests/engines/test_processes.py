@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from muse.engines import Died, Processes
+from muse.engines import Died, ProcessPool
 from muse.engines.processes import MEMORY_LIMIT_BYTES
 from muse.errors import MuseError
 
@@ -43,7 +43,7 @@ def crash_once(path: str) -> str:
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_a_crash_or_hang_costs_one_task_alone() -> None:
     tasks = ["a", "crash", "b", "hang", "exit", "c"]
-    results = dict(Processes(2).map(misbehave, enumerate(tasks), timeout_sec=1.5))
+    results = dict(ProcessPool(2).map(misbehave, enumerate(tasks), timeout_sec=1.5))
     assert {i: results[i] for i in (0, 2, 5)} == {0: "A", 2: "B", 5: "C"}
     assert results[1] == Died(f"the reader crashed (exit code {-signal.SIGSEGV})")
     assert results[3] == Died("takes more than 1.5 s")
@@ -52,12 +52,12 @@ def test_a_crash_or_hang_costs_one_task_alone() -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_a_task_is_tried_twice(tmp_path: Path) -> None:
-    assert list(Processes(1).map(crash_once, [(7, str(tmp_path / "seen"))])) == [(7, "survived")]
+    assert list(ProcessPool(1).map(crash_once, [(7, str(tmp_path / "seen"))])) == [(7, "survived")]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is the system's")
 def test_memory_is_limited() -> None:
-    assert list(Processes(1).map(misbehave, [(0, "grow"), (1, "a")])) == [(0, "refused"), (1, "A")]
+    assert list(ProcessPool(1).map(misbehave, [(0, "grow"), (1, "a")])) == [(0, "refused"), (1, "A")]
 
 
 def test_processes_that_cannot_start_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,4 +66,4 @@ def test_processes_that_cannot_start_are_an_error(monkeypatch: pytest.MonkeyPatc
     module.work.__module__ = "only_here"
     monkeypatch.setitem(sys.modules, "only_here", module)
     with pytest.raises(MuseError, match="__main__"):
-        list(Processes(1).map(module.work, [(0, "x")]))
+        list(ProcessPool(1).map(module.work, [(0, "x")]))

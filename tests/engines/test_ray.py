@@ -13,7 +13,7 @@ import pytest
 from kit import clip
 
 from muse.dataset import build_corpus
-from muse.engines import Died, Processes, RayEngine, find_engine
+from muse.engines import Died, ProcessPool, RayEngine, find_engine
 from muse.engines import ray as engine_of_ray
 from muse.errors import InputError, MuseError
 from muse.score import from_notes, write_score
@@ -86,13 +86,13 @@ def test_a_node_dies_in_a_build_and_nothing_is_lost_or_twice(nodes: Nodes, tmp_p
     engine = RayEngine(address=nodes.address)
     there = build_corpus([tmp_path / "tunes"], tmp_path / "there", engine=engine, progress=progress)
     assert seen == list(range(13))
-    here = build_corpus([tmp_path / "tunes"], tmp_path / "here", engine=Processes(1))
+    here = build_corpus([tmp_path / "tunes"], tmp_path / "here", engine=ProcessPool(1))
     assert here["n_windows"] == there["n_windows"] > 0
     assert content(tmp_path / "there") == content(tmp_path / "here")
 
 
 def test_engines_are_found_by_name() -> None:
-    here = Processes(1)
+    here = ProcessPool(1)
     assert find_engine("local", local=here) is here
     with pytest.raises(InputError, match=r"unknown engine 'dask': .*local, ray"):
         find_engine("dask", local=here)

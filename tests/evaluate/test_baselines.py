@@ -186,21 +186,6 @@ def model(corpus: Corpus) -> NGram:
     return NGram.fit(corpus)
 
 
-@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
-def test_it_scores_the_tokens_that_the_generator_scores(corpus: Corpus) -> None:
-    pytest.importorskip("lightning")
-    from muse.training.generator import Settings, Windows
-
-    assert Settings().max_tokens == ngram.MAX_TOKENS
-    assert Settings().min_grid == ngram.MIN_GRID
-    windows = Windows(corpus, "train", Settings(), CODEC)
-    ours = ngram._windows(corpus, "train", CODEC)
-    assert len(ours) == len(windows) == 13
-    for row, window in zip(windows.rows, ours, strict=True):
-        _, labels = windows.sequence(int(row), np.random.default_rng(0), augment=False)
-        np.testing.assert_array_equal(labels[labels != -100], window[1:])
-
-
 def test_held_out_music_is_told_from_shuffled_music(corpus: Corpus, model: NGram) -> None:
     nats = model.nats_per_token(corpus)
     assert 0 < nats < 2  # half of the tokens of this music are certain

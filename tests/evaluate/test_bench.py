@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from muse.checkpoint import DEFAULT_CHECKPOINT
+from muse.composer.arrange import DEFAULT_ARRANGER
 from muse.errors import InputError
 from muse.evaluate import speed
 from muse.evaluate.speed import run_bench
@@ -45,7 +45,7 @@ def test_float32_diverges_from_itself_by_nothing() -> None:
 def test_what_is_measured_without_being_named_is_a_trained_checkpoint() -> None:
     found = run_bench(batches=(), n_new=4, repetitions=1, threads=1, command=False)
     assert found["weights"] == "trained"
-    assert found["checkpoint"] == DEFAULT_CHECKPOINT
+    assert found["checkpoint"] == DEFAULT_ARRANGER
 
 
 def test_start_up_of_commands_is_measured() -> None:

@@ -74,9 +74,7 @@ def test_controls_are_also_asked_for_one_by_one() -> None:
     """A composer that obeys one control and ignores the others is found out."""
 
     class OneTrick:
-        codec = SimpleNamespace(
-            controls=SimpleNamespace(song=np.tile(np.arange(1.0, 8.0), (len(SONG_CONTROLS), 1)) * 10)
-        )
+        controls = SimpleNamespace(song=np.tile(np.arange(1.0, 8.0), (len(SONG_CONTROLS), 1)) * 10)
 
         def compose(self, intent: Intent, *, seed: int) -> Any:
             rng = np.random.default_rng(seed)

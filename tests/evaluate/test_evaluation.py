@@ -65,7 +65,7 @@ def test_the_report_sets_the_composer_beside_people_and_simpler_systems(
     musician: Any = Musician(selector=selector)
     seen: list[tuple[float, float]] = []
     settings = EvaluationSettings(
-        n_pieces=2, bars=8, n_grid=2, n_checked=2, n_folds=0, alone=False, n_reference=8
+        n_pieces=2, bars=8, n_grid=2, n_checked=2, n_folds=0, alone=False, n_reference=8, music=None
     )  # fmt: skip
     found = evaluate_composer(
         musician, corpora, dataset, tmp_path, settings, progress=lambda done, total: seen.append((done, total))

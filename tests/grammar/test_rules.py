@@ -7,14 +7,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from muse.grammar import Constraints, TuneNote
-from muse.grammar.rules import bars, chord, density, instruments, restrike, scale, tune
+from muse.grammar import Constraints
+from muse.grammar.rules import bars, chord, density, instruments, restrike
 from muse.grammar.state import Frame, Row
 from muse.score import DRUMS
 from muse.tokens.vocabulary import Vocabulary
 
 V = Vocabulary.default()
-TUNE = (TuneNote(1, 12, 60, 6), TuneNote(1, 24, 62, 300))
 ASKED = Constraints(8, (4, 4), 100.0, (40, 0, DRUMS), [[V["Section_start"]], [V["Section_end"]]])
 
 
@@ -44,12 +43,6 @@ def test_pitches_rise_within_a_chord() -> None:
     assert min(pitches(chord.pitches(of, row(of, chord_rank=0, pitch=V["Pitch_60"])))) == 61
     drums = chord.drum_pitches(of, row(of, program=2, chord_rank=2, pitch=V["PitchDrum_36"]))
     assert np.flatnonzero(drums)[0] == 37 - 27
-
-
-def test_barred_pitch_classes_are_left_out() -> None:
-    assert scale.pitches(frame(), row(frame())) is None
-    of = frame(barred_pitch_classes=[3, 6])
-    assert {pitch % 12 for pitch in pitches(scale.pitches(of, row(of)))} == set(range(12)) - {3, 6}
 
 
 @pytest.mark.parametrize(("steps", "may"), [(0, False), (1, False), (2, True)])
@@ -82,30 +75,3 @@ def test_positions_lie_in_the_bar_and_lengths_in_the_piece() -> None:
     assert bars.end_token(of, row(of)) == V.bar
     assert bars.end_token(of, row(of, bar=3)) == V["Section_end"]
     assert bars.end_token(of, row(of, bar=7)) == V.eos
-
-
-def test_nobody_passes_by_the_tune() -> None:
-    of = frame(tune=TUNE, tune_program=40)
-    before = row(of, position=3, program=1)
-    assert np.flatnonzero(tune.positions(of, before))[-1] == 12
-    assert np.flatnonzero(tune.required_positions(of, before)).tolist() == [12]
-    assert not tune.is_due(of, before) and not tune.bar_end(of, before)
-    due = row(of, position=12, program=1, last="Position")
-    assert tune.is_due(of, due) and tune.required_positions(of, due) is None
-    assert tune.programs(of, due).tolist() == [True, True, False]  # type: ignore[union-attr]
-    assert max(pitches(tune.pitches(of, due))) == 59
-    assert pitches(tune.required_pitches(of, due)) == {60}
-    assert tune.is_next(of, due, V["Pitch_60"]) and not tune.is_next(of, due, V["Pitch_61"])
-    assert tune.pitches(of, dataclasses.replace(due, program=0)) is None
-    assert tune.bar_end(of, row(of, tune=2))
-
-
-def test_notes_of_the_tune_have_their_length_and_stay_on_top() -> None:
-    of = frame(tune=TUNE, tune_program=40)
-    sounding = row(of, position=14, program=1, tune=1)
-    assert max(pitches(tune.pitches(of, sounding))) == 59
-    assert max(pitches(tune.pitches(of, dataclasses.replace(sounding, position=20)))) == 109
-    assert tune.durations(of, sounding) is None
-    for written, steps in ((1, 6), (2, 192)):  # the longest there is stands for a longer one
-        mask = tune.durations(of, dataclasses.replace(sounding, tune=written, in_tune=True))
-        assert V.duration_steps[mask].tolist() == [steps]

@@ -29,7 +29,7 @@ FLOORS: dict[str, int] = {
             "attributes",
             "mapping",
             "tokens",
-            "generator grammar render",
+            "generator grammar render transcription",
             "sheets",
             "corpora",
             "dataset",
@@ -39,6 +39,7 @@ FLOORS: dict[str, int] = {
             "training",
             "evaluate",
             "tasks",
+            "serve",
             "cli",
         )
     )

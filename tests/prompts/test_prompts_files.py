@@ -17,6 +17,7 @@ from PIL import Image
 from muse.audio import CODECS, as_audio, mux, read_audio, stream_audio, write_audio
 from muse.errors import InputError
 from muse.prompts import parse_example, parse_humming, parse_image, parse_prompts, parse_tags, parse_text, parse_video
+from muse.prompts.example.parse import HEARD
 from muse.prompts.humming.grid import on_grid
 from muse.prompts.humming.transcribe import SAMPLE_RATE, Note
 from muse.prompts.image.colours import colours
@@ -342,6 +343,24 @@ def test_a_recording_of_one_voice_is_an_example_of_its_tune(tmp_path: Path) -> N
     parsed = parse_example(tmp_path / "hum.wav")
     assert note_array(parsed.intent.melody)["pitch"].tolist() == PITCHES  # type: ignore[arg-type]
     assert any("one voice" in note for note in parsed.notes)
+
+
+def test_a_recording_of_several_voices_is_an_example_of_its_notes(tmp_path: Path) -> None:
+    bars = [(48, 64, 67), (45, 60, 64), (41, 60, 65), (43, 59, 62)]
+    rows = [(2.0 * i, 1.9, pitch) for i, chord in enumerate(bars * 2) for pitch in chord]
+    rows += [(0.5 * i, 0.45, 72 + step) for i, step in enumerate([0, 4, 7, 4, 0, 4, 9, 4, 0, 5, 9, 5, 2, 7, 11, 7] * 2)]
+    notes = np.zeros(len(rows), NOTE_DTYPE)
+    for name, column in zip(("onset_beat", "duration_beat", "pitch"), zip(*rows, strict=True), strict=True):
+        notes[name] = column
+    notes["velocity"] = 80
+    score = from_notes(notes, tempo_bpm=100)
+    render_audio(score, tmp_path / "band.wav")
+    heard, written = parse_example(tmp_path / "band.wav").intent, parse_example(score).intent
+    assert heard.motif is None and heard.key == "C" and heard.emotion is not None
+    assert set(heard.attributes) <= set(HEARD) < set(written.attributes)
+    for name, near in (("Mean Pitch", 1.5), ("Range", 3), ("Note Density", 0.6), ("Stepwise Motion", 0.15)):
+        assert heard.attributes[name] == pytest.approx(written.attributes[name], abs=near)
+    assert heard.tempo_bpm is None
 
 
 # ------------------------------------------------------------------------------------------------------------ all kinds

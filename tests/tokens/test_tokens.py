@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 
 import numpy as np
 import pytest
 import symusic
 
 from muse.errors import InputError
-from muse.files import read_json, write_json
 from muse.grammar import Constraints, Grammar
 from muse.score import bar_grid, note_array
 from muse.tokens import SECTION_CONTROLS, SONG_CONTROLS, Codec, Controls, Header
@@ -170,13 +168,6 @@ def test_controls_come_back_from_json(tmp_path) -> None:
     np.testing.assert_allclose(Controls.load(tmp_path / "controls.json").song, controls.song, atol=1e-6)
 
 
-def test_saved_codec_has_the_same_vocabulary(codec: Codec, tmp_path) -> None:
-    rng = np.random.default_rng(0)
-    controls = Controls.fit(rng.normal(size=(100, len(SONG_CONTROLS))), rng.normal(size=(100, len(SECTION_CONTROLS))))
-    Codec(codec.vocabulary, controls).save(tmp_path)
-    assert Codec.load(tmp_path).vocabulary == codec.vocabulary
-
-
 def test_header_names_what_is_given_and_leaves_the_rest_open(codec: Codec) -> None:
     header = Header(genre=None, mode="minor", tonic=3, time_signature=(3, 4), programs=(0, 128))
     assert codec.vocabulary.spell(codec.header_ids(header)) == [
@@ -218,23 +209,6 @@ def test_no_key_is_struck_again_at_once(codec: Codec) -> None:
     onsets = notes["onset_beat"][notes["pitch"] == 60]
     assert len(onsets) > 10
     assert np.diff(onsets).min() >= 1 / 6 - 1e-9
-
-
-def test_barred_pitch_classes_never_sound(codec: Codec) -> None:
-    grammar = Grammar(
-        codec.vocabulary,
-        Constraints(
-            n_bars=4,
-            time_signature=(4, 4),
-            tempo_bpm=100,
-            programs=(0,),
-            section_ids=[codec.section_ids("whole", np.full(len(SECTION_CONTROLS), -1))],
-            barred_pitch_classes=[3, 6],
-        ),
-    )
-    (ids,) = babble(grammar, np.random.default_rng(8), 1)
-    classes = set((note_array(codec.decode(ids))["pitch"] % 12).tolist())
-    assert classes == set(range(12)) - {3, 6}
 
 
 def test_real_sequences_pass_the_grammar(codec: Codec) -> None:
@@ -304,20 +278,3 @@ def test_any_ids_are_read_as_miditok_reads_them(codec: Codec, seed: int) -> None
         assert list(ours.time_signatures) == list(theirs.time_signatures)
         found = [[(t.program, t.is_drum), list(t.notes)] for t in ours.tracks]
         assert found == [[(t.program, t.is_drum), list(t.notes)] for t in theirs.tracks]
-
-
-def test_a_tokenizer_of_other_tokens_is_refused(codec: Codec, tmp_path: Path) -> None:
-    codec.save(tmp_path)
-    document = read_json(tmp_path / "tokenizer.json")
-    assert Codec.load(tmp_path).vocabulary == codec.vocabulary
-    for change, message in [
-        ({"num_velocities": 32}, "'num_velocities' is not as Muse writes music, 24"),
-        ({"special_tokens": ["PAD_None"]}, "needs the token 'BOS_None'"),
-        ({"special_tokens": 7}, "'special_tokens' is no list"),
-    ]:
-        write_json({"config": document["config"] | change}, tmp_path / "tokenizer.json")
-        with pytest.raises(InputError, match=message):
-            Codec.load(tmp_path)
-    write_json([], tmp_path / "tokenizer.json")
-    with pytest.raises(InputError, match="no 'config'"):
-        Codec.load(tmp_path)

@@ -125,6 +125,12 @@ def test_a_time_limit_ends_a_run_and_the_next_call_goes_on(tmp_path: Path) -> No
     assert shares == [0.25, 0.5, 0.75, 1.0]
 
 
+def test_devices_that_are_not_there_are_refused(tmp_path: Path) -> None:
+    for devices in ("two", 0, -1):
+        with pytest.raises(InputError, match="give a number from 1 on, or auto"):
+            train(Line, tmp_path / "run", Run(max_steps=2, report_every=2, devices=devices))
+
+
 def test_restarting_forgets_the_run(tmp_path: Path) -> None:
     run = Run(max_steps=2, report_every=2, seed=3)
     train(Line, tmp_path / "run", run)

@@ -32,12 +32,14 @@ def write_report(document: dict[str, Any], out: str | Path) -> None:
     Parameters
     ----------
     document
-        As :func:`muse.evaluate.evaluate_composer` or :func:`muse.evaluate.evaluate_folder` gives it.
+        As :func:`muse.evaluate.evaluate_composer`, :func:`muse.evaluate.evaluate_music` or
+        :func:`muse.evaluate.evaluate_folder` gives it.
     out
         Folder, made if absent.
     """
     out = Path(out)
-    draw_charts(document, out / NAME)
+    if document["kind"] != "music":
+        draw_charts(document, out / NAME)
     text = evaluation_page(document)
     write_text(out / f"{NAME}.md", text)
     write_text(out / f"{NAME}.html", _html(text, out))
@@ -46,6 +48,8 @@ def write_report(document: dict[str, Any], out: str | Path) -> None:
 
 def evaluation_page(document: dict[str, Any]) -> str:
     """The Markdown page of a document, which names the charts that stand beside it."""
+    if document["kind"] == "music":
+        return render(TEMPLATES / "music.md.j2", document).rstrip() + "\n"
     values = {
         **document,
         "judge_names": {name: title for name, title in JUDGES.items() if name in document["judges"]},

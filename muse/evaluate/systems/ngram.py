@@ -1,16 +1,16 @@
-"""An n-gram model in the generator's place: same tokens, sampler, grammar and finish, but no network.
+"""An n-gram model over whole textures: its own REMI tokens, the sampler and a grammar, but no plan and no network.
 
 Conventions
 -----------
 windows
-    Those that the generator learns from: on a grid, of at most :data:`MAX_TOKENS` tokens, with at least
+    What it learns from: on a grid, of at most :data:`MAX_TOKENS` tokens, with at least
     :data:`MIN_GRID` of their onsets on sixteenths or triplets; moved to the tonic C.
 music tokens
     REMI, the token that opens each section, and the end. A model of these alone has no controls: genre, mode and
     attributes are left out of what it reads, and so are meter and instruments of the header.
 scored tokens
-    Music tokens but the first of a window, which is given. They are the tokens that the generator's loss counts, so
-    ``val_loss`` of a checkpoint and :meth:`NGram.nats_per_token` compare; the generator reads its controls besides.
+    Music tokens but the first of a window, which is given. They are the tokens that the loss of a one-stage generator
+    counts, so its ``val_loss`` and :meth:`NGram.nats_per_token` compare; a generator reads its controls besides.
 codes
     An n-gram as one integer, :attr:`NGram.bits` bits a token, the newest in the lowest bits.
 
@@ -29,16 +29,16 @@ import numpy as np
 import symusic
 from numpy.typing import NDArray
 
-import muse
-from muse.composer import DEFAULT_SAMPLING, Composer, Sampling
+from muse.composer import DEFAULT_SAMPLING, Sampling
 from muse.dataset.read import Corpus, Ragged
 from muse.errors import InputError
 from muse.generator.engines import Shape
 from muse.generator.sampler import Sampler
+from muse.grammar import Constraints, Grammar
 from muse.intent import Intent
-from muse.mapping import EmotionMapper
-from muse.tokens import SECTION_BARS, Codec
-from muse.tokens.music import fold_shift
+from muse.score.notes import TICKS_PER_BEAT
+from muse.tokens import SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS, Codec
+from muse.tokens.music import Header, fold_shift
 from muse.tokens.vocabulary import STEPS_PER_BEAT, Vocabulary
 
 __all__ = ["NGram"]
@@ -49,6 +49,9 @@ MAX_TOKENS = 2200
 MIN_GRID = 0.8
 FREE_SAMPLING = replace(DEFAULT_SAMPLING, guidance=1.0)
 """The composer's sampling; without controls there is nothing to guide by."""
+
+TEMPO_BPM = (66, 140)
+"""Where a tempo is drawn from that the request leaves open."""
 
 _FALLBACK_DISCOUNTS = np.array([0.5, 1.0, 1.5])
 _UNBOUNDED = 2**31  # context of a model that forgets all but its last tokens
@@ -222,7 +225,7 @@ class NGram:
         return np.log(probability)
 
     def compose(self, intent: Intent, seed: int, *, sampling: Sampling = FREE_SAMPLING) -> symusic.Score:
-        """Write a piece by the composer's own path (grammar, sampler, finish), with this model for the generator.
+        """Write a piece by the generator's sampler and grammar, with this model in the network's place.
 
         Bars, time signature, tempo, key and instruments are as asked; emotion and attributes are not read.
 
@@ -238,15 +241,34 @@ class NGram:
         Raises
         ------
         InputError
-            The request asks for a meter or genre that does not exist.
+            The request asks for a meter that does not exist.
         """
-        asked = replace(intent, emotion=None, attributes={})
-        return self._composer.compose(asked, n_candidates=1, sampling=sampling, seed=seed).best.score
+        rng, codec, v = np.random.default_rng(seed), self.codec, self.codec.vocabulary
+        tonic, mode = intent.tonic_and_mode or (int(rng.integers(12)), "major")
+        tempo = intent.tempo_bpm or float(rng.integers(*TEMPO_BPM))
+        meter, open_ = codec.meter(intent.meter), np.full(len(SECTION_CONTROLS), -1)
+        sections = [codec.section_ids(kind, open_).tolist() for kind in codec.sections(intent.bars)]
+        grammar = Grammar(v, Constraints(intent.bars, meter, tempo, intent.programs, sections, sustained_end=True))
+        header = codec.header_ids(Header(intent.genre, mode, tonic, meter, tuple(sorted(intent.programs))))
+        (row,) = Sampler(_NGramEngine(self)).generate(
+            [*header, *[v.null] * len(SONG_CONTROLS)], 1, grammar, sampling, rng,
+            max_tokens=grammar.max_tokens, cut_ids=range(*v.section),
+        )  # fmt: skip
+        score = codec.decode(row.ids, shift=fold_shift(tonic) if codec.key_relative else 0)
+        return _finished(score.resample(TICKS_PER_BEAT, min_dur=1), intent, tempo)
 
-    @cached_property
-    def _composer(self) -> Composer:
-        versions = {"muse": muse.__version__, "checkpoint": f"{self.n}-gram"}
-        return Composer(Sampler(_NGramEngine(self)), self.codec, EmotionMapper.from_pretrained(), versions=versions)
+
+def _finished(score: symusic.Score, intent: Intent, tempo_bpm: float) -> symusic.Score:
+    """Tempo and meter as asked, and nothing that sounds beyond the end."""
+    numerator, denominator = intent.meter
+    score.tempos = symusic.core.TempoTickList([symusic.Tempo(0, qpm=tempo_bpm)])
+    score.time_signatures = symusic.core.TimeSignatureTickList([symusic.TimeSignature(0, numerator, denominator)])
+    end = intent.bars * numerator * 4 * TICKS_PER_BEAT // denominator
+    for track in score.tracks:
+        note = track.notes.numpy()
+        length = np.minimum(note["duration"], end - note["time"]).astype(np.int32)
+        track.notes = symusic.Note.from_numpy(note["time"], length, note["pitch"], note["velocity"])
+    return score
 
 
 class _NGramEngine:

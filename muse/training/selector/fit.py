@@ -50,6 +50,8 @@ _HEADS = ("queries", "quality", "misplaced", "blame", "quadrant", "valence_arous
 class _Learner(Learner):
     """The network with the weights of its tasks, and the running mean of it that is written."""
 
+    has_unused_weights = True  # a batch has labels for some tasks only
+
     def __init__(self, settings: Settings, corpus: Corpus, batches: Batches) -> None:
         super().__init__(settings.seed)
         self.settings, self.corpus, self._batches = settings, corpus, batches

@@ -1,0 +1,336 @@
+"""Load on `muse serve`, with every answer checked: throughput, a soak, a thousand at once, and a server that is killed.
+
+    python benchmarks/serve_load.py compare --minutes 4   one process against one for each core, in turns
+    python benchmarks/serve_load.py soak --minutes 30     30 clients; memory at the start and at the end
+    python benchmarks/serve_load.py mixed --requests 1000 all tasks at once, faults among them
+    python benchmarks/serve_load.py kill --minutes 1      the server is killed under load and started again
+
+A piece is right when the text in its MIDI file names the seed and the intent that were asked for; an analysis, when it
+is that of the file that was sent. A client that is told to come again does, after the seconds that it is told. The last
+line is a JSON document of the figures; the exit code is 1 if any answer was wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+
+import muse
+from muse.intent import Intent
+from muse.score import read_text
+
+EMOTIONS = ("happy", "angry", "sad", "calm", "tense", "melancholic", "excited", "serene")
+GONE = (httpx.TransportError,)
+"""What a client sees of a server that is not there."""
+Ask = Callable[[httpx.AsyncClient, int], Awaitable[bool]]
+
+
+class Server:
+    """`muse serve` as a process of its own."""
+
+    def __init__(self, port: int, workers: int, waiting: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self._command = [sys.executable, "-m", "muse", "serve", "--port", str(port)]
+        self._command += ["--workers", str(workers), "--waiting", str(waiting)]
+        self.process: subprocess.Popen[bytes]
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
+        for _ in range(600):
+            with contextlib.suppress(*GONE):
+                if httpx.get(f"{self.url}/health").status_code == 200:
+                    return
+            time.sleep(0.1)
+        raise SystemExit("the server did not start")
+
+    def end(self) -> None:
+        self.process.terminate()
+        self.process.wait(60)
+
+    def kill(self) -> set[int]:
+        """Kill it without a word; gives its processes."""
+        workers = set(self.tree()) - {self.process.pid}
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        return workers
+
+    def tree(self) -> list[int]:
+        """The server and the processes that it started."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [self.process.pid, *map(int, children)]
+
+    def memory_mb(self) -> float:
+        """Memory of all its processes, shared pages counted in proportion."""
+        total = 0
+        for pid in self.tree():
+            with contextlib.suppress(OSError):
+                found = Path(f"/proc/{pid}/smaps_rollup").read_text()
+                total += next(int(line.split()[1]) for line in found.splitlines() if line.startswith("Pss:"))
+        return total / 1024
+
+
+@dataclass
+class Tally:
+    """What became of all requests."""
+
+    seconds: list[float] = field(default_factory=list)
+    """Of each answer, from the first try."""
+    seen: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+
+    def figures(self, wall_sec: float) -> dict[str, Any]:
+        waits = np.array(self.seconds or [0.0])
+        return {
+            "answers": len(self.seconds), "per_minute": round(60 * len(self.seconds) / wall_sec, 1),
+            "median_s": round(float(np.median(waits)), 2), "p95_s": round(float(np.quantile(waits, 0.95)), 2),
+            "wrong": len(self.wrong), **self.seen,
+        }  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------- what is asked, and checked
+
+
+def of_piece(midi: bytes, fields: dict[str, Any]) -> bool:
+    """Whether a MIDI file says that it is what was asked for."""
+    with tempfile.NamedTemporaryFile(suffix=".mid") as file:
+        file.write(midi)
+        file.flush()
+        origin = json.loads(read_text(file.name)[0])
+    asked = Intent(emotion=fields["emotion"], bars=fields["bars"]).to_dict()
+    return bool(origin["seed"] == fields["seed"] and origin["intent"] == asked)
+
+
+def fields_of(number: int, bars: int, candidates: int) -> dict[str, Any]:
+    emotion = EMOTIONS[number % len(EMOTIONS)]
+    return {"emotion": emotion, "bars": bars, "candidates": candidates, "seed": number}
+
+
+def composing(bars: int, candidates: int) -> Ask:
+    async def ask(client: httpx.AsyncClient, number: int) -> bool:
+        fields = fields_of(number, bars, candidates)
+        answer = await client.post("/compose?format=mid", json=fields)
+        return of_piece(answer.raise_for_status().content, fields)
+
+    return ask
+
+
+async def streaming(client: httpx.AsyncClient, number: int) -> bool:
+    fields = fields_of(number, 2, 1)
+    answer = await client.post("/compose/stream", json=fields)
+    last = answer.raise_for_status().text.strip().split("\n\n")[-1].split("\n")
+    return last[0] == "event: piece" and of_piece(
+        base64.b64decode(json.loads(last[1].removeprefix("data: "))["midi"]), fields
+    )
+
+
+async def understanding(client: httpx.AsyncClient, number: int) -> bool:
+    bars, tempo = 4 + number % 60, 60 + number % 100
+    answer = await client.post("/intent", json={"text": f"a sad piano piece, {bars} bars at {tempo} bpm"})
+    intent = answer.raise_for_status().json()["intent"]
+    return (intent["bars"], intent["tempo_bpm"]) == (bars, tempo)
+
+
+async def illegal(client: httpx.AsyncClient, number: int) -> bool:
+    answer = await client.post("/compose", json={"emotion": "sad", "bars": 1000 + number})
+    if answer.status_code == 503:
+        answer.raise_for_status()
+    return answer.status_code == 422 and "bars" in answer.json()["error"]
+
+
+def analyzing(folder: Path) -> Ask:
+    """Files of several lengths, of which it is known what an analysis says."""
+    files = []
+    for number in range(8):
+        piece = muse.compose(EMOTIONS[number], bars=2 + number, n_candidates=1, seed=number)
+        piece.save(folder / f"{number}.mid")
+        files.append(((folder / f"{number}.mid").read_bytes(), 2 + number, piece.best.n_notes))
+
+    async def ask(client: httpx.AsyncClient, number: int) -> bool:
+        data, bars, n_notes = files[number % len(files)]
+        found = (await client.post("/analyze", content=data)).raise_for_status().json()
+        return (found["bars"], found["n_notes"]) == (bars, n_notes)
+
+    return ask
+
+
+# ---------------------------------------------------------------------------------------------------------- the clients
+
+
+async def asked_until_answered(client: httpx.AsyncClient, ask: Ask, number: int, tally: Tally) -> None:
+    """Ask, and ask again when told to, or when the server was gone."""
+    started = time.monotonic()
+    while True:
+        try:
+            is_right = await ask(client, number)
+        except httpx.HTTPStatusError as error:
+            tally.seen[f"status_{error.response.status_code}"] += 1
+            if error.response.status_code != 503:
+                tally.wrong.append(f"{number}: {error.response.status_code} {error.response.text[:200]}")
+                return
+            # Not all at the same moment.
+            await asyncio.sleep(int(error.response.headers["Retry-After"]) * random.uniform(0.5, 1.5))
+        except GONE as error:
+            tally.seen[type(error).__name__] += 1
+            await asyncio.sleep(random.uniform(0.2, 1.0))
+        except Exception as error:
+            tally.wrong.append(f"{number}: {type(error).__name__}: {error}")
+            return
+        else:
+            tally.seconds.append(time.monotonic() - started)
+            if not is_right:
+                tally.wrong.append(f"{number}: the answer is not that of the request")
+            return
+
+
+@contextlib.asynccontextmanager
+async def connected(url: str, n: int) -> AsyncIterator[list[httpx.AsyncClient]]:
+    """Clients with so many connections in all; few each, for httpx looks at all of a client's at every step."""
+    each = 20
+    limits = httpx.Limits(max_connections=each, max_keepalive_connections=each)
+    async with contextlib.AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(
+                httpx.AsyncClient(base_url=url, timeout=httpx.Timeout(900, connect=60), limits=limits, verify=False)
+            )
+            for _ in range(-(-n // each))
+        ]
+
+
+async def clients(url: str, n: int, seconds: float, ask: Ask, first: int) -> tuple[Tally, float]:
+    """So many clients, each of whom asks again as soon as it has its answer."""
+    tally, numbers, started = Tally(), iter(range(first, 10**9)), time.monotonic()
+
+    async def one(client: httpx.AsyncClient) -> None:
+        while time.monotonic() - started < seconds:
+            await asked_until_answered(client, ask, next(numbers), tally)
+
+    async with connected(url, n) as several:
+        await asyncio.gather(*(one(several[i % len(several)]) for i in range(n)))
+    return tally, time.monotonic() - started
+
+
+def told(what: str, figures: dict[str, Any]) -> dict[str, Any]:
+    print(what, json.dumps(figures), flush=True)
+    return figures
+
+
+# --------------------------------------------------------------------------------------------------------------- checks
+
+
+def compare(options: argparse.Namespace) -> Iterator[tuple[str, Tally, dict[str, Any]]]:
+    """One request at a time against as many as there are cores, in turns, so that both see the same machine."""
+    turns = 3
+    per_minute: dict[int, list[float]] = {1: [], os.cpu_count() or 1: []}
+    for turn in range(turns):
+        for workers in per_minute:
+            server = Server(options.port, workers, options.clients)
+            server.start()
+            seconds = options.minutes * 60 / (turns * len(per_minute))
+            ask = composing(options.bars, options.candidates)
+            tally, wall = asyncio.run(clients(server.url, options.clients, seconds, ask, 1000 * turn))
+            server.end()
+            figures = tally.figures(wall)
+            per_minute[workers].append(figures["per_minute"])
+            yield f"workers_{workers}_turn_{turn + 1}", tally, figures
+    means = {workers: float(np.mean(values)) for workers, values in per_minute.items()}
+    yield "compared", Tally(), {"per_minute": means, "ratio": round(means[max(means)] / means[1], 2)}
+
+
+def soak(options: argparse.Namespace) -> Iterator[tuple[str, Tally, dict[str, Any]]]:
+    server = Server(options.port, os.cpu_count() or 1, options.clients)
+    server.start()
+    ask, memory = composing(options.bars, options.candidates), []
+    for part in range(10):
+        tally, wall = asyncio.run(clients(server.url, options.clients, options.minutes * 6, ask, 100_000 * part))
+        memory.append(round(server.memory_mb(), 1))
+        yield f"part_{part + 1}", tally, {**tally.figures(wall), "memory_mb": memory[-1]}
+    server.end()
+    yield "memory", Tally(), {"memory_mb": memory}
+
+
+def mixed(options: argparse.Namespace) -> Iterator[tuple[str, Tally, dict[str, Any]]]:
+    """All tasks in one crowd, every request in the air at once."""
+    server = Server(options.port, os.cpu_count() or 1, 64)
+    with tempfile.TemporaryDirectory() as folder:
+        kinds = [composing(2, 1)] * 4 + [streaming] + [understanding] * 2 + [analyzing(Path(folder))] * 2 + [illegal]
+    server.start()
+    tally = Tally()
+
+    async def all_at_once() -> None:
+        async with connected(server.url, options.requests) as several:
+            asking = (
+                asked_until_answered(several[number % len(several)], kinds[number % len(kinds)], number, tally)
+                for number in range(options.requests)
+            )
+            await asyncio.gather(*asking)
+
+    started = time.monotonic()
+    asyncio.run(all_at_once())
+    figures = {**tally.figures(time.monotonic() - started), "memory_mb": round(server.memory_mb(), 1)}
+    server.end()
+    yield "mixed", tally, figures
+
+
+def kill(options: argparse.Namespace) -> Iterator[tuple[str, Tally, dict[str, Any]]]:
+    """The server is killed in the middle and started again; whoever lost its answer asks again."""
+    server = Server(options.port, os.cpu_count() or 1, options.clients)
+    server.start()
+    left: set[int] = set()
+
+    async def killed() -> tuple[Tally, float]:
+        work = asyncio.create_task(
+            clients(server.url, options.clients, options.minutes * 60, composing(options.bars, options.candidates), 0)
+        )
+        await asyncio.sleep(options.minutes * 30)
+        left.update(await asyncio.to_thread(server.kill))
+        await asyncio.sleep(1)
+        await asyncio.to_thread(server.start)
+        return await work
+
+    tally, wall = asyncio.run(killed())
+    server.end()
+    if orphans := sorted(pid for pid in left if Path(f"/proc/{pid}").exists()):
+        tally.wrong.append(f"processes outlived the server: {orphans}")
+    yield "killed", tally, tally.figures(wall)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("check", choices=["compare", "soak", "mixed", "kill"])
+    parser.add_argument("--minutes", type=float, default=2.0)
+    parser.add_argument("--clients", type=int, default=30)
+    parser.add_argument("--requests", type=int, default=1000)
+    parser.add_argument("--bars", type=int, default=8)
+    parser.add_argument("--candidates", type=int, default=1)
+    parser.add_argument("--port", type=int, default=8765)
+    options = parser.parse_args()
+    document, wrong = {}, []
+    for name, tally, figures in globals()[options.check](options):
+        document[name] = told(name, figures)
+        wrong += tally.wrong
+    for line in wrong[:20]:
+        print("wrong:", line)
+    print(json.dumps(document))
+    sys.exit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()
