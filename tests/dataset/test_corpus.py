@@ -21,6 +21,7 @@ from muse.dataset import Corpus, build_corpus, corpus_info
 from muse.dataset import build as building
 from muse.dataset.read import COLUMNS, Ragged
 from muse.dataset.windows import Settings, attribute_names, process_song
+from muse.engines import InProcess
 from muse.errors import InputError, MuseError
 from muse.score import DRUMS, NOTE_DTYPE, from_notes, note_array, write_score
 from muse.tokens import SECTION_CONTROLS, SONG_CONTROLS, Codec
@@ -458,6 +459,20 @@ def test_killed_anywhere_the_result_is_the_same(tree: Path, tmp_path: Path, monk
     monkeypatch.setattr(building, "CHUNK_SONGS", 2)
     build_corpus([tree], tmp_path / "whole", n_processes=2)
     assert digest(out) == digest(tmp_path / "whole")
+
+
+def test_a_full_disk_names_the_file_and_the_next_build_goes_on(tree: Path, dataset: Path, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, before[1]))  # the system refuses all beyond, as a full disk does
+    try:
+        with pytest.raises(InputError, match=r"parts/00000-\w+\.parquet: cannot be written \(.*free space"):
+            build_corpus([tree], tmp_path / "out", engine=InProcess())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not [path for path in tmp_path.rglob("*") if path.suffix in (".parquet", ".json")]
+    build_corpus([tree], tmp_path / "out", engine=InProcess())
+    assert digest(tmp_path / "out") == digest(dataset)
 
 
 def test_a_finished_dataset_is_left_alone(tree: Path, dataset: Path) -> None:
