@@ -1,15 +1,15 @@
 """What one file, one piece and one minute of sound cost: processor time, bytes, memory.
 
-``python benchmarks/unit_costs.py [--midi DIR] [--sound DIR] [-n N] [--processes N] [--pieces N] [--only X] [--json]``
-measures on one machine:
+``python benchmarks/unit_costs.py [--midi DIR] [--sound DIR] [-n N] [--processes N] [--pieces N] [--ray] [--only X]``
+measures on one machine, and prints lines, or JSON with ``--json``:
 
 corpus
     ``muse corpus build`` on the first N files below a folder of MIDI files: processor seconds and bytes a file; peak of
     the memory of all processes together; and by tenths of the files, files a second and processor seconds a file, so
     that a build that grows slower, or larger, is seen. Finishing (duplicates, splits, shards) is counted apart.
-engine
-    What handing out a task costs the process that hands out, with tasks that do nothing: the least time between two
-    tasks, whatever the number of workers.
+engine, ray
+    What handing out a task costs the process that hands out, with tasks that do nothing: one over it is the most tasks
+    a second, whatever the number of workers. With processes, and with actors of a Ray cluster that is started for it.
 compose
     Pieces of 16 bars at default settings: processor seconds and bytes a piece.
 recognize
@@ -36,7 +36,7 @@ from typing import Any
 from muse.audio import sound_files
 from muse.composer import Composer
 from muse.dataset import build_corpus
-from muse.engines import ProcessPool
+from muse.engines import Engine, ProcessPool, RayEngine
 from muse.intent import Intent
 from muse.recognizer import Recognizer
 
@@ -104,13 +104,13 @@ def corpus(folder: Path, n: int | None, n_processes: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def engine(n: int = 2000) -> dict[str, Any]:
+def handing_out(engine: Engine, n: int = 2000) -> dict[str, Any]:
     """See the module."""
-    results = ProcessPool(1).map(str, ((i, i) for i in range(n)))
+    results = engine.map(str, ((i, i) for i in range(n)))
     next(results)
     begun = time.process_time()
-    list(results)
-    return {"tasks": n, "processor_s_per_task": (time.process_time() - begun) / n}
+    n_results = sum(1 for _ in results)
+    return {"tasks": n_results, "processor_s_per_task": (time.process_time() - begun) / n_results}
 
 
 def compose(n: int) -> dict[str, Any]:
@@ -145,10 +145,16 @@ def main() -> None:
     parser.add_argument("-n", type=int, help="MIDI files, the first of each corpus; all when not given")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--pieces", type=int, default=12)
-    parser.add_argument("--only", choices=["corpus", "engine", "compose", "recognize"])
+    parser.add_argument("--only", choices=["corpus", "engine", "ray", "compose", "recognize"])
+    parser.add_argument("--ray", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    measured: dict[str, Callable[[], dict[str, Any]]] = {"engine": engine, "compose": lambda: compose(options.pieces)}
+    measured: dict[str, Callable[[], dict[str, Any]]] = {
+        "engine": lambda: handing_out(ProcessPool(1)),
+        "compose": lambda: compose(options.pieces),
+    }
+    if options.ray:
+        measured["ray"] = lambda: handing_out(RayEngine(1))
     if options.midi:
         measured["corpus"] = lambda: corpus(options.midi, options.n, options.processes)
     if options.sound:
