@@ -15,8 +15,10 @@ Contents: :func:`spread`, :class:`Places`, :class:`Died`.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import time
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
@@ -73,7 +75,7 @@ def spread(
 ) -> Generator[tuple[K, Any], None, None]:
     """Results in the order in which they come, each with the name of its task.
 
-    Tasks are drawn as places become free, so a long iterable costs no memory.
+    Tasks are drawn as places become free, one ahead for each, so a long iterable costs no memory.
 
     Parameters
     ----------
@@ -89,25 +91,21 @@ def spread(
     MuseError
         No place can be started at all.
     """
-    waiting = iter(tasks)
-    upcoming = next(waiting, None)
-    again: list[tuple[K, T]] = []
+    coming = iter(tasks)
+    queue = deque(itertools.islice(coming, n))
     losses: dict[K, int] = {}
     failed_starts = 0
     desks: list[_Desk] = []
     try:
-        while upcoming is not None or again or any(desk.busy for desk in desks):
-            n_todo = sum(desk.busy for desk in desks) + len(again) + (upcoming is not None)
+        while queue or any(desk.busy for desk in desks):
+            n_todo = len(queue) + sum(desk.busy for desk in desks)
             desks += [_Desk(places.start()) for _ in range(min(n, n_todo) - len(desks))]
             for desk in desks:
-                if not desk.ready or desk.busy or not (again or upcoming is not None):
-                    continue
-                if again:
-                    desk.task = again.pop()
-                else:
-                    desk.task, upcoming = upcoming, next(waiting, None)
-                desk.busy, desk.deadline = True, time.monotonic() + timeout_sec
-                places.send(desk.place, desk.task[1])
+                if desk.ready and not desk.busy and queue:
+                    desk.task = queue.popleft()
+                    queue.extend(itertools.islice(coming, 1))
+                    desk.busy, desk.deadline = True, time.monotonic() + timeout_sec
+                    places.send(desk.place, desk.task[1])
             for desk, word in _heard(desks, places, timeout_sec):
                 if not isinstance(word, Died):
                     failed_starts = 0
@@ -125,7 +123,7 @@ def spread(
                     name = desk.task[0]
                     losses[name] = losses.get(name, 0) + 1
                     if losses[name] < tries:  # perhaps the machine was short of memory or time just then, or is gone
-                        again.append(desk.task)
+                        queue.appendleft(desk.task)
                     else:
                         yield name, word
     finally:

@@ -40,6 +40,21 @@ def crash_once(path: str) -> str:
     return "survived"
 
 
+def meet(task: tuple[Path, Path]) -> bool:
+    """Whether the other task is at work at the same time."""
+    mine, other = task
+    mine.touch()
+    until = time.monotonic() + 60
+    while not other.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    return other.exists()
+
+
+def test_tasks_are_done_at_the_same_time(tmp_path: Path) -> None:
+    a, b = tmp_path / "a", tmp_path / "b"
+    assert dict(ProcessPool(2).map(meet, [(0, (a, b)), (1, (b, a))])) == {0: True, 1: True}
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_a_crash_or_hang_costs_one_task_alone() -> None:
     tasks = ["a", "crash", "b", "hang", "exit", "c"]
