@@ -3,11 +3,10 @@
 ``python benchmarks/killed.py OUT [-n 50] [--seed 0] [--midi DIR] [--sound DIR] [--corpora DIR --dataset DIR]`` runs
 ``muse compose --batch`` and, where there is something to run them on, ``muse corpus build``, ``muse recognize --table``
 and ``muse evaluate``: once in peace, then `n` times in all (shared out evenly) with ``kill -9`` to the whole process
-group at a random moment of the time that the undisturbed run took. After every three kills the command is run to its
-end in the folder that the kills left behind, and what is there is compared with the undisturbed run.
+group at random moments of the time that a run takes. After every three kills the command is run to its in the folder that the kills left behind, and what is there is compared with the undisturbed run.
 
-``--engine ray`` sends the work to a Ray cluster of two nodes on this machine and kills a node instead, once for every
-chain of three, so that the command itself survives; results are compared with the undisturbed run without Ray.
+``--engine ray`` sends the work to a Ray cluster of two nodes on this machine and kills a node instead, once in every
+run, so that the command itself survives; results are compared with the undisturbed run without Ray.
 
 Prints JSON: for each command the kills, how many chains ended like the undisturbed run, which did not, and hidden
 temporary files that kills left behind. Times of composing and of files are no part of a result. Ends with 1 if a result
@@ -121,31 +120,34 @@ class Command:
         self._process.wait()
 
 
-def killed(job: Job, folder: Path, run_sec: float, n: int, rng: random.Random) -> int:
-    """A chain: `n` times started and killed, then run to its end. How often the kill came before the end."""
-    kills = 0
-    for _ in range(n):
+def killed(job: Job, folder: Path, run_sec: float, n: int, rng: random.Random) -> tuple[int, float]:
+    """A chain: up to `n` times started and killed, then run to its end. How many kills came before the end, and the
+    time of a run as far as it is known by now."""
+    for kills in range(n):
+        begun = time.perf_counter()
         command = Command(job, folder)
-        if not command.ends(rng.uniform(0, run_sec)):
-            command.kill()
-            kills += 1
+        if command.ends(rng.uniform(0, run_sec)):
+            return kills, min(run_sec, time.perf_counter() - begun)
+        command.kill()
     Command(job, folder).ends()
-    return kills
+    return n, run_sec
 
 
-def node_killed(job: Job, folder: Path, run_sec: float, rng: random.Random) -> int:
-    """Run on a Ray cluster of which a node is killed on the way; whether the command still ran then."""
+def node_killed(job: Job, folder: Path, run_sec: float, rng: random.Random) -> tuple[int, float]:
+    """Run on a Ray cluster of which a node is killed on the way: 1 if the command still ran then, and its time."""
     from ray.cluster_utils import Cluster
 
     small = {"num_cpus": 1, "object_store_memory": 100_000_000}
     cluster = Cluster(initialize_head=True, head_node_args=small | {"include_dashboard": False})
     try:
         node = cluster.add_node(**small)
+        begun = time.perf_counter()
         command = Command(job, folder, "--engine", "ray", "--address", cluster.address)
-        in_time = not command.ends(rng.uniform(0.3 * run_sec, run_sec))
+        if command.ends(rng.uniform(0.3 * run_sec, run_sec)):
+            return 0, min(run_sec, time.perf_counter() - begun)
         cluster.remove_node(node, allow_graceful=False)
         command.ends()
-        return int(in_time)
+        return 1, run_sec
     finally:
         cluster.shutdown()
 
@@ -169,15 +171,15 @@ def main() -> None:
         Command(job, options.out / name / "whole").ends()
         run_sec = time.perf_counter() - begun
         whole = job.content(options.out / name / "whole" / job.out)
-        left, kills, chains, differ = options.n // len(several), 0, 0, []
-        while left > 0:
+        wanted, kills, chains, differ = options.n // len(several), 0, 0, []
+        typical_sec = run_sec
+        while kills < wanted and chains < 2 * wanted:
             folder = options.out / name / f"chain-{chains}"
             if options.engine == "ray":
-                kills += node_killed(job, folder, run_sec, rng)
-                left -= 1
+                more, typical_sec = node_killed(job, folder, typical_sec, rng)
             else:
-                kills += killed(job, folder, run_sec, min(PER_CHAIN, left), rng)
-                left -= PER_CHAIN
+                more, typical_sec = killed(job, folder, typical_sec, min(PER_CHAIN, wanted - kills), rng)
+            kills += more
             chains += 1
             if job.content(folder / job.out) != whole:
                 differ.append(folder.name)
