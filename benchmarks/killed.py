@@ -3,7 +3,8 @@
 ``python benchmarks/killed.py OUT [-n 50] [--seed 0] [--midi DIR] [--sound DIR] [--corpora DIR --dataset DIR]`` runs
 ``muse compose --batch`` and, where there is something to run them on, ``muse corpus build``, ``muse recognize --table``
 and ``muse evaluate``: once in peace, then `n` times in all (shared out evenly) with ``kill -9`` to the whole process
-group at random moments of the time that a run takes. After every three kills the command is run to its in the folder that the kills left behind, and what is there is compared with the undisturbed run.
+group at random moments of the time that a run takes. After every three kills the command is run to its end in the
+folder that the kills left behind, and what is there is compared with the undisturbed run.
 
 ``--engine ray`` sends the work to a Ray cluster of two nodes on this machine and kills a node instead, once in every
 run, so that the command itself survives; results are compared with the undisturbed run without Ray.
