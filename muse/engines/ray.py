@@ -20,6 +20,8 @@ import contextlib
 import hashlib
 import math
 import os
+import re
+import socket
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -37,6 +39,8 @@ TRIES: Final = 4
 """Machines that may be lost under one task; a task that itself kills an actor is given up after as many."""
 OBJECT_STORE_BYTES: Final = 200_000_000
 """Of a cluster that is started here: results are fetched as they come, so few lie there at once."""
+
+CONNECT_SEC: Final = 10.0
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -91,8 +95,10 @@ class RayEngine:
         if address is None:
             options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
         try:
+            if host := re.fullmatch(r"([^/]+):(\d{1,5})", address or ""):  # Ray itself would try for minutes
+                socket.create_connection((host[1], int(host[2])), CONNECT_SEC).close()
             self._ray.init(address or "local", **options)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, OverflowError, ValueError, RuntimeError) as error:
             reason = str(error).split("\n")[0][:200]
             raise InputError(f"no Ray cluster at {address or 'this machine'} ({reason}): see `ray status`") from None
         try:
