@@ -5,7 +5,7 @@ plane, a length, a seed), as the browser does, and fetches it as MIDI and as sou
 
 * pieces, each checked by the seed and the intent inside the MIDI file, and sound that is not silent;
 * refusals: "Queue is full" is the only one that is legal;
-* waiting, from the click: until the first bar is said to be written, until the piece is there, until its sound is;
+* waiting, from the click: until the first bars are on the roll, until the piece is there, until its sound is;
 * memory of the page and its processes, every two seconds, and the processor time that a piece takes of them.
 
 With ``--kill`` a process that composes is killed every so many seconds; as many requests may be lost, with the
@@ -39,7 +39,7 @@ from muse.score import read_text
 from muse.tasks.request import ComposeRequest
 
 WORDS = ("sad", "happy", "calm", "angry", "tense", "wistful", "triumphant", "serene")
-LOST = "this piece alone is lost"
+LOST = "this request alone is lost"
 MEMORY_GROWTH = 1.2
 """Of the last quarter of the time against the second, at most; the first is warming up."""
 
@@ -143,7 +143,7 @@ def once(session: str, page: Page, request: ComposeRequest, found: Found) -> Non
     page.join(session, values_of(request))
     first_bar = 0.0
     for event in page.events(session):
-        if event["msg"] == "process_generating" and not first_bar and "writing bar" in json.dumps(event):
+        if event["msg"] == "process_generating" and not first_bar and '"chords"' in json.dumps(event):
             first_bar = time.monotonic() - clicked
             found.waited("first bar", first_bar)
         if event["msg"] == "process_completed":
@@ -157,6 +157,8 @@ def once(session: str, page: Page, request: ComposeRequest, found: Found) -> Non
         found.say("lost" if LOST in told else "error", "" if LOST in told else told[:300])
         return
     found.waited("piece", time.monotonic() - clicked)
+    if not first_bar:  # it was written at once
+        found.waited("first bar", time.monotonic() - clicked)
     midi = page.get(f"{shown['base']}/1.mid")
     sound = page.get(f"{shown['base']}/1.wav", timeout=300)
     found.waited("sound", time.monotonic() - clicked)

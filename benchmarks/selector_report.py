@@ -16,7 +16,13 @@ from typing import Any
 from muse.dataset.read import Corpus
 from muse.errors import MuseError
 from muse.evaluate.reports import TEMPLATES
-from muse.evaluate.selector import emotion_across_folds, emotion_of_clips, genre_of_windows, quality_of_windows
+from muse.evaluate.selector import (
+    emotion_across_folds,
+    emotion_across_songs,
+    emotion_of_clips,
+    genre_of_windows,
+    quality_of_windows,
+)
 from muse.files import read_json, write_json, write_text
 from muse.pages import render
 from muse.selector import Selector
@@ -41,7 +47,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     samples = read_samples(arguments.samples)
     document: dict[str, Any] = {
         "config": selector.config.to_json(),
-        "emopia": emotion_of_clips(selector, arguments.corpora),
+        "emopia": emotion_across_songs(arguments.corpora, selector),
         "quality": quality_of_windows(selector, library, samples),
         "genre": genre_of_windows(selector, library),
     }

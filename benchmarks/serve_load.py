@@ -4,6 +4,7 @@
     python benchmarks/serve_load.py soak --minutes 30     30 clients; memory at the start and at the end
     python benchmarks/serve_load.py mixed --requests 1000 all tasks at once, faults among them
     python benchmarks/serve_load.py kill --minutes 1      the server is killed under load and started again
+    python benchmarks/serve_load.py first --requests 8    until the first bar of 16 is written, one client
 
 A piece is right when the text in its MIDI file names the seed and the intent that were asked for; an analysis, when it
 is that of the file that was sent. A client that is told to come again does, after the seconds that it is told. The last
@@ -76,6 +77,14 @@ class Server:
         """The server and the processes that it started."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return [self.process.pid, *map(int, children)]
+
+    def processor_sec(self) -> float:
+        """Processor time of all its processes so far."""
+        ticks = 0
+        for pid in self.tree():
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def memory_mb(self) -> float:
         """Memory of all its processes, shared pages counted in proportion."""
@@ -312,9 +321,37 @@ def kill(options: argparse.Namespace) -> Iterator[tuple[str, Tally, dict[str, An
     yield "killed", tally, tally.figures(wall)
 
 
+def first(options: argparse.Namespace) -> Iterator[tuple[str, Tally, dict[str, Any]]]:
+    """Until the first bar of a piece of 16 bars is there, and until the piece is: seconds, and processor time."""
+    server = Server(options.port, 1, 1)
+    server.start()
+    httpx.post(f"{server.url}/compose", json=fields_of(0, 2, 1), timeout=300)  # the models are loaded
+    for candidates in (1, 4):
+        tally, spent = Tally(), {name: [] for name in ("first_bar", "first_bar_processor", "piece", "piece_processor")}
+        for number in range(options.requests):
+            started, before = time.monotonic(), server.processor_sec()
+            fields, events = fields_of(number, 16, candidates), []
+            with httpx.stream("POST", f"{server.url}/compose/stream", json=fields, timeout=300) as answer:
+                for line in answer.iter_lines():
+                    if line.startswith("event: "):
+                        events.append(line)
+                    if line in ("event: bar", "event: piece"):
+                        what = "piece" if line == "event: piece" else "first_bar"
+                        if what == "piece" or events.count(line) == 1:
+                            spent[what].append(time.monotonic() - started)
+                            spent[f"{what}_processor"].append(server.processor_sec() - before)
+            tally.seconds.append(time.monotonic() - started)
+            if events.count("event: bar") != 16 * candidates:
+                tally.wrong.append(f"{fields}: {events.count('event: bar')} bars were told")
+        figures = {f"{name}_s": round(float(np.median(values)), 2) for name, values in spent.items()}
+        worst = {f"{name}_worst_s": round(max(values), 2) for name, values in spent.items() if "first" in name}
+        yield f"{candidates} candidates", tally, {**figures, **worst}
+    server.end()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("check", choices=["compare", "soak", "mixed", "kill"])
+    parser.add_argument("check", choices=["compare", "soak", "mixed", "kill", "first"])
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--clients", type=int, default=30)
     parser.add_argument("--requests", type=int, default=1000)

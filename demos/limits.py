@@ -17,7 +17,6 @@ from muse.tasks.limits import (
     MAX_UPLOAD_BYTES,
     MAX_WAITING,
     check_request,
-    check_work,
 )
 
 __all__ = [
@@ -32,7 +31,6 @@ __all__ = [
     "MAX_WAITING",
     "N_WORKERS",
     "check_request",
-    "check_work",
 ]
 
 N_WORKERS: Final = min(4, os.cpu_count() or 1)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from demos.limits import N_WORKERS
 from demos.pieces import Pieces
 from muse.tasks.analyze import Analyzer
-from muse.tasks.workers import Workers
+from muse.tasks.processes import Processes
+from muse.tasks.telling import compose_telling, load
 
 if TYPE_CHECKING:
     from demos.work import Run
@@ -27,7 +28,7 @@ class Studio:
 
     def __init__(self) -> None:
         self.pieces = Pieces()
-        self.workers = Workers(N_WORKERS)
+        self.workers = Processes(N_WORKERS, compose_telling, prepare=load)
         self.analyzer = Analyzer()
         self._runs: dict[str, Run] = {}
         self._lock = threading.Lock()

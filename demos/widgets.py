@@ -5,9 +5,8 @@ Conventions
 safe
     Whatever comes from a visitor or a file is escaped here, or set as text by the scripts; no other module makes HTML.
 
-Contents: :func:`emotion_plane`, :func:`player`, :func:`shown_piece`; :func:`told`, :func:`progress`, :func:`fault`,
-:func:`table`, :func:`picture`, :func:`figure`,
-:func:`sentence`.
+Contents: :func:`emotion_plane`, :func:`player`, :func:`shown_piece`, :func:`shown_bars`; :func:`told`,
+:func:`progress`, :func:`fault`, :func:`table`, :func:`picture`, :func:`figure`, :func:`sentence`.
 """
 
 from __future__ import annotations
@@ -21,9 +20,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import gradio as gr
+import numpy as np
 from markupsafe import Markup
 
-from muse.score import bar_grid, beat_to_sec, note_array, tempo_map
+from muse.composer import WrittenBar
+from muse.score import Notes, bar_grid, beat_to_sec, note_array, tempo_map
 from muse.tasks.formats import formats
 from muse.theory import instrument_name
 
@@ -39,6 +40,7 @@ __all__ = [
     "player",
     "progress",
     "sentence",
+    "shown_bars",
     "shown_piece",
     "table",
     "told",
@@ -64,7 +66,7 @@ def emotion_plane(elem_id: str, points: Sequence[tuple[float, float]] = ()) -> g
 
 
 def player(elem_id: str) -> gr.HTML:
-    """Piano rolls with sound and downloads; its value is made by :func:`shown_piece`."""
+    """Piano rolls with sound and downloads; its value is made by :func:`shown_bars`, then by :func:`shown_piece`."""
     return gr.HTML(
         None,
         html_template='<div class="player"></div>',
@@ -86,9 +88,21 @@ def shown_piece(made: Made, token: str) -> dict[str, Any]:
     }
 
 
+def shown_bars(bars: Sequence[WrittenBar]) -> dict[str, Any]:
+    """What the player shows of a candidate of which these bars, one or more, are written: as :func:`shown_piece`, but
+    nothing to listen to yet."""
+    last = bars[-1]
+    one = {
+        "seconds": round(last.n_bars * last.seconds, 3),
+        "bars": [round(bar * last.seconds, 3) for bar in range(last.n_bars)],
+        "chords": [bar.chords for bar in bars],
+        **_roll(np.concatenate([bar.notes for bar in bars])),
+    }
+    return {"base": None, "candidates": [one]}
+
+
 def _candidate(candidate: Any) -> dict[str, Any]:
     notes, grid = note_array(candidate.score), bar_grid(candidate.score)
-    programs = list(dict.fromkeys(int(program) for program in notes["program"]))
     end = float((notes["onset_sec"] + notes["duration_sec"]).max(initial=1.0))
     bars = beat_to_sec(tempo_map(candidate.score), grid.start_beat[:-1])
     summary = f"{candidate.merit:.2f}"
@@ -97,8 +111,16 @@ def _candidate(candidate: Any) -> dict[str, Any]:
     return {
         "summary": summary,
         "seconds": round(end, 3),
-        "instruments": [instrument_name(program) for program in programs],
         "bars": [round(float(second), 3) for second in bars],
+        **_roll(notes),
+    }
+
+
+def _roll(notes: Notes) -> dict[str, Any]:
+    """Notes for a piano roll, and the instruments that they count."""
+    programs = list(dict.fromkeys(int(program) for program in notes["program"]))
+    return {
+        "instruments": [instrument_name(program) for program in programs],
         "notes": [
             [
                 round(float(n["onset_sec"]), 3), round(float(n["duration_sec"]), 3), int(n["pitch"]),

@@ -8,17 +8,19 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from demos.limits import MAX_SECONDS, check_request, check_work
+from demos.limits import MAX_SECONDS, check_request
+from muse.composer import WrittenBar
 from muse.errors import MuseError
+from muse.tasks.telling import Understood
 
 if TYPE_CHECKING:
     from muse.composer import Composition
     from muse.intent import Intent
     from muse.prompts import Parsed
+    from muse.tasks.processes import Processes
     from muse.tasks.request import ComposeRequest
-    from muse.tasks.workers import Workers
 
 __all__ = ["Made", "Run", "StoppedError"]
 
@@ -45,7 +47,7 @@ class Run:
     request
         What is asked for.
     workers
-        Who composes.
+        Who composes: runs :func:`muse.tasks.telling.compose_telling`.
     seconds
         The composition is stopped when it has taken so long.
 
@@ -55,13 +57,17 @@ class Run:
         The request is too much for the page.
     """
 
-    def __init__(self, request: ComposeRequest, workers: Workers, seconds: float = MAX_SECONDS) -> None:
+    def __init__(
+        self, request: ComposeRequest, workers: Processes[ComposeRequest, Composition], seconds: float = MAX_SECONDS
+    ) -> None:
         check_request(request)
         self.request = request
         self.bars = 0
         """Of the piece, 0 as long as that is not known."""
         self.share = 0.0
         """How much is done, 0..1."""
+        self.written: list[WrittenBar] = []
+        """Bars of the first candidate so far."""
         self._workers = workers
         self._deadline = time.monotonic() + seconds
         self._stopped = threading.Event()
@@ -97,7 +103,7 @@ class Run:
 
     def _work(self) -> None:
         try:
-            piece = self._workers.compose(self.request, understood=self._understood, progress=self._progress)
+            piece = self._workers.run(self.request, self._hear)
             parsed, intent = self._read
             self._made = Made(self.request, parsed, intent, piece)
         except BaseException as fault:  # told in result(), whatever it is
@@ -105,13 +111,15 @@ class Run:
         finally:
             self._done.set()
 
-    def _understood(self, parsed: Parsed | None, intent: Intent) -> None:
-        check_work(self.request, intent)
-        self._read = parsed, intent
-        self.bars = intent.bars
-
-    def _progress(self, share: float) -> None:
-        self.share = share
+    def _hear(self, word: Any) -> None:
+        if isinstance(word, Understood):
+            self._read = word.parsed, word.intent
+            self.bars = word.intent.bars
+        elif isinstance(word, WrittenBar):
+            if word.candidate == 0:
+                self.written.append(word)
+        elif word is not None:
+            self.share = word
         self._check()
 
     def _check(self) -> None:

@@ -17,6 +17,10 @@ function draw() {
   if (!value || !value.candidates || !value.candidates.length) return;
   chosen = Math.min(chosen, value.candidates.length - 1);
   const now = value.candidates[chosen], place = `${value.base}/${chosen + 1}`;
+  if (!value.base) {
+    drawWriting(root, now);
+    return;
+  }
 
   if (value.candidates.length > 1) {
     const row = tag("div", { class: "candidates", role: "group", "aria-label": "Candidates, best first" });
@@ -31,14 +35,7 @@ function draw() {
   const audio = tag("audio", { controls: "", preload: "auto", src: `${place}.wav`, "aria-label": "Listen" });
   const canvas = tag("canvas", { class: "roll", role: "img",
     "aria-label": `Piano roll: ${now.notes.length} notes, ${now.instruments.join(", ")}` });
-  root.append(audio, canvas);
-  const legend = tag("div", { class: "legend" });
-  now.instruments.forEach((name, i) => {
-    const spot = tag("i");
-    spot.style.background = COLORS[i % COLORS.length];
-    legend.append(tag("span", {}, spot, name));
-  });
-  root.append(legend);
+  root.append(audio, canvas, legendOf(now));
   const files = tag("div", { class: "files", role: "group", "aria-label": "Downloads" });
   const names = { mid: "MIDI", wav: "WAV", mp3: "MP3", musicxml: "MusicXML", pdf: "PDF", json: "JSON" };
   for (const [ending, name] of Object.entries(names).filter((pair) => value.formats.includes(pair[0])))
@@ -63,10 +60,28 @@ function draw() {
   repaint();
 }
 
+// The bars so far of a piece that is being written: nothing to listen to yet.
+function drawWriting(root, now) {
+  const canvas = tag("canvas", { class: "roll", role: "img", "aria-label": `Piano roll: ${now.chords.length} bars so far` });
+  root.append(canvas, legendOf(now), tag("p", { class: "chords" }, now.chords.join(" | ")));
+  repaint = () => paint(canvas, now, { currentTime: now.chords.length * now.seconds / now.bars.length, paused: true });
+  repaint();
+}
+
+function legendOf(now) {
+  const legend = tag("div", { class: "legend" });
+  now.instruments.forEach((name, i) => {
+    const spot = tag("i");
+    spot.style.background = COLORS[i % COLORS.length];
+    legend.append(tag("span", {}, spot, name));
+  });
+  return legend;
+}
+
 function paint(canvas, now, audio) {
   const wide = Math.max(280, canvas.clientWidth), high = 240, ratio = window.devicePixelRatio || 1;
   const styles = getComputedStyle(canvas), ink = styles.color;
-  const pitches = now.notes.map((n) => n[2]);
+  const pitches = now.notes.length ? now.notes.map((n) => n[2]) : [60];
   const low = Math.min(...pitches) - 2, top = Math.max(...pitches) + 2;
   const sx = wide / now.seconds, sy = high / (top - low + 1);
   const sheet = document.createElement("canvas");
@@ -104,6 +119,6 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setT
 watch("value", () => {
   chosen = 0;
   draw();
-  if (props.value && innerWidth < 700) element.scrollIntoView({ behavior: "smooth" });
+  if (props.value && props.value.base && innerWidth < 700) element.scrollIntoView({ behavior: "smooth" });
 });
 draw();

@@ -303,8 +303,12 @@ def _composed(studio: Studio, ask: Callable[[Path], ComposeRequest], session: st
             return
         studio.begin(session, run)
         try:
+            n_shown = 0
             while not run.wait(_TICK_SEC):
-                yield [_how_far(run), *kept, gr.update(interactive=True), *buttons, gr.skip()]
+                bars = list(run.written)
+                roll = widgets.shown_bars(bars) if len(bars) > n_shown else gr.skip()
+                n_shown = len(bars)
+                yield [_how_far(run), roll, *kept[1:], gr.update(interactive=True), *buttons, gr.skip()]
             made = run.result()
         except StoppedError as stopped:
             yield [widgets.fault(str(stopped).capitalize()), *kept, *idle, *buttons, gr.skip()]

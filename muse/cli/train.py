@@ -44,6 +44,9 @@ DataArgument = Annotated[
         "emomusic.",
     ),
 ]
+SelectorCorporaArgument = Annotated[
+    str, typer.Argument(metavar="CORPORA", help="Folder with emopia-nc; to fit the experts also vgmidi-unclear.")
+]
 ChordsOption = Annotated[str, typer.Option(metavar="DIR", help="Folder of POP909, to learn chords and keys from.")]
 CacheOption = Annotated[
     str, typer.Option(metavar="DIR", help="Folder of intermediate results; an interrupted run goes on from it.")
@@ -177,6 +180,39 @@ def train_selector(
         document = train(corpus, output, samples=pairs, resume=resume, progress=sys.stderr.isatty(), **options)
     if "masked" not in options.get("tasks", ()):
         calibrate(output, corpus, kept, corpora)
+    print_document(document, as_json)
+
+
+@app.command("selector-experts")
+def train_selector_experts(
+    corpora: SelectorCorporaArgument,
+    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Checkpoint of the selector.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Fit a trained selector's experts on emotion anew, and how far to trust them and its network."""
+    from muse.training.selector.calibrate import fit_emotion
+
+    print_document(fit_emotion(output, corpora).to_json(), as_json)
+
+
+@app.command("selector-report")
+def train_selector_report(
+    corpora: SelectorCorporaArgument,
+    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the report.")],
+    selector: Annotated[
+        str | None, typer.Option(metavar="NAME|DIR", help="Measure its network together with the experts, too.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure quadrants from MIDI by nested cross-validation over songs, every choice made inside."""
+    from muse.evaluate.selector import emotion_across_songs
+    from muse.files import write_json
+    from muse.selector import Selector
+
+    rated_by = None if selector is None else Selector.from_pretrained(selector)
+    with progress_bar("measuring the selector") as progress:
+        document = emotion_across_songs(corpora, rated_by, progress=progress)
+    write_json(document, Path(output) / "selector-emotion.json")
     print_document(document, as_json)
 
 

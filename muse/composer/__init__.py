@@ -4,6 +4,7 @@ from muse.composer.brief import fitting_bars
 from muse.composer.composer import DEFAULT_SAMPLING, Composer, compose, versions
 from muse.composer.composition import Candidate, Composition
 from muse.composer.rank import DEFAULT_RANKING, Ranking
+from muse.composer.stages import WrittenBar
 from muse.generator.sampler import Sampling
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Composition",
     "Ranking",
     "Sampling",
+    "WrittenBar",
     "compose",
     "fitting_bars",
     "versions",

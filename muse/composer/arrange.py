@@ -10,7 +10,7 @@ Contents: :class:`ArrangeRequest`, :class:`Casting`, :func:`cast`, :class:`Arran
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +45,7 @@ MAX_PARTS = 5
 _CONTEXT = 1900
 _REST_SHARE = 8  # one bar in eight may lack an instrument
 _COPIED = 0.65  # of bars that return, how many accompaniments do (people: 0.54 note for note, 0.8 nearly)
+_TUNE_ALONE = 80  # velocity of a tune that nobody accompanies
 _POLYPHONIC = 4  # notes at once from which an instrument can have the tune and accompany it
 
 
@@ -172,14 +173,57 @@ class Arrangement:
     """Velocity of the tune in each bar, 0 where it rests."""
 
 
-@dataclass(frozen=True)
 class _Piece:
-    """What is fixed for all rows of a call."""
+    """What is fixed for a row, and what its instruments play, bar by bar: no bar depends on later ones."""
 
-    plan: Plan
-    casting: Casting
-    shift: int
-    rules: ArrangementRules = field(repr=False)
+    def __init__(self, plan: Plan, casting: Casting, shift: int, rules: ArrangementRules) -> None:
+        self.plan, self.casting, self.shift, self.rules = plan, casting, shift, rules
+        self._bars: list[tuple[tuple[PartNote, ...], ...]] = []  # of each bar, for each instrument
+        self._lead: list[int] = []
+        self._octaves: dict[int, int] = {}  # semitones between an instrument and the part that it doubles
+        has_tune_alone = [casting.lead, *(i for i, source in casting.doubling.items() if source == casting.lead)]
+        n_silent = sum(not bar.melody for bar in plan.bars)
+        self._resting = (
+            [i for i in has_tune_alone if i >= 0]
+            if casting.lead not in casting.written and n_silent > len(plan.bars) // _REST_SHARE
+            else []
+        )
+        """Instruments that would rest too long; those with parts of their own may not, by their grammar."""
+
+    @property
+    def n_bars(self) -> int:
+        """Bars so far."""
+        return len(self._bars)
+
+    def arrangement(self) -> Arrangement:
+        """The bars so far."""
+        return Arrangement(self.plan, self.casting, tuple(zip(*self._bars, strict=True)), tuple(self._lead))
+
+    def add(self, parts: Sequence[Sequence[PartNote]], velocity: int) -> None:
+        """Take a bar that is finished: the notes of each part as the row has them, and the velocity of the tune."""
+        casting, programs = self.casting, self.casting.programs
+        tune = tuple(
+            PartNote(n.position * 3, n.pitch + 12 * casting.octave, n.length * 3, max(velocity, 1))
+            for n in self.plan.bars[self.n_bars].melody
+        )
+        notes: dict[int, tuple[PartNote, ...]] = {}
+        for i, part in zip(casting.written, parts, strict=True):
+            move = 0 if part_of(programs[i]) == "drums" else -self.shift
+            notes[i] = tuple(replace(note, pitch=note.pitch + move) for note in part)
+        written = dict(notes)
+        for i, source in casting.doubling.items():
+            notes[i] = self._doubling(i, written.get(source, tune))
+        if not tune:
+            for i in self._resting:
+                notes[i] = _filling(i, written, programs)
+        self._bars.append(tuple(notes.get(i, ()) for i in range(len(programs))))
+        self._lead.append(velocity)
+
+    def _doubling(self, i: int, bar: Sequence[PartNote]) -> tuple[PartNote, ...]:
+        """What an instrument plays that doubles another, always in the octaves of the first bar with notes."""
+        if bar:
+            self._octaves.setdefault(i, _octaves_to(self.casting.programs[i], bar))
+        return _doubled(bar, self.casting.programs[i], self._octaves.get(i, 0))
 
 
 class Arranger:
@@ -211,8 +255,14 @@ class Arranger:
         sampling: Sampling = Sampling(),
         rng: np.random.Generator | None = None,
         progress: Callable[[float], None] | None = None,
+        on_bar: Callable[[int, Arrangement], None] | None = None,
     ) -> list[Arrangement]:
         """One arrangement of each plan, all in one batch; the plans have one meter and mode.
+
+        Parameters
+        ----------
+        on_bar
+            Called when a bar is finished, with the number of its plan and the arrangement up to that bar.
 
         Raises
         ------
@@ -224,18 +274,50 @@ class Arranger:
             raise InputError("give one plan or more, all in one meter and mode")
         casting = cast(request.programs, request.lead)
         pieces = [self._piece(plan, casting, request, rng) for plan in plans]
+
+        def collect(number: int, parts: Sequence[Sequence[PartNote]], velocity: int) -> None:
+            pieces[number].add(parts, velocity)
+            if on_bar is not None:
+                on_bar(number, pieces[number].arrangement())
+
+        if casting.written:
+            self._write(pieces, request, sampling, rng, progress, collect)
+        else:
+            for number, plan in enumerate(plans):
+                for bar in plan.bars:
+                    collect(number, (), _TUNE_ALONE if bar.melody else 0)
+        return [piece.arrangement() for piece in pieces]
+
+    def _write(
+        self,
+        pieces: Sequence[_Piece],
+        request: ArrangeRequest,
+        sampling: Sampling,
+        rng: np.random.Generator,
+        progress: Callable[[float], None] | None,
+        collect: Callable[[int, Sequence[Sequence[PartNote]], int], None],
+    ) -> None:
+        """Have the model write the parts; `collect` gets the bars as they are finished."""
+        plan, casting = pieces[0].plan, pieces[0].casting
         header = Header(
             tuple(part_of(casting.programs[i]) for i in casting.written),
-            plans[0].time_signature,
-            plans[0].mode,
+            plan.time_signature,
+            plan.mode,
             request.genre,
             request.tempo_bpm,
             request.from_start,
         )
-        if not casting.written:
-            return [_only_tune(piece) for piece in pieces]
         controls = [i for name in SECTION_CONTROLS for i in range(*VOCABULARY.span(control_block(name)))]
-        grammar = RowGrammar(lambda i: ArrangementRow(pieces[i].rules), controls=controls, null=NULL)
+        rows = [ArrangementRow(piece.rules) for piece in pieces]
+        grammar = RowGrammar(rows.__getitem__, controls=controls, null=NULL)
+
+        def step(_: int) -> None:
+            for number, (piece, row) in enumerate(zip(pieces, rows, strict=True)):
+                for bar in range(piece.n_bars, row.bar):
+                    collect(number, row.notes[bar], row.lead[bar])
+            if progress is not None:
+                progress(grammar.share_written(len(plan.bars)))
+
         self.sampler.generate(
             encode_header(header),
             len(pieces),
@@ -244,13 +326,8 @@ class Arranger:
             rng,
             unconditional_prefix=encode_header(replace(header, genre=None, tempo_bpm=None)),
             cut_ids=range(*VOCABULARY.span("Bar")),
-            progress=None if progress is None else lambda _: progress(grammar.share_written(len(plans[0].bars))),
+            progress=step,
         )
-        return [
-            _arrangement(piece, row)
-            for piece, row in zip(pieces, grammar.rows, strict=True)
-            if isinstance(row, ArrangementRow)
-        ]
 
     def _piece(self, plan: Plan, casting: Casting, request: ArrangeRequest, rng: np.random.Generator) -> _Piece:
         shift = fold_shift(-plan.tonic)
@@ -281,75 +358,40 @@ def _part_rules(program: int, shift: int, max_rests: int) -> PartRules:
     return PartRules(part, low, high, one.polyphony, max_rests)
 
 
-def _only_tune(piece: _Piece) -> Arrangement:
-    n = len(piece.casting.programs)
-    lead = tuple(80 if bar.melody else 0 for bar in piece.plan.bars)
-    return Arrangement(piece.plan, piece.casting, tuple(tuple(() for _ in lead) for _ in range(n)), lead)
+def _filling(i: int, written: Mapping[int, Sequence[PartNote]], programs: Sequence[int]) -> tuple[PartNote, ...]:
+    """What an instrument doubles in a bar in which it would rest: whoever plays and lies nearest."""
+    drums = part_of(programs[i]) == "drums"
+    playing = [j for j, bar in written.items() if bar and (part_of(programs[j]) == "drums") == drums]
+    if not playing:
+        return ()
+    bar = written[_nearest(i, playing, programs)]
+    return _doubled(bar, programs[i], _octaves_to(programs[i], bar))
 
 
-def _arrangement(piece: _Piece, row: ArrangementRow) -> Arrangement:
-    casting, programs = piece.casting, piece.casting.programs
-    by_instrument: dict[int, tuple[tuple[PartNote, ...], ...]] = {}
-    for number, i in enumerate(casting.written):
-        move = 0 if part_of(programs[i]) == "drums" else -piece.shift
-        by_instrument[i] = tuple(
-            tuple(replace(note, pitch=note.pitch + move) for note in bar[number]) for bar in row.notes
-        )
-    tune = tuple(
-        tuple(PartNote(n.position * 3, n.pitch + 12 * casting.octave, n.length * 3, max(v, 1)) for n in bar.melody)
-        for bar, v in zip(piece.plan.bars, row.lead, strict=True)
-    )
-    for i, source in casting.doubling.items():
-        by_instrument[i] = _doubled(by_instrument.get(source, tune), programs[i])
-    silent = tuple(() for _ in row.notes)
-    notes = [by_instrument.get(i, silent) for i in range(len(programs))]
-    filled = [_filled(i, notes, tune if i == casting.lead else silent, casting) for i in range(len(programs))]
-    return Arrangement(piece.plan, casting, tuple(filled), tuple(row.lead))
-
-
-def _filled(
-    i: int,
-    notes: Sequence[Sequence[Sequence[PartNote]]],
-    tune: Sequence[Sequence[PartNote]],
-    casting: Casting,
-) -> tuple[tuple[PartNote, ...], ...]:
-    """The bars of an instrument; where it would rest too long, it doubles whoever plays."""
-    mine = [tuple(bar) for bar in notes[i]]
-    rests = [b for b, bar in enumerate(mine) if not bar and not tune[b]]
-    if len(rests) <= len(mine) // _REST_SHARE:
-        return tuple(mine)
-    drums = part_of(casting.programs[i]) == "drums"
-    others = [j for j in casting.written if j != i and (part_of(casting.programs[j]) == "drums") == drums]
-    for b in rests:
-        playing = [j for j in others if notes[j][b]]
-        if playing:
-            (mine[b],) = _doubled([notes[_nearest(i, playing, casting.programs)][b]], casting.programs[i])
-    return tuple(mine)
-
-
-def _doubled(bars: Sequence[Sequence[PartNote]], program: int) -> tuple[tuple[PartNote, ...], ...]:
-    """A part in octaves within the range of another instrument, its top notes where it has fewer at once."""
+def _octaves_to(program: int, bar: Sequence[PartNote]) -> int:
+    """Semitones, whole octaves, that bring notes nearest to the middle of an instrument's range."""
     one = instruments()[program]
-    pitches = [note.pitch for bar in bars for note in bar]
-    if part_of(program) == "drums" or not pitches:
-        return tuple(tuple(bar) for bar in bars)
     centre = (one.usual_low + one.usual_high) / 2
-    octave = 12 * round((centre - float(np.mean(pitches))) / 12)
-    out = []
-    for bar in bars:
-        moved = []
-        for note in bar:
-            pitch = note.pitch + octave
-            while pitch > one.usual_high:
-                pitch -= 12
-            while pitch < one.usual_low:
-                pitch += 12
-            if pitch <= one.high:
-                moved.append(replace(note, pitch=pitch))
-        kept: dict[int, list[PartNote]] = {}
-        for note in sorted(moved, key=lambda n: -n.pitch):
-            chord = kept.setdefault(note.position, [])
-            if len(chord) < one.polyphony and all(n.pitch != note.pitch for n in chord):
-                chord.append(note)
-        out.append(tuple(sorted((n for chord in kept.values() for n in chord), key=lambda n: (n.position, n.pitch))))
-    return tuple(out)
+    return 12 * round((centre - float(np.mean([note.pitch for note in bar]))) / 12)
+
+
+def _doubled(bar: Sequence[PartNote], program: int, octaves: int) -> tuple[PartNote, ...]:
+    """A bar in octaves within the range of another instrument, its top notes where it has fewer at once."""
+    one = instruments()[program]
+    if part_of(program) == "drums":
+        return tuple(bar)
+    moved = []
+    for note in bar:
+        pitch = note.pitch + octaves
+        while pitch > one.usual_high:
+            pitch -= 12
+        while pitch < one.usual_low:
+            pitch += 12
+        if pitch <= one.high:
+            moved.append(replace(note, pitch=pitch))
+    kept: dict[int, list[PartNote]] = {}
+    for note in sorted(moved, key=lambda n: -n.pitch):
+        chord = kept.setdefault(note.position, [])
+        if len(chord) < one.polyphony and all(n.pitch != note.pitch for n in chord):
+            chord.append(note)
+    return tuple(sorted((n for chord in kept.values() for n in chord), key=lambda n: (n.position, n.pitch)))

@@ -14,7 +14,7 @@ import numpy as np
 from muse.attributes import attribute
 from muse.composer.loudness import Loudness
 from muse.composer.perform import Touch
-from muse.composer.stages import PieceRequest, controls_for
+from muse.composer.stages import PLAN_FROM, PieceRequest, controls_for
 from muse.errors import InputError, unknown
 from muse.intent import MAX_BARS, Intent
 from muse.mapping import AttributeTarget, EmotionMapper
@@ -31,12 +31,16 @@ _MAJOR_SHARE = 0.6  # of the corpus' windows; where neither key nor emotion is a
 # The piano writing of the corpus that has real dynamics and modern harmony; other ensembles leave the genre open.
 _PIANO_GENRE = "pop"
 _EMPTY_TARGET = AttributeTarget((), (), (), (), (), ())
-_WAY = 0.65
+_PLANNED = {control: 0.65 for control in PLAN_FROM if control != "mean_pitch"}
 """How far the plan's controls go from the middle of the corpus to the target: the targets of an emotion are extremes
-that hardly any music has all at once."""
-_WAY_OF_ARCS = 0.8
-"""The same for the sections of a path. Where the emotion stays, the arranger is left to itself: density, register and
-texture at the extremes cost more in human-likeness than they give in judged emotion."""
+that hardly any music has all at once. Pitch is left open: it tells quadrants least and tunes apart most."""
+_WAY_OF_TEMPO = 0.65
+"""The same for the tempo, on a scale of ratios, from :data:`_NEUTRAL_TEMPO_BPM`."""
+_ARRANGED = {"density": 0.65}
+"""The same for the arranger's controls where the emotion stays. The others are left open: register and texture at the
+extremes cost more in human-likeness than they give in judged emotion."""
+_ARRANGED_ALONG_PATHS = 0.8
+"""The same for all of them where the emotion changes on the way."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,8 @@ class Brief:
     def request(self, n_bars: int) -> PieceRequest:
         """What planner, arranger and performer are asked for."""
         plan_controls, section_controls = controls_for(
-            self.song, self.sections, plan_share=_WAY, section_share=_WAY_OF_ARCS if self.is_arc else 0.0,
-            outright=self.outright,
+            self.song, self.sections, plan_share=_PLANNED, outright=self.outright,
+            section_share=_ARRANGED_ALONG_PATHS if self.is_arc else _ARRANGED,
         )  # fmt: skip
         touch = Touch(tempo_bpm=self.tempo_bpm, loudness=self.loudness, spread=self.spread)
         return PieceRequest(
@@ -183,6 +187,10 @@ def _targets(
         sections = mapper.section_targets(
             intent.emotion, intent.bars, again, edges=edges_by_name(controls, "section"), section_bars=SECTION_BARS
         )
+        if "Mean Tempo" not in overrides and (tempo := song.values().get("Mean Tempo")) is not None:
+            # Written for such tempi, songs have fewer notes a beat than the planner's and the arranger's have.
+            usual = _NEUTRAL_TEMPO_BPM * (tempo / _NEUTRAL_TEMPO_BPM) ** _WAY_OF_TEMPO
+            overrides = {**overrides, "Mean Tempo": round(usual, 1)}
     return (
         _overrule(song, _at_tempo(song, overrides), controls, "song"),
         tuple(_overrule(section, _at_tempo(section, overrides), controls, "section") for section in sections),

@@ -36,7 +36,7 @@ from muse.composer.brief import Brief, decide, fitting_bars
 from muse.composer.composition import Candidate, Composition
 from muse.composer.plan import DEFAULT_PLANNER
 from muse.composer.rank import DEFAULT_RANKING, Ranking, adherence, merit
-from muse.composer.stages import Piece, Stages
+from muse.composer.stages import Piece, Stages, WrittenBar
 from muse.emotion import Emotion, EmotionPath
 from muse.errors import InputError, is_whole, unknown
 from muse.generator.sampler import Sampling
@@ -108,6 +108,7 @@ class Composer:
         seed: int | None = None,
         plan: Plan | None = None,
         progress: Callable[[float], None] | None = None,
+        on_bar: Callable[[WrittenBar], None] | None = None,
         **fields: Any,
     ) -> Composition:
         """Write `n_candidates` pieces for a request and rank them.
@@ -126,6 +127,8 @@ class Composer:
             A lead sheet to arrange, as :attr:`Composition.plan` is one; see :meth:`arrange`.
         progress
             Called with the share done, 0..1.
+        on_bar
+            Called with each bar of each candidate as soon as it is written, in order.
 
         Raises
         ------
@@ -143,10 +146,11 @@ class Composer:
 
         brief = decide(intent, self.controls, self.mapper, rng, plan)  # what was left open; emotion -> attributes
         pieces = self.stages.write(
-            brief.request(intent.bars), n_candidates, sampling=sampling, rng=rng, progress=progress
+            brief.request(intent.bars), n_candidates, sampling=sampling, rng=rng, progress=progress, on_bar=on_bar
         )
         written = time.perf_counter()
-        candidates = self._rated([self._candidate(piece, brief) for piece in pieces], intent, ranking)
+        made = [self._candidate(number, piece, brief) for number, piece in enumerate(pieces)]
+        candidates = self._rated(made, intent, ranking)
         candidates.sort(key=lambda candidate: -candidate.merit)  # stable: ties stay in the order of writing
         finished = time.perf_counter()
         timing = {
@@ -189,11 +193,11 @@ class Composer:
 
     # ------------------------------------------------------------------ steps
 
-    def _candidate(self, piece: Piece, brief: Brief) -> Candidate:
+    def _candidate(self, number: int, piece: Piece, brief: Brief) -> Candidate:
         measured = extract(piece.score, names=SONG_CONTROLS).to_dict()
         parts = extract(piece.score, names=SECTION_CONTROLS, bars=SECTION_BARS)
         closeness = adherence(brief, measured, parts.values, self.controls)
-        return Candidate(piece.score, piece.plan, measured, closeness)
+        return Candidate(piece.score, piece.plan, measured, closeness, number=number)
 
     def _rated(self, candidates: list[Candidate], intent: Intent, ranking: Ranking) -> list[Candidate]:
         """The candidates with ratings and merit."""
@@ -252,6 +256,7 @@ def compose(
     planner: str | Path = DEFAULT_PLANNER,
     arranger: str | Path = DEFAULT_ARRANGER,
     progress: Callable[[float], None] | None = None,
+    on_bar: Callable[[WrittenBar], None] | None = None,
     **others: Any,
 ) -> Composition:
     """Compose a piece: ``muse.compose(emotion="sad", bars=16, seed=0).save("sad.mid")``.
@@ -267,7 +272,7 @@ def compose(
     bars, genre, tempo, key, time_signature, instruments, attributes, melody, chords, form
         As in :class:`muse.Intent`; *tempo* and *tempo_bpm* are the same, quarter notes a minute. Without *bars* a piece
         has 16, or as many as the chords, the tune or the form that are given.
-    seed, n_candidates, sampling, ranking, progress
+    seed, n_candidates, sampling, ranking, progress, on_bar
         As in :meth:`Composer.compose`.
     planner, arranger
         Names or folders of checkpoints.
@@ -298,8 +303,9 @@ def compose(
         intent = replace(intent, bars=fitting_bars(intent))
     composer = _loaded(str(planner), str(arranger))
     return composer.compose(
-        intent, n_candidates=n_candidates, sampling=sampling, ranking=ranking, seed=seed, progress=progress
-    )
+        intent, n_candidates=n_candidates, sampling=sampling, ranking=ranking, seed=seed, progress=progress,
+        on_bar=on_bar,
+    )  # fmt: skip
 
 
 _loading = threading.Lock()

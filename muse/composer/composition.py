@@ -45,6 +45,8 @@ class Candidate:
     """What the selector gives it; None without a selector, or where there are too few notes to rate."""
     merit: float = 0.0
     """0..1, what candidates are ranked by; see the module's conventions."""
+    number: int = 0
+    """Its place in the order of writing, from 0."""
 
     def __repr__(self) -> str:
         return f"<Candidate: {self.n_notes} notes, merit {self.merit:.2f}, adherence {self.adherence:.2f}>"

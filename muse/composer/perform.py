@@ -4,28 +4,28 @@ The loudness of each bar comes from the arranger in absolute terms; here it gets
 hand (:class:`Hand`, seeded), a swell over each phrase and a tune above its accompaniment; the tempo gives way at the
 end. Onsets stay on the grid, so what is written can be read; a setting leaves all of it out.
 
-Contents: :data:`PLACES`, :func:`place_of`, :class:`Hand`, :class:`Touch`, :func:`perform`.
+Contents: :data:`PLACES`, :func:`place_of`, :class:`Hand`, :class:`Touch`, :func:`perform`, :func:`bar_notes`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import symusic
 from numpy.typing import NDArray
 
 from muse.composer.arrange import Arrangement
-from muse.score import NOTE_DTYPE, from_notes
+from muse.score import NOTE_DTYPE, Notes, from_notes
 from muse.theory import instrument_name, instruments
 from muse.tokens.arrangement import part_of
 
 if TYPE_CHECKING:
     from symusic.core import ScoreTick as Score
 
-__all__ = ["PLACES", "Hand", "Touch", "perform", "place_of"]
+__all__ = ["PLACES", "Hand", "Touch", "bar_notes", "perform", "place_of"]
 
 SHARPS = {0: 0, 7: 1, 2: 2, 9: 3, 4: 4, 11: 5, 6: 6, 1: -5, 8: -4, 3: -3, 10: -2, 5: -1}
 """Tonic of a major key -> sharps of its signature, flats negative."""
@@ -97,25 +97,10 @@ def perform(arrangement: Arrangement, touch: Touch = Touch(), rng: np.random.Gen
     rng = rng or np.random.default_rng(0)
     plan, casting = arrangement.plan, arrangement.casting
     size = plan.bar_length * 3
-    total = size * len(plan.bars)
-    rows = []
-    for i, program in enumerate(casting.programs):
-        notes = [
-            (b * size + n.position, n.pitch, n.span, float(n.velocity))
-            for b, bar in enumerate(arrangement.notes[i])
-            for n in bar
-        ]
-        if i == casting.lead:
-            notes += _tune(arrangement, size)
-        table = _playable(sorted(notes), program, total)
-        rows += [(onset, pitch, span, velocity, program, i) for onset, pitch, span, velocity in table]
-    out = np.zeros(len(rows), NOTE_DTYPE)
-    if rows:
-        onset, pitch, span, velocity, program_, track = (np.array(column) for column in zip(*rows, strict=True))
+    onset, pitch, span, velocity, program, track = _sounding(arrangement, range(len(plan.bars)))
+    if len(onset):
         if not touch.deadpan:
             velocity = velocity + _swell(onset, size) + _unevenness(onset, pitch, track, size, touch.hand, rng)
-        out["onset_beat"], out["duration_beat"] = onset / _STEPS, span / _STEPS
-        out["pitch"], out["program"], out["track"] = pitch, program_, track
         if touch.loudness:
             asked = np.array(touch.loudness)
             at = asked[np.minimum(onset // size, len(asked) - 1)]
@@ -123,7 +108,7 @@ def perform(arrangement: Arrangement, touch: Touch = Touch(), rng: np.random.Gen
             if touch.spread is not None and len(velocity) > 1:
                 velocity *= touch.spread / max(float(velocity.std()), 1.0)
             velocity = velocity + at
-        out["velocity"] = np.clip(np.rint(velocity), 8, 127)
+    out = _table(onset, pitch, span, velocity, program, track)
     names = [instrument_name(p).title() for p in casting.programs]
     score = from_notes(out, tempo_bpm=touch.tempo_bpm, time_signature=plan.time_signature, names=names)
     sharps = SHARPS[plan.tonic if plan.mode == "major" else (plan.tonic + 3) % 12]
@@ -133,15 +118,70 @@ def perform(arrangement: Arrangement, touch: Touch = Touch(), rng: np.random.Gen
     return score
 
 
-def _tune(arrangement: Arrangement, size: int) -> list[tuple[int, int, int, float]]:
-    """The tune as (onset, pitch, span, velocity), above what it sounds with."""
-    octave = 12 * arrangement.casting.octave
-    out = []
-    for b, (bar, velocity) in enumerate(zip(arrangement.plan.bars, arrangement.lead, strict=True)):
-        loudest = max((n.velocity for part in arrangement.notes for n in part[b]), default=0)
-        level = max(float(velocity), min(loudest + _TUNE_OVER, 118.0) if loudest else 0.0)
-        out += [(b * size + n.position * 3, n.pitch + octave, n.length * 3, level or 72.0) for n in bar.melody]
+def bar_notes(arrangement: Arrangement, bar: int, tempo_bpm: float) -> Notes:
+    """The notes of one bar as they are written: those of :func:`perform`, but for what a hand adds to the velocities.
+
+    Notes that reach beyond the bar are as long as they are written; what later bars strike may end them earlier.
+
+    Parameters
+    ----------
+    arrangement
+        Holds the bar; later ones may be missing.
+    bar
+        Its number, from 0.
+    tempo_bpm
+        For the seconds, at one tempo; :func:`perform` slows down in the last bar.
+
+    Returns
+    -------
+    NOTE_DTYPE [n_notes]
+        Beats and seconds from the start of the piece, sorted by onset, pitch and track.
+    """
+    out = _table(*_sounding(arrangement, range(bar, bar + 1)))
+    for name in ("onset", "duration"):
+        out[f"{name}_sec"] = out[f"{name}_beat"] * 60.0 / tempo_bpm
+    return out[np.lexsort((out["track"], out["pitch"], out["onset_beat"]))]
+
+
+Columns = tuple[
+    NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]
+]
+"""Onset and pitch, span and velocity, program and track of notes; times in twelfths of a quarter."""
+
+
+def _sounding(arrangement: Arrangement, bars: range) -> Columns:
+    """What sounds of some bars, instrument by instrument."""
+    casting, size = arrangement.casting, arrangement.plan.bar_length * 3
+    total = size * len(arrangement.plan.bars)
+    rows = []
+    for i, program in enumerate(casting.programs):
+        notes = [
+            (b * size + n.position, n.pitch, n.span, float(n.velocity)) for b in bars for n in arrangement.notes[i][b]
+        ]
+        if i == casting.lead:
+            notes += [note for b in bars for note in _tune(arrangement, b, b * size)]
+        rows += [(*note, program, i) for note in _playable(sorted(notes), program, total)]
+    table = np.array(rows, np.float64).reshape(-1, 6).T
+    onset, pitch, span, program_, track = table[[0, 1, 2, 4, 5]].astype(np.int64)
+    return onset, pitch, span, table[3], program_, track
+
+
+def _table(*columns: NDArray[Any]) -> Notes:
+    """The same as notes, in beats; velocities are rounded."""
+    onset, pitch, span, velocity, program, track = columns
+    out = np.zeros(len(onset), NOTE_DTYPE)
+    out["onset_beat"], out["duration_beat"] = onset / _STEPS, span / _STEPS
+    out["pitch"], out["program"], out["track"] = pitch, program, track
+    out["velocity"] = np.clip(np.rint(velocity), 8, 127)
     return out
+
+
+def _tune(arrangement: Arrangement, bar: int, start: int) -> list[tuple[int, int, int, float]]:
+    """The tune of a bar that begins at `start`, as (onset, pitch, span, velocity), above what it sounds with."""
+    octave = 12 * arrangement.casting.octave
+    loudest = max((n.velocity for part in arrangement.notes for n in part[bar]), default=0)
+    level = max(float(arrangement.lead[bar]), min(loudest + _TUNE_OVER, 118.0) if loudest else 0.0) or 72.0
+    return [(start + n.position * 3, n.pitch + octave, n.length * 3, level) for n in arrangement.plan.bars[bar].melody]
 
 
 def _playable(

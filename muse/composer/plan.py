@@ -34,10 +34,10 @@ _NEAREST = 40  # examples from which open controls are drawn
 _TIMING = [i for name in ("At", "Bar", "Length", "New") for i in range(*VOCABULARY.span(name))]
 """Ids that say when and how long; cutting unlikely ones off makes tunes half as dense again as people's."""
 _RETURNING = 32  # bars
-_DIFFERENT = 0.75
-_EXACT = 0.5  # of bars that return are the same; the others are like them
-_RETURNED = {4: 0.6, 8: 0.9}  # bars of a phrase -> share of its bars that return with it
-_VARIED = 0.3  # of sections that return, how many end otherwise than they did
+_DIFFERENT = 0.6
+_EXACT = {4: 0.4, 8: 0.85}  # bars of a phrase -> share of the bars that return which are the same; others are like them
+_RETURNED = {4: 0.5, 8: 1.0}  # bars of a phrase -> share of its bars that return with it
+_VARIED = 0.2  # of sections that return, how many end otherwise than they did
 
 
 @dataclass(frozen=True)
@@ -203,8 +203,9 @@ class Planner:
         if sections:
             lags = _returns(sections, rng, has_end=request.has_end)
             if not request.form:  # nobody asked for it: as loosely as people's phrases return
-                lags = {bar: one for bar, one in lags.items() if rng.random() < _RETURNED[phrase_bars(n)]}
-                lags = {b: replace(one, melody_exact=bool(rng.random() < _EXACT)) for b, one in lags.items()}
+                phrase = phrase_bars(n)
+                lags = {bar: one for bar, one in lags.items() if rng.random() < _RETURNED[phrase]}
+                lags = {b: replace(one, melody_exact=bool(rng.random() < _EXACT[phrase])) for b, one in lags.items()}
         if chords or melody:
             empty = Bar()
             said = Plan(tuple(Bar(chords.get(i, ()), melody.get(i, ())) for i in range(n)), request.time_signature)

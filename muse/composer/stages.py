@@ -4,7 +4,8 @@ Valence is said mostly to the plan (mode, harmony, contour), arousal mostly to t
 texture) and the performance (loudness), after Compose & Embellish (Wu & Yang, arXiv 2209.08212) and EMO-Disentanger
 (Huang et al., arXiv 2407.20955).
 
-Contents: :class:`PieceRequest`, :class:`Piece`, :class:`Stages`, :func:`buckets_from_attributes`, :func:`controls_for`.
+Contents: :class:`PieceRequest`, :class:`Piece`, :class:`WrittenBar`, :class:`Stages`; :func:`buckets_from_attributes`,
+:func:`controls_for`.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from muse.composer.arrange import DEFAULT_ARRANGER, Arrangement, Arranger, ArrangeRequest, cast
-from muse.composer.perform import Touch, perform
+from muse.composer.perform import Touch, bar_notes, perform
 from muse.composer.plan import DEFAULT_PLANNER, Planner, PlanRequest
 from muse.generator.sampler import Sampling
+from muse.score import Notes
 from muse.theory import Mode
 from muse.tokens.plan import N_BUCKETS, Plan
 from muse.tokens.vocabulary import N_BUCKETS as ATTRIBUTE_BUCKETS
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     from muse.mapping import AttributeTarget
 
-__all__ = ["Piece", "PieceRequest", "Stages", "buckets_from_attributes", "controls_for"]
+__all__ = ["Piece", "PieceRequest", "Stages", "WrittenBar", "buckets_from_attributes", "controls_for"]
 
 _PLANNING = 0.3  # of the time that a piece takes
 _PLANS_A_PIECE = 2
@@ -63,7 +65,7 @@ def buckets_from_attributes(
     quantiles: Mapping[str, float],
     table: Mapping[str, tuple[str, int]],
     *,
-    share: float = 1.0,
+    share: float | Mapping[str, float] = 1.0,
     outright: Collection[str] = (),
 ) -> dict[str, int]:
     """Buckets of a stage's controls from quantiles of attributes.
@@ -75,13 +77,14 @@ def buckets_from_attributes(
     table
         :data:`PLAN_FROM` or :data:`SECTION_FROM`.
     share
-        How far to go from the middle: 1 all the way, less for music nearer to the usual, 0 leaves the control open.
+        How far to go from the middle: 1 all the way, less for music nearer to the usual, 0 leaves the control open;
+        for all controls, or for those that are named, with the others open.
     outright
         Attributes that are asked for by name: these go all the way.
     """
     out = {}
     for control, (attribute, sign) in table.items():
-        way = 1.0 if attribute in outright else share
+        way = 1.0 if attribute in outright else share.get(control, 0.0) if isinstance(share, Mapping) else share
         if attribute in quantiles and way:
             place = 0.5 + way * sign * (quantiles[attribute] - 0.5)
             out[control] = int(np.clip(int(place * N_BUCKETS), 0, N_BUCKETS - 1))
@@ -92,8 +95,8 @@ def controls_for(
     song: AttributeTarget,
     sections: Sequence[AttributeTarget],
     *,
-    plan_share: float = 1.0,
-    section_share: float = 1.0,
+    plan_share: float | Mapping[str, float] = 1.0,
+    section_share: float | Mapping[str, float] = 1.0,
     outright: Collection[str] = (),
 ) -> tuple[dict[str, int], list[dict[str, int]]]:
     """Buckets for planner and arranger from what an emotion asks of a piece and of each four bars of it; shares and
@@ -142,6 +145,25 @@ class Piece:
     score: Score
 
 
+@dataclass(frozen=True)
+class WrittenBar:
+    """A bar as soon as it is written, long before the piece is finished."""
+
+    candidate: int
+    """Which of the pieces that are written together, from 0; see :attr:`muse.composer.Candidate.number`."""
+    bar: int
+    """From 0."""
+    n_bars: int
+    """Of the whole piece."""
+    seconds: float
+    """How long a bar lasts; the last one of the finished piece slows down."""
+    chords: str
+    """Its chords as text, spelled by the key: ``C G``; see :mod:`muse.theory.chord_text`."""
+    notes: Notes
+    """NOTE_DTYPE [n_notes], tune included, from the start of the piece: those of the finished one up to velocities, and
+    up to the ends of notes that reach beyond the bar, for later bars may strike the same keys again."""
+
+
 class Stages:
     """Planner, arranger and performer."""
 
@@ -169,8 +191,14 @@ class Stages:
         sampling: Sampling = Sampling(),
         rng: np.random.Generator | None = None,
         progress: Callable[[float], None] | None = None,
+        on_bar: Callable[[WrittenBar], None] | None = None,
     ) -> list[Piece]:
         """Write `n` pieces: the same request, seed and checkpoints give the same pieces.
+
+        Parameters
+        ----------
+        on_bar
+            Called with each bar as soon as it is written; those of a piece come in order, the pieces side by side.
 
         Raises
         ------
@@ -188,6 +216,7 @@ class Stages:
             sampling=sampling,
             rng=rng,
             progress=_part_of(progress, _PLANNING, 1.0),
+            on_bar=None if on_bar is None else lambda number, so_far: on_bar(_last_bar(number, so_far, request)),
         )  # fmt: skip
         touch = replace(request.touch, tempo_bpm=request.tempo_bpm)
         return [Piece(one.plan, one, perform(one, touch, rng)) for one in arranged]
@@ -220,6 +249,14 @@ def _clearest(plans: Sequence[Plan], n: int) -> list[Plan]:
     each = len(plans) // n
     groups = [plans[i * each : (i + 1) * each] for i in range(n)]
     return [max(group, key=lambda plan: plan.key_margin()) for group in groups]
+
+
+def _last_bar(number: int, so_far: Arrangement, request: PieceRequest) -> WrittenBar:
+    plan, bar, tempo_bpm = so_far.plan, len(so_far.lead) - 1, request.tempo_bpm
+    seconds = plan.bar_length / 4 * 60.0 / tempo_bpm  # a bar's length is in sixteenths
+    notes = bar_notes(so_far, bar, tempo_bpm)
+    chords = str(replace(plan, bars=plan.bars[bar : bar + 1], sections=())).strip("| ")
+    return WrittenBar(number, bar, len(plan.bars), seconds, chords, notes)
 
 
 def _part_of(progress: Callable[[float], None] | None, start: float, stop: float) -> Callable[[float], None] | None:

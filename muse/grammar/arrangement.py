@@ -104,8 +104,8 @@ class ArrangementRow(Row):
 
     @property
     def bar(self) -> int:
-        """Number of the bar that is being written."""
-        return len(self.notes) - 1
+        """Number of the bar that is being written: so many are finished."""
+        return len(self.notes) - (not self.done)
 
     def _open_bar(self) -> None:
         self.notes.append([])

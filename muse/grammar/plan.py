@@ -88,7 +88,7 @@ class PlanRow(Row):
 
     @property
     def bar(self) -> int:
-        """Number of the bar that is being written."""
+        """Number of the bar that is being written: so many are finished."""
         return len(self.bars)
 
     def _bar_token(self, bar: int) -> int:

@@ -33,7 +33,7 @@ class Row:
 
     @property
     def bar(self) -> int:
-        """Number of the bar that is being written."""
+        """Number of the bar that is being written, from 0: so many are finished."""
         raise NotImplementedError
 
     def allowed(self) -> Mask:
@@ -109,7 +109,7 @@ class RowGrammar:
 
     def share_written(self, n_bars: int) -> float:
         """Share of the bars of all rows that are written, 0..1."""
-        return float(np.mean([1.0 if row.done else min(row.bar, n_bars) / n_bars for row in self.rows]))
+        return float(np.mean([min(row.bar, n_bars) / n_bars for row in self.rows]))
 
     def unconditional(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """The same ids with controls taken out [B]."""

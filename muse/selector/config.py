@@ -28,7 +28,7 @@ class Config:
     dropout: float = 0.1
     quadrant_temperature: float = 1.0
     attribute_weight: float = 0.0
-    """How much attributes have to say in the quadrants; 0 leaves them to the network."""
+    """How much the experts have to say in the quadrants; 0 leaves them to the network."""
     genre_temperature: float = 1.0
     quality_scale: float = 1.0
     quality_shift: float = 0.0

@@ -3,7 +3,8 @@
 A small transformer reads the events of a window (:mod:`muse.selector.events`), in numpy on the CPU
 (:mod:`muse.selector.encoder`) and in PyTorch elsewhere (:mod:`muse.selector.network`). A long piece is the mean over
 its windows, and :meth:`Selector.curve` shows them one by one. The emotion of a piece is predicted from its
-measured attributes too (:mod:`muse.selector.experts`).
+notes by plainer learners too (:mod:`muse.selector.experts`), and all that is said of it is one distribution
+(:mod:`muse.selector.answer`).
 
 Contents: :class:`Selector`, :class:`Ratings`.
 """
@@ -23,6 +24,7 @@ from muse.checkpoint import check_tensors, find, load_tensors, under
 from muse.emotion import QUADRANTS, Emotion
 from muse.emotion.verdict import Reading
 from muse.score import Score
+from muse.selector.answer import answer
 from muse.selector.config import Config
 from muse.selector.encoder import Encoder
 from muse.selector.events import Ints, Passage, encode, passages
@@ -34,8 +36,6 @@ __all__ = ["DEFAULT_SELECTOR", "EXPERTS", "Ratings", "Selector"]
 DEFAULT_SELECTOR = "selector"
 EXPERTS = "experts."
 """Prefix of the arrays of the experts on attributes in a checkpoint."""
-SURPRISE = 1e-2
-"""Least probability that trees give a quadrant: where no tree votes for it, it may still be."""
 
 Reader = Callable[[Ints, Ints], dict[str, NDArray[np.float64]]]
 """Raw outputs of a window's events and header: :class:`muse.selector.encoder.Encoder`, or the network in PyTorch."""
@@ -62,12 +62,8 @@ class Ratings:
         return max(self.genres, key=lambda name: self.genres[name])
 
     def readings(self) -> list[Reading]:
-        """The most probable quadrant, and that of mean valence and arousal where it is another."""
-        quadrant = QUADRANTS[int(np.argmax(self.quadrants))]
-        found = [Reading("the selector", quadrant, max(self.quadrants))]
-        if self.emotion.quadrant != quadrant:
-            found.append(Reading("the selector's valence and arousal", self.emotion.quadrant))
-        return found
+        """The most probable quadrant, which is that of mean valence and arousal."""
+        return [Reading("the selector", QUADRANTS[int(np.argmax(self.quadrants))], max(self.quadrants))]
 
     def to_json(self) -> dict[str, Any]:
         """Quality, emotion and genre as JSON has them."""
@@ -133,6 +129,10 @@ class Selector:
             read = Network.of(config, tensors).to(device_of(device)).reader()
         return cls(config, read, experts)
 
+    def without_experts(self) -> Selector:
+        """The network alone, which has learnt from fewer clips."""
+        return Selector(self.config, self._read)
+
     def rate(self, scores: Sequence[Score]) -> list[Ratings]:
         """Ratings of pieces, each the mean over its windows weighted by their notes.
 
@@ -145,11 +145,9 @@ class Selector:
         read = self._pieces(scores)
         return [self._ratings(part, weight, by) for (part, weight), by in zip(read, by_attributes, strict=True)]
 
-    def opinions(self, scores: Sequence[Score]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """What network (logits) and experts (log probabilities) say of the quadrants, [n, 4] each; to calibrate by."""
-        network = [weight @ part["quadrant"] for part, weight in self._pieces(scores)]
-        experts = [np.ones(4) / 4 if self.experts is None else self.experts.predict(score)[0] for score in scores]
-        return np.stack(network), np.log(np.stack(experts) + SURPRISE)
+    def network_logits(self, scores: Sequence[Score]) -> NDArray[np.float64]:
+        """What the network alone says of the quadrants, [n, 4]; to calibrate by."""
+        return np.stack([weight @ part["quadrant"] for part, weight in self._pieces(scores)])
 
     def _pieces(self, scores: Sequence[Score]) -> Iterator[tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]]:
         """Outputs of the windows of each piece, and the windows' weights."""
@@ -194,16 +192,10 @@ class Selector:
         quality = weight @ (config.quality_scale * out["quality"] + config.quality_shift)
         logits = weight @ out["quadrant"] / config.quadrant_temperature
         if by_attributes is not None:
-            logits = logits + config.attribute_weight * np.log(by_attributes[0] + SURPRISE)
-        quadrants = softmax(logits)
+            logits = logits + config.attribute_weight * by_attributes[0]
+        mean, spread = self._rated(out, weight, by_attributes)
+        mean, spread, quadrants = answer(softmax(logits), mean, spread)
         genres = softmax(weight @ out["genre"] / config.genre_temperature)
-        mean = weight @ out["mean"]
-        variance = weight @ (np.exp(out["log_variance"]) + out["mean"] ** 2) - mean**2
-        spread = config.spread_scale * np.sqrt(np.maximum(variance, 1e-6))
-        if by_attributes is not None and self.experts is not None:
-            # Their errors go together, so the spread of the mean is the mean of the spreads.
-            mean = config.network_share * mean + (1 - config.network_share) * by_attributes[1]
-            spread = config.network_share * spread + (1 - config.network_share) * self.experts.spread
         return Ratings(
             quality=float(expit(quality)),
             emotion=Emotion(float(mean[0]), float(mean[1])),
@@ -211,3 +203,19 @@ class Selector:
             quadrants=(float(quadrants[0]), float(quadrants[1]), float(quadrants[2]), float(quadrants[3])),
             genres=dict(zip(GENRES, genres.tolist(), strict=True)),
         )
+
+    def _rated(
+        self,
+        out: Mapping[str, NDArray[np.float64]],
+        weight: NDArray[np.float64],
+        by_attributes: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and standard deviation of valence and arousal [2] as learnt from ratings."""
+        share = self.config.network_share
+        mean = weight @ out["mean"]
+        variance = weight @ (np.exp(out["log_variance"]) + out["mean"] ** 2) - mean**2
+        spread = self.config.spread_scale * np.sqrt(np.maximum(variance, 1e-6))
+        if by_attributes is None or self.experts is None:
+            return mean, spread
+        # Their errors go together, so the spread of the mean is the mean of the spreads.
+        return share * mean + (1 - share) * by_attributes[1], share * spread + (1 - share) * self.experts.spread

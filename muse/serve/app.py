@@ -11,7 +11,8 @@ faults
     long.
 events
     ``POST /compose/stream`` answers with server-sent events: ``understood`` (intent, evidence), ``progress`` (share,
-    0..1), then ``piece`` (the document of ``/compose``) or ``fault``.
+    0..1), ``bar`` (a bar of a candidate, with its chords and notes) as soon as it is written, then ``piece`` (the
+    document of ``/compose``) or ``fault``.
 
 Contents: :func:`create_app`, :func:`serve`.
 """
@@ -41,7 +42,7 @@ from muse.serve.jobs import Jobs, OverdueError
 from muse.serve.keys import Keys
 from muse.serve.metrics import Metrics
 from muse.serve.schemas import Fault, body_of, request_of
-from muse.serve.work import Analyze, Answer, Compose, Recognize, Task, Understand
+from muse.serve.work import Analyze, Answer, Compose, Recognize, Task, Transcribe, Understand
 from muse.tasks.formats import ENDINGS, formats
 from muse.tasks.limits import MAX_SECONDS, MAX_UPLOAD_BYTES, MAX_WAITING, check_request
 from muse.tasks.processes import DiedError
@@ -73,6 +74,16 @@ _FAULTS: Final[dict[int | str, dict[str, Any]]] = {
 _PIECE: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {media: {} for media in ENDINGS.values()}, "description": "The piece, in the format asked for."},
     501: {"model": Fault, "description": "A format that needs an extra."},
+}
+_NOTES_FORMATS: Final = ("json", "mid")
+_NOTES_FORMAT: Final = Query(
+    description="What to send back; json holds the MIDI file as base64.", json_schema_extra={"enum": [*_NOTES_FORMATS]}
+)
+_NOTES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "content": {ENDINGS[name]: {} for name in _NOTES_FORMATS},
+        "description": "The notes, as asked for.",
+    }
 }
 _FILE: Final = {
     "requestBody": {
@@ -146,7 +157,7 @@ def _add_tasks(app: FastAPI, jobs: Jobs) -> None:
         responses={200: {"content": {"text/event-stream": {}}, "description": "Server-sent events."}},
     )
     async def stream(body: Annotated[_Composition, Body()]) -> StreamingResponse:  # type: ignore[valid-type]
-        """The same, with word of how far it is: the events `understood`, `progress`, then `piece` or `fault`."""
+        """The same with every bar as it is written: `understood`, `progress`, `bar`, then `piece` or `fault`."""
         return StreamingResponse(_events(jobs, _composing(body, "json")), media_type="text/event-stream")
 
     @app.post("/intent")
@@ -169,6 +180,13 @@ def _add_tasks(app: FastAPI, jobs: Jobs) -> None:
     ) -> Response:
         """The emotion of sound: valence, arousal, quadrant, what listeners feel, and the key."""
         return await _answered(request, jobs, Recognize(await _upload(request), dynamic))
+
+    @app.post("/transcribe", openapi_extra=_FILE, responses=_NOTES)
+    async def transcribe(request: Request, format: Annotated[str, _NOTES_FORMAT] = "json") -> Response:
+        """The notes of sound."""
+        if format not in _NOTES_FORMATS:
+            raise unknown("format", format, _NOTES_FORMATS)
+        return await _answered(request, jobs, Transcribe(await _upload(request), format))
 
 
 def _add_signs(app: FastAPI, jobs: Jobs, metrics: Metrics) -> None:

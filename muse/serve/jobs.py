@@ -20,8 +20,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from muse.errors import MuseError
-from muse.serve.work import Answer, Task, load, work
+from muse.serve.work import Answer, Task, work
 from muse.tasks.processes import Processes
+from muse.tasks.telling import load
 
 __all__ = ["Jobs", "OverdueError"]
 

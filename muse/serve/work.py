@@ -6,11 +6,11 @@ upload
     Bytes that came with a request. They are written into a folder of their own for as long as the task lasts, under
     names of ours; no request can name a file of this machine.
 word
-    ``{"event": "understood", ...}`` with the intent and the evidence, ``{"event": "progress", "share": 0..1}``;
-    None where there is nothing to say, so that work can be stopped.
+    The words of :mod:`muse.tasks.telling` as JSON: ``{"event": "understood", ...}`` with the intent and the evidence,
+    ``{"event": "progress", "share": 0..1}``, ``{"event": "bar", ...}``; None where there is nothing to say.
 
-Contents: :class:`Answer`, :class:`Compose`, :class:`Understand`, :class:`Analyze`, :class:`Recognize`; :func:`work`,
-:func:`load`.
+Contents: :class:`Answer`, :class:`Compose`, :class:`Understand`, :class:`Analyze`, :class:`Recognize`,
+:class:`Transcribe`; :func:`work`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from __future__ import annotations
 import base64
 import re
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,23 +28,24 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from muse.errors import InputError
 from muse.files import to_json
 from muse.tasks.analyze import Analyzer
-from muse.tasks.compose import compose
 from muse.tasks.formats import ENDINGS
-from muse.tasks.limits import check_work
 from muse.tasks.processes import Tell
 from muse.tasks.request import ComposeRequest
+from muse.tasks.telling import Understood, compose_telling
+from muse.tasks.transcribe import TranscribeRequest, transcribe
 from muse.tasks.uploads import FIELD_KINDS, take
 
 if TYPE_CHECKING:
-    from muse.composer import Composer, Composition
+    from muse.composer import Composition, WrittenBar
     from muse.intent import Intent
     from muse.prompts import Parsed
     from muse.recognizer import Recognizer
+    from muse.transcription import Transcriber
 
-__all__ = ["Analyze", "Answer", "Compose", "Recognize", "Task", "Understand", "load", "work"]
+__all__ = ["Analyze", "Answer", "Compose", "Recognize", "Task", "Transcribe", "Understand", "work"]
 
-_WORD_SEC: Final = 0.05
-"""Between two words on how far a piece is."""
+_DIGITS: Final = 4
+"""Of beats and seconds in events."""
 
 
 @dataclass(frozen=True)
@@ -87,21 +87,21 @@ class Compose:
     ending: str = "json"
 
     def do(self, tell: Tell) -> Answer:
-        """Compose, telling what was understood and how far it is."""
-        spoke, told = 0.0, -1.0
+        """Compose, telling what was understood, how far it is, and the bars."""
+        parsed: Parsed | None = None
 
-        def progress(share: float) -> None:
-            nonlocal spoke, told
-            if (now := time.monotonic()) - spoke >= _WORD_SEC:
-                tell({"event": "progress", "share": round(share, 4)} if share > told else None)
-                spoke, told = now, share
+        def say(word: Understood | WrittenBar | float | None) -> None:
+            nonlocal parsed
+            if isinstance(word, Understood):
+                parsed = word.parsed
+                tell({"event": "understood", **_understood(parsed, word.intent)})
+            elif isinstance(word, float):
+                tell({"event": "progress", "share": round(word, _DIGITS)})
+            else:
+                tell(None if word is None else _bar(word))
 
         with _placed(self.uploads) as files:
-            request = replace(self.request, **files)
-            parsed, intent = request.understood()
-            check_work(request, intent)
-            tell({"event": "understood", **_understood(parsed, intent)})
-            piece = compose(request, _composer(), intent=intent, progress=progress)
+            piece = compose_telling(replace(self.request, **files), say)
         return self._answer(piece, parsed)
 
     def _answer(self, piece: Composition, parsed: Parsed | None) -> Answer:
@@ -114,7 +114,8 @@ class Compose:
             return Answer(data, ENDINGS[self.ending], piece.seed)
         evidence = parsed.to_dict()["evidence"] if parsed else []
         midi = base64.b64encode(data).decode("ascii")
-        return Answer.of({**piece.to_json(), "evidence": evidence, "midi": midi}, piece.seed)
+        order = [candidate.number for candidate in piece.candidates]
+        return Answer.of({**piece.to_json(), "order": order, "evidence": evidence, "midi": midi}, piece.seed)
 
 
 @dataclass(frozen=True)
@@ -157,24 +158,34 @@ class Recognize:
             return Answer.of(_recognized(path, dynamic=self.dynamic))
 
 
+@dataclass(frozen=True)
+class Transcribe:
+    """The notes of sound: a MIDI file, or a document that holds it as base64."""
+
+    data: bytes
+    ending: str = "json"
+
+    def do(self, tell: Tell) -> Answer:
+        """Write down what is heard."""
+        with _upload(self.data, ("sound",)) as (_, sound):
+            midi = sound.with_suffix(".mid")
+            request = TranscribeRequest(files=(str(sound),), output=str(midi))
+            (found,) = transcribe(request, transcriber=_transcriber())
+            if "error" in found:
+                raise InputError(found["error"])
+            notes = midi.read_bytes()
+        if self.ending == "mid":
+            return Answer(notes, ENDINGS["mid"])
+        document = {name: value for name, value in found.items() if name not in ("file", "output")}
+        return Answer.of({**document, "midi": base64.b64encode(notes).decode("ascii")})
+
+
 def work(task: Task, tell: Tell) -> Answer:
     """What the processes run, see :mod:`muse.tasks.processes`."""
     return task.do(tell)
 
 
-def load() -> None:
-    """What is loaded before the first task: all that composing needs. The rest is loaded by whoever asks first."""
-    _composer()
-
-
 # --------------------------------------------------------------------------------------------------------------- steps
-
-
-@cache
-def _composer() -> Composer:
-    from muse.composer import Composer
-
-    return Composer.from_pretrained()
 
 
 @cache
@@ -189,6 +200,13 @@ def _recognizer() -> Recognizer:
     return Recognizer.from_pretrained()
 
 
+@cache
+def _transcriber() -> Transcriber:
+    from muse.transcription import Transcriber
+
+    return Transcriber.from_pretrained()
+
+
 def _recognized(path: Path, *, dynamic: bool) -> dict[str, Any]:
     found = _recognizer().recognize(path).to_dict()
     return {name: value for name, value in found.items() if dynamic or name != "curve"}
@@ -197,6 +215,14 @@ def _recognized(path: Path, *, dynamic: bool) -> dict[str, Any]:
 def _understood(parsed: Parsed | None, intent: Intent) -> dict[str, Any]:
     evidence = parsed.to_dict()["evidence"] if parsed else []
     return {"intent": intent.to_dict(), "words": intent.in_words(), "evidence": evidence}
+
+
+def _bar(word: WrittenBar) -> dict[str, Any]:
+    notes = [[round(value, _DIGITS) for value in row] for row in word.notes.tolist()]
+    return {
+        "event": "bar", "candidate": word.candidate, "bar": word.bar, "n_bars": word.n_bars,
+        "seconds": round(word.seconds, _DIGITS), "chords": word.chords, "notes": notes,
+    }  # fmt: skip
 
 
 @contextmanager

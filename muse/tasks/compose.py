@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from muse.errors import InputError
 
 if TYPE_CHECKING:
-    from muse.composer import Composer, Composition
+    from muse.composer import Composer, Composition, WrittenBar
     from muse.intent import Intent
     from muse.tasks.request import ComposeRequest
 
@@ -29,6 +29,7 @@ def compose(
     *,
     intent: Intent | None = None,
     progress: Callable[[float], None] | None = None,
+    on_bar: Callable[[WrittenBar], None] | None = None,
 ) -> Composition:
     """Compose what a request asks for.
 
@@ -38,6 +39,8 @@ def compose(
         What :meth:`~muse.tasks.request.ComposeRequest.understood` gave, where it is known already.
     progress
         Called with the share done, 0..1.
+    on_bar
+        Called with each bar of each candidate as soon as it is written.
 
     Raises
     ------
@@ -48,7 +51,7 @@ def compose(
         _, intent = request.understood()
     options: dict[str, Any] = {
         "n_candidates": request.candidates, "sampling": request.sampling(), "ranking": request.ranking(),
-        "seed": request.seed, "progress": progress,
+        "seed": request.seed, "progress": progress, "on_bar": on_bar,
     }  # fmt: skip
     plan = request.lead_sheet()
     return composer.compose(intent, **options) if plan is None else composer.arrange(plan, intent=intent, **options)

@@ -412,7 +412,7 @@ def test_corpus_build_and_info(run: Callable[..., Result], song_path: Path, tmp_
 def test_a_wrong_config_is_explained(run: Callable[..., Result], tmp_path: Path, text: str, words: list[str]) -> None:
     config = tmp_path / "config.json"
     config.write_text(text)
-    result = run("train", "generator", tmp_path, "-o", tmp_path / "out", "--config", config)
+    result = run("train", "planner", tmp_path, "-o", tmp_path / "out", "--config", config)
     assert_refused(result, *words)
 
 

@@ -11,7 +11,14 @@ import torch
 from muse.composer.arrange import Arranger, cast
 from muse.composer.perform import Touch, perform
 from muse.composer.plan import Planner
-from muse.composer.stages import PLAN_FROM, SECTION_FROM, PieceRequest, Stages, buckets_from_attributes
+from muse.composer.stages import (
+    PLAN_FROM,
+    SECTION_FROM,
+    PieceRequest,
+    Stages,
+    WrittenBar,
+    buckets_from_attributes,
+)
 from muse.errors import InputError
 from muse.files import write_json
 from muse.generator.model import build
@@ -148,7 +155,7 @@ def test_stage_controls_follow_quantiles() -> None:
     for table in (PLAN_FROM, SECTION_FROM):
         got = buckets_from_attributes(high, table)
         assert {name: got[name] for name in table} == {n: 5 if sign > 0 else 0 for n, (_, sign) in table.items()}
-    assert set(buckets_from_attributes(high, PLAN_FROM, share=0.0).values()) == {3}
+    assert not buckets_from_attributes(high, PLAN_FROM, share=0.0)  # open
 
 
 def test_a_checkpoint_of_another_vocabulary_is_refused(stages: Stages, tmp_path: Path) -> None:
@@ -175,3 +182,39 @@ def test_open_controls_are_those_of_a_song_like_it(stages: Stages) -> None:
     assert planner.completed({"rests": 4}, "major", rng) == {"rests": 4, "leaps": 0}
     assert planner.completed({"rests": 1}, "major", rng) == {"rests": 1, "leaps": 5}
     assert planner.completed({"rests": 1}, "minor", rng) == {"rests": 1}
+
+
+@pytest.mark.parametrize("asked", [ENSEMBLES[i] for i in (0, 1, 3, 5)], ids=lambda asked: "-".join(map(str, asked)))
+def test_bars_are_told_in_order_and_are_those_of_the_piece(stages: Stages, asked: tuple[int, ...]) -> None:
+    request = PieceRequest(n_bars=6, time_signature=(3, 4), tonic=9, mode="minor", tempo_bpm=120.0, programs=asked)
+    bars: list[WrittenBar] = []
+    told_at: list[float] = []
+    share = [0.0]
+
+    def note(bar: WrittenBar) -> None:
+        bars.append(bar)
+        told_at.append(share[0])
+
+    pieces = stages.write(
+        request, n=2, rng=np.random.default_rng(4), on_bar=note, progress=lambda done: share.__setitem__(0, done)
+    )
+    silent = stages.write(request, n=2, rng=np.random.default_rng(4))
+    assert [a.score.dumps_midi() for a in pieces] == [b.score.dumps_midi() for b in silent]
+    assert told_at[0] < 0.75 or len(asked) == 1  # a flute alone waits for nobody
+    for number, piece in enumerate(pieces):
+        mine = [bar for bar in bars if bar.candidate == number]
+        assert [bar.bar for bar in mine] == list(range(6)) and {bar.n_bars for bar in mine} == {6}
+        for told_bar, planned in zip(mine, piece.plan.bars, strict=True):
+            if planned.chords:
+                assert Plan.parse(f"| {told_bar.chords} |", time_signature=(3, 4)).bars[0].chords == planned.chords
+        assert {bar.seconds for bar in mine} == {1.5}
+        told, made = np.concatenate([bar.notes for bar in mine]), note_array(piece.score)
+        for name in ("onset_beat", "pitch", "program", "track"):
+            np.testing.assert_array_equal(told[name], made[name], err_msg=name)
+        np.testing.assert_allclose(
+            told["onset_sec"][made["onset_beat"] < 15], made["onset_sec"][made["onset_beat"] < 15]
+        )
+        within = told["onset_beat"] % 3 + told["duration_beat"] <= 3
+        assert within.mean() > 0.3
+        np.testing.assert_array_equal(told["duration_beat"][within], made["duration_beat"][within])
+        assert (told["duration_beat"] >= made["duration_beat"]).all()

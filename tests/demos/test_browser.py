@@ -74,7 +74,7 @@ class Visitor:
         self.page, self.address = page, address
         self.hosts: set[str] = set()
         self.faults: list[str] = []
-        page.on("request", lambda request: self.hosts.add("/".join(request.url.split("/")[:3])))
+        page.on("request", lambda one: self.hosts.add("/".join(one.url.removeprefix("blob:").split("/")[:3])))
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.on("console", lambda message: self.faults.append(message.text) if message.type == "error" else None)
 
@@ -218,6 +218,8 @@ def stops(visitor: Visitor) -> None:
     visitor.set_work(64, 4)
     visitor.page.click("#compose")
     visitor.page.wait_for_selector("#status progress")
+    visitor.page.wait_for_selector("#player .chords")  # the first bars, while the others are written
+    assert visitor.page.locator("#player audio").count() == 0
     visitor.page.wait_for_selector("#stop:not([disabled])")
     visitor.page.click("#stop")
     playwright.expect(visitor.page.locator("#status")).to_contain_text("Stopped")

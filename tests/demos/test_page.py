@@ -9,6 +9,7 @@ import time
 import warnings
 import wave
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,13 @@ from demos import limits, widgets
 from demos.app import create_app
 from demos.pieces import Pieces
 from demos.studio import Studio
-from demos.tabs.compose import filled, request_of
+from demos.tabs.compose import _composed, filled, request_of
 from demos.work import Made, Run, StoppedError
 from muse.errors import InputError
+from muse.tasks.processes import Processes
 from muse.tasks.request import ComposeRequest
+from muse.tasks.telling import compose_telling
 from muse.tasks.uploads import take
-from muse.tasks.workers import Workers
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +97,7 @@ def test_what_is_no_request_is_refused_in_one_line(plane: Any, fields: dict[str,
     "fields", [{"bars": 65}, {"bars": 0}, {"candidates": 9}, {"bars": 64, "candidates": 8}, {"text": "sad " * 501}]
 )
 def test_too_much_work_is_refused_before_any_is_done(fields: dict[str, Any]) -> None:
-    workers = Workers()
+    workers = Processes(1, compose_telling)
     with pytest.raises(InputError):
         Run(ComposeRequest(**{"candidates": 1, **fields}), workers)
     assert not workers.pids
@@ -164,6 +166,25 @@ def test_a_run_is_stopped_in_the_middle(studio: Studio) -> None:
         run.result()
     assert time.monotonic() - asked < 5
     assert run.share < 1
+
+
+def test_bars_are_shown_while_they_are_written(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("demos.tabs.compose._TICK_SEC", 0.01)
+    request = ComposeRequest(emotion="happy", bars=8, candidates=2, seed=1)
+    shown = [row[1] for row in _composed(studio, lambda _: request, "one who watches") if "base" in row[1]]
+    *writing, piece = shown
+    assert all(one["base"] is None for one in writing) and piece["base"]
+    n_bars = [len(one["candidates"][0]["chords"]) for one in writing]
+    assert n_bars == sorted(set(n_bars)) and 1 <= n_bars[0] < 8
+
+    run = Run(replace(request, candidates=1), studio.workers)
+    made = run.result()
+    (told,), (whole,) = (
+        value["candidates"] for value in (widgets.shown_bars(run.written), widgets.shown_piece(made, "token"))
+    )
+    assert told["instruments"] == whole["instruments"] and len(told["bars"]) == 8
+    assert told["bars"] == pytest.approx(whole["bars"], abs=0.01)
+    assert [note[2] for note in told["notes"]] == [note[2] for note in whole["notes"]]
 
 
 def test_a_run_ends_when_its_time_is_over(studio: Studio) -> None:

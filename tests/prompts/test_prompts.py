@@ -47,7 +47,9 @@ def emotion(text: str) -> Emotion:
 def stated(row: dict[str, Any]) -> set[tuple[str, Any]]:
     facts: set[tuple[str, Any]] = {("genre", name) for name in row.get("genre", [])}
     facts |= {("instrument", name) for name in row.get("instruments", [])}
-    for field in ("time_signature", "key", "bars", "duration_sec", "form"):
+    if "form" in row:
+        facts.add(("named_form", row["form"]))
+    for field in ("time_signature", "key", "bars", "duration_sec"):
         if field in row:
             facts.add((field, row[field]))
     if "tempo_bpm" in row:
@@ -59,7 +61,9 @@ def stated(row: dict[str, Any]) -> set[tuple[str, Any]]:
 
 def understood(parsed: Parsed, row: dict[str, Any]) -> set[tuple[str, Any]]:
     facts = {(field, value) for field in ("genre", "instrument") for value in parsed.found(field)}
-    facts |= {(f, parsed.found(f)[0]) for f in ("time_signature", "key", "duration_sec", "form") if parsed.found(f)}
+    facts |= {
+        (f, parsed.found(f)[0]) for f in ("time_signature", "key", "duration_sec", "named_form") if parsed.found(f)
+    }
     if parsed.found("bars") and not parsed.found("duration_sec"):
         facts.add(("bars", parsed.intent.bars))
     if (tempo := parsed.intent.tempo_bpm) is not None:
@@ -68,6 +72,13 @@ def understood(parsed: Parsed, row: dict[str, Any]) -> set[tuple[str, Any]]:
     if (path := parsed.intent.emotion) is not None and not path.is_constant:
         facts.add(("arc", tuple(e.quadrant for e in path.emotions)))
     return facts
+
+
+@pytest.mark.parametrize(
+    ("text", "form"), [("an AABA ballad", "AABA"), ("a merry rondo", "ABACA"), ("a fugue", None), ("not a rondo", None)]
+)
+def test_forms_that_letters_can_say_are_asked_for(text: str, form: str | None) -> None:
+    assert read(text).intent.form == form
 
 
 def test_music_prompts_are_understood_and_nothing_is_invented() -> None:

@@ -356,7 +356,7 @@ def test_a_recording_of_several_voices_is_an_example_of_its_notes(tmp_path: Path
     score = from_notes(notes, tempo_bpm=100)
     render_audio(score, tmp_path / "band.wav")
     heard, written = parse_example(tmp_path / "band.wav").intent, parse_example(score).intent
-    assert heard.motif is None and heard.key == "C" and heard.emotion is not None
+    assert heard.melody is None and heard.key == "C" and heard.emotion is not None
     assert set(heard.attributes) <= set(HEARD) < set(written.attributes)
     for name, near in (("Mean Pitch", 1.5), ("Range", 3), ("Note Density", 0.6), ("Stepwise Motion", 0.15)):
         assert heard.attributes[name] == pytest.approx(written.attributes[name], abs=near)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from muse.score import NOTE_DTYPE, Score, from_notes, note_array, write_score
 from muse.selector.config import Config
 from muse.selector.encoder import Encoder
 from muse.selector.events import FIELDS, HEADER, METRIC, Passage, encode, passage, passages
-from muse.selector.experts import AttributeExperts, Forest
+from muse.selector.experts import AttributeExperts
+from muse.selector.forest import Forest
 from muse.selector.model import Selector
 from muse.selector.network import Network, collate
 from muse.tokens import Codec
@@ -213,13 +215,14 @@ def experts() -> AttributeExperts:
     scores = [from_notes(note_array(one), tempo_bpm=180 if q else 60) for one, q in zip(clips, quick, strict=True)]
     ratings = np.stack([np.zeros(24), np.where(quick, 0.7, -0.7)], axis=1)
     labels = np.where(quick, np.arange(24) // 2 % 2, 2 + np.arange(24) // 2 % 2)
-    return fit_experts(scores, labels, scores, ratings)
+    return fit_experts(scores, labels, [str(i // 2) for i in range(24)], scores, ratings)[0]
 
 
 def test_experts_tell_quick_from_slow(experts: AttributeExperts) -> None:
     tune = a_tune(np.random.default_rng(9), 8)
     for tempo, arousal in ((180, 0.7), (60, -0.7)):
-        shares, point = experts.predict(from_notes(note_array(tune), tempo_bpm=tempo))
+        log_shares, point = experts.predict(from_notes(note_array(tune), tempo_bpm=tempo))
+        shares = np.exp(log_shares)
         assert shares.sum() == pytest.approx(1, abs=1e-6)
         assert (shares[:2].sum() > 0.52) == (arousal > 0) and (shares[2:].sum() > 0.52) == (arousal < 0)
         assert point[1] == pytest.approx(arousal, abs=0.45) and abs(point[0]) < 0.1
@@ -252,13 +255,15 @@ def test_experts_come_back_from_a_folder(experts: AttributeExperts, tmp_path: Pa
 def test_experts_need_clips_of_every_quadrant() -> None:
     tune = a_tune(np.random.default_rng(9), 8)
     with pytest.raises(InputError, match="no clip is of Q4"):
-        fit_experts([tune] * 3, np.arange(3), [tune] * 5, np.zeros((5, 2)))
+        fit_experts([tune] * 3, np.arange(3), list("abc"), [tune] * 5, np.zeros((5, 2)))
 
 
 def test_experts_have_a_say_in_ratings(network: Network, experts: AttributeExperts) -> None:
     tune = from_notes(note_array(a_tune(np.random.default_rng(9), 8)), tempo_bpm=180)
     read = network.reader()
-    [alone], [both] = (Selector(network.config, read, by).rate([tune]) for by in (None, experts))
+    config = replace(network.config, attribute_weight=1.0)
+    [alone], [both] = (Selector(config, read, by).rate([tune]) for by in (None, experts))
+    assert sum(both.quadrants[:2]) > sum(alone.quadrants[:2])
     assert abs(both.emotion.arousal - 0.7) < abs(alone.emotion.arousal - 0.7)
     assert both.quality == alone.quality and both.genres == alone.genres
 

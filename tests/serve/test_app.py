@@ -23,7 +23,7 @@ from fastapi.testclient import TestClient
 
 import muse
 from muse.audio import write_audio
-from muse.score import bar_grid, read_score
+from muse.score import NOTE_DTYPE, bar_grid, note_array, read_score
 from muse.serve import create_app
 from muse.serve.jobs import OverdueError
 from muse.serve.work import Compose
@@ -86,11 +86,18 @@ def test_a_stream_tells_how_far_it_is_and_ends_with_the_piece(client: TestClient
     events = [(lines[0].removeprefix("event: "), json.loads(lines[1].removeprefix("data: "))) for lines in
               (block.split("\n") for block in blocks)]  # fmt: skip
     names = [name for name, _ in events]
-    assert names[0] == "understood" and names[-1] == "piece" and set(names[1:-1]) <= {"progress"}
+    assert names[0] == "understood" and names[-1] == "piece" and set(names[1:-1]) == {"progress", "bar"}
     assert events[0][1]["intent"]["bars"] == 2 and events[0][1]["evidence"]
     shares = [data["share"] for name, data in events if name == "progress"]
     assert shares == sorted(shares)
-    assert base64.b64decode(events[-1][1]["midi"]) == midi
+    assert base64.b64decode(events[-1][1]["midi"]) == midi and events[-1][1]["order"] == [0]
+    bars = [data for name, data in events if name == "bar"]
+    assert [(bar["candidate"], bar["bar"], bar["n_bars"]) for bar in bars] == [(0, 0, 2), (0, 1, 2)]
+    assert " | ".join(bar["chords"] for bar in bars) == events[-1][1]["chords"]
+    told = np.array([tuple(note) for bar in bars for note in bar["notes"]], NOTE_DTYPE)
+    made = note_array(read_score(midi))
+    assert told[["pitch", "program", "track"]].tolist() == made[["pitch", "program", "track"]].tolist()
+    np.testing.assert_allclose(told["onset_beat"], made["onset_beat"], atol=1e-4)
     wrong = client.post("/compose/stream", json={"genre": "polka"}).text.strip().split("\n\n")[-1]
     assert wrong.startswith("event: fault") and '"status": 422' in wrong and "unknown genre" in wrong
 
@@ -108,6 +115,25 @@ def test_files_are_read_by_their_content(client: TestClient, midi: bytes, tmp_pa
         refused = client.post(path, content=content)
         assert refused.status_code == 422
         assert "the file" in refused.json()["error"] and "muse-serve" not in refused.json()["error"]
+
+
+def test_what_is_heard_is_written_down(client: TestClient, tmp_path: Path) -> None:
+    seconds = np.arange(22_050) / 22_050
+    tones = [sum(np.sin(2 * np.pi * 440 * 2 ** ((p - 69) / 12) * k * seconds) / k for k in (1, 2, 3)) for p in (60, 64)]
+    write_audio((0.2 * np.concatenate(tones)).astype(np.float32), 22_050, tmp_path / "a.wav")
+    sound = (tmp_path / "a.wav").read_bytes()
+    document = client.post("/transcribe", content=sound).json()
+    notes = note_array(read_score(base64.b64decode(document["midi"])))
+    assert len(notes) == document["n_notes"] and {60, 64} <= set(notes["pitch"].tolist())
+    assert "file" not in document and "output" not in document
+    file = client.post("/transcribe?format=mid", content=sound)
+    assert file.headers["Content-Type"] == "audio/midi" and read_score(file.content).tracks
+    assert "unknown format 'pdf'" in client.post("/transcribe?format=pdf", content=sound).json()["error"]
+    write_audio(np.zeros(22_050, np.float32), 22_050, tmp_path / "b.wav")
+    for content, told in ((b"no music", "give a recording"), ((tmp_path / "b.wav").read_bytes(), "no notes are heard")):
+        refused = client.post("/transcribe", content=content)
+        assert refused.status_code == 422 and told in refused.json()["error"]
+        assert "muse-serve" not in refused.json()["error"]
 
 
 def test_prompts_are_text_and_files_that_came_along(client: TestClient, midi: bytes) -> None:
@@ -179,9 +205,16 @@ def test_the_description_of_a_request_is_that_of_the_typed_request(client: TestC
         assert described[name]["description"].startswith(description.help)
         assert described[name].get("default") == default
     assert all("base64" in described[name]["description"] for name in FILES)
-    assert {"/compose", "/compose/stream", "/intent", "/analyze", "/recognize", "/health", "/metrics"} == set(
-        document["paths"]
-    )
+    assert {
+        "/compose",
+        "/compose/stream",
+        "/intent",
+        "/analyze",
+        "/recognize",
+        "/transcribe",
+        "/health",
+        "/metrics",
+    } == set(document["paths"])
 
 
 def test_requests_wait_in_turn_and_too_many_are_sent_away(app: FastAPI, client: TestClient) -> None:

@@ -8,7 +8,8 @@ from scipy.special import expit, softmax
 
 pytest.importorskip("lightning")
 
-from muse.training.selector.calibrate import _experts, _logistic, _temperature
+from muse.selector.answer import deviates, quadrant_masses
+from muse.training.selector.calibrate import _logistic, _temperature, fit_answer
 
 
 def drawn(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -23,15 +24,17 @@ def test_the_temperature_that_made_the_labels_is_found(rng: np.random.Generator)
     assert _temperature(logits[:0], labels[:0], np.ones(0)) == 1.0
 
 
-def test_experts_count_as_much_as_they_know(rng: np.random.Generator) -> None:
-    network, attributes = rng.normal(size=(4000, 4)) * 2, rng.normal(size=(4000, 4))
-    labels = drawn(softmax(network / 1.5 + 0.7 * attributes, axis=1), rng)
-    temperature, weight = _experts(network, attributes, labels)
-    assert temperature == pytest.approx(1.5, rel=0.1)
+def test_network_and_experts_count_as_much_as_they_know(rng: np.random.Generator) -> None:
+    network, experts = rng.normal(size=(4000, 4)) * 2, rng.normal(size=(4000, 4))
+
+    def labels(logits: np.ndarray) -> np.ndarray:
+        return drawn(quadrant_masses(deviates(softmax(logits, axis=1))), rng)
+
+    temperature, weight = fit_answer(network, experts, labels(network / 1.5 + 0.7 * experts))
+    assert temperature == pytest.approx(1.5, rel=0.15)
     assert weight == pytest.approx(0.7, abs=0.1)
-    alone = _experts(network, attributes, drawn(softmax(network, axis=1), rng))
-    assert alone[1] < 0.1
-    assert _experts(network[:0], attributes[:0], labels[:0]) == (1.0, 0.0)
+    assert fit_answer(network, experts, labels(network))[1] < 0.1
+    assert fit_answer(network[:0], experts[:0], np.zeros(0, np.int64)) == (1.0, 0.0)
 
 
 def test_quality_is_even_where_good_and_bad_meet(rng: np.random.Generator) -> None:

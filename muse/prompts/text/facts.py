@@ -54,6 +54,10 @@ FORM_WORDS: Final[Mapping[str, str]] = MappingProxyType(
 )  # fmt: skip
 
 
+FORM_LETTERS: Final[Mapping[str, str]] = MappingProxyType({"rondo": "ABACA", "verse-chorus": "ABAB"})
+"""Forms with a name of their own that letters can say."""
+
+
 def find_facts(text: str) -> list[Evidence]:
     """All musical facts of a text.
 
@@ -216,7 +220,10 @@ def _form(text: str, flat: str) -> list[Evidence]:
     for form, pattern in _FORMS.items():
         match = pattern.search(flat)
         if match and not is_negated(flat, match.start()):
-            rows.append(Evidence("form", form, text[match.start() : match.end()]))
+            words = text[match.start() : match.end()]
+            rows.append(Evidence("named_form", form, words))
+            if letters := form if form.isupper() else FORM_LETTERS.get(form):
+                rows.append(Evidence("form", letters, words))
     return rows
 
 

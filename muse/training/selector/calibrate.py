@@ -1,8 +1,8 @@
-"""The last step of the selector's training: experts on attributes, and temperatures that make its probabilities true.
+"""The last step of the selector's training: experts on emotion, and temperatures that make its probabilities true.
 
 Guo et al., *On Calibration of Modern Neural Networks*, ICML 2017; Platt 1999 for quality.
 
-Contents: :func:`calibrate`.
+Contents: :func:`calibrate`, :func:`fit_emotion`; :func:`unseen_by_network`, :func:`fit_answer`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from muse.checkpoint import load_tensors, save_tensors
-from muse.corpora import emopia_clips, vgmidi_pieces
+from muse.corpora import Song, emopia_clips, vgmidi_pieces
 from muse.dataset.read import Corpus
 from muse.files import read_json, write_json
 from muse.score import read_score
+from muse.selector.answer import deviates, quadrant_masses
 from muse.selector.config import Config
 from muse.selector.events import passage
 from muse.selector.model import EXPERTS, Selector
@@ -29,7 +30,7 @@ from muse.training.selector.data import N_FOLDS, Library, fold_of, is_kept
 from muse.training.selector.experts import fit_experts
 from muse.training.selector.samples import Sample
 
-__all__ = ["calibrate"]
+__all__ = ["calibrate", "fit_answer", "fit_emotion", "unseen_by_network"]
 
 Floats = NDArray[np.float64]
 
@@ -42,9 +43,8 @@ def calibrate(
 ) -> Config:
     """Find the temperatures that make a selector's probabilities true, and write them into its ``config.json``.
 
-    Quadrants (with the weight of the experts
-    on attributes) on EMOPIA's clips whose recordings are kept for it, spread on rated windows, genre and quality on the
-    validation songs; quality is the probability of being real beside as many spoilt windows and samples.
+    Quadrants as :func:`fit_emotion` does, spread on rated windows, genre and quality on the validation songs; quality
+    is the probability of being real beside as many spoilt windows and samples.
 
     Parameters
     ----------
@@ -55,25 +55,15 @@ def calibrate(
     samples
         Of the generator, not learnt from.
     corpora
-        Folder with ``emopia-nc`` and ``vgmidi-unclear``, on which the experts on attributes are fitted; None leaves
-        emotion to the network.
+        Folder with ``emopia-nc`` and ``vgmidi-unclear``, on which the experts are fitted; None leaves emotion to the
+        network.
     """
     folder = Path(folder)
-    plain = Config.load(folder)
-    temperature, attribute_weight = plain.quadrant_temperature, plain.attribute_weight
-    if corpora is not None:
-        _fit_experts(folder, corpora)
+    plain = Config.load(folder) if corpora is None else fit_emotion(folder, corpora)
     selector, held_out = Selector.from_pretrained(folder), Library(Corpus(corpus), "val")
-    if corpora is not None:
-        clips = [clip for clip in emopia_clips(corpora, "train") if is_kept(clip.song_id)]
-        labels = np.array([int(clip.quadrant[1]) - 1 for clip in clips])
-        opinions = selector.opinions([read_score(clip.path) for clip in clips])
-        temperature, attribute_weight = _experts(*opinions, labels)
     scale, shift = _quality(selector, held_out, samples)
     config = replace(
         plain,
-        quadrant_temperature=temperature,
-        attribute_weight=attribute_weight,
         genre_temperature=_genre_temperature(selector, held_out),
         quality_scale=scale,
         quality_shift=shift,
@@ -83,15 +73,29 @@ def calibrate(
     return config
 
 
-def _fit_experts(folder: Path, corpora: Path | str) -> None:
-    """Fit the experts on attributes and put them to the weights: EMOPIA's training clips but for those kept for
-    calibration, VGMIDI's rated pieces but for the fold that the network left out."""
-    clips = [clip for clip in emopia_clips(corpora, "train") if not is_kept(clip.song_id)]
+def fit_emotion(folder: Path | str, corpora: Path | str) -> Config:
+    """Fit a selector's experts on emotion, put them to its weights, and find how far to trust network and experts.
+
+    The experts learn from all of EMOPIA's labelled clips, and from VGMIDI's rated pieces but for the fold that the
+    network left out. What network and experts have to say is fitted on clips whose labels the network never saw, with
+    the opinions of experts that did not learn from them either.
+
+    Parameters
+    ----------
+    folder
+        Checkpoint, which is changed.
+    corpora
+        Folder with ``emopia-nc`` and ``vgmidi-unclear``.
+    """
+    folder = Path(folder)
+    clips = [*emopia_clips(corpora, "train"), *emopia_clips(corpora, "val")]
     left_out = int(read_json(folder / "training.json")["exclude_fold"])
     rated = [piece for piece in vgmidi_pieces(corpora) if fold_of(piece.song_id, N_FOLDS) != left_out]
-    experts = fit_experts(
+    labels = np.array([int(clip.quadrant[1]) - 1 for clip in clips])
+    experts, log_quadrants = fit_experts(
         [read_score(clip.path) for clip in clips],
-        np.array([int(clip.quadrant[1]) - 1 for clip in clips]),
+        labels,
+        [clip.group for clip in clips],
         [read_score(piece.path) for piece in rated],
         np.array([(piece.valence, piece.arousal) for piece in rated]),
     )
@@ -99,6 +103,17 @@ def _fit_experts(folder: Path, corpora: Path | str) -> None:
     fitted = {EXPERTS + name: torch.from_numpy(values) for name, values in experts.tensors().items()}
     experts.save_columns(folder)
     save_tensors(weights | fitted, folder)
+    unseen = np.flatnonzero([unseen_by_network(clip) for clip in clips])
+    logits = Selector.from_pretrained(folder).network_logits([read_score(clips[i].path) for i in unseen])
+    temperature, weight = fit_answer(logits, log_quadrants[unseen], labels[unseen])
+    config = replace(Config.load(folder), quadrant_temperature=temperature, attribute_weight=weight)
+    write_json(config.to_json(), folder / "config.json")
+    return config
+
+
+def unseen_by_network(clip: Song) -> bool:
+    """Whether a labelled clip of EMOPIA's lists is none that the network learns the quadrant of."""
+    return clip.split == "val" or is_kept(clip.song_id)
 
 
 def _genre_temperature(selector: Selector, held_out: Library) -> float:
@@ -134,19 +149,29 @@ def _quality(selector: Selector, held_out: Library, samples: Sequence[Sample]) -
     return _logistic(selector.outputs(music)["quality"], selector.outputs([*spoilt, *sampled])["quality"])
 
 
-def _experts(network: Floats, attributes: Floats, labels: NDArray[np.int64]) -> tuple[float, float]:
-    """Temperature of the network's logits [n, 4] and weight of the experts' log probabilities [n, 4], likeliest."""
+def fit_answer(network: Floats, experts: Floats, labels: NDArray[np.int64]) -> tuple[float, float]:
+    """Temperature of the network and weight of the experts in the answer, likeliest.
+
+    Parameters
+    ----------
+    network
+        Logits of the quadrants [n, 4].
+    experts
+        Log probabilities of the quadrants [n, 4].
+    labels
+        Quadrants 0..3 [n].
+    """
     from scipy.optimize import minimize
-    from scipy.special import log_softmax
+    from scipy.special import softmax
 
     def loss(x: Floats) -> float:
-        log_p = log_softmax(network / np.exp(x[0]) + x[1] * attributes, axis=1)
-        return float(-log_p[np.arange(len(labels)), labels].mean())
+        masses = quadrant_masses(deviates(softmax(x[0] * network + x[1] * experts, axis=1)))
+        return float(-np.log(masses[np.arange(len(labels)), labels]).mean())
 
     if not len(labels):
         return 1.0, 0.0
-    found = minimize(loss, np.array([0.0, 0.3]), bounds=[(-2, 2), (0, 2)]).x
-    return float(np.exp(found[0])), float(found[1])
+    found = minimize(loss, np.array([0.3, 0.5]), bounds=[(1e-3, 4), (0, 4)]).x
+    return float(1 / found[0]), float(found[1])
 
 
 def _temperature(logits: Floats, labels: NDArray[np.int64], weight: Floats) -> float:

@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muse.attributes import extract
-from muse.errors import InputError
 from muse.mapping import EmotionMapper
 from muse.score import Score
-from muse.selector.experts import AttributeExperts, Forest, predict_plane
+from muse.selector.experts import AttributeExperts, predict_plane
+from muse.selector.features import hearings
+from muse.selector.forest import Forest
+from muse.selector.quadrants import pooled
+from muse.training.selector.quadrants import fit_stack
 
 __all__ = ["fit_experts"]
 
@@ -24,7 +27,7 @@ Floats = NDArray[np.float64]
 TREES: Mapping[str, Any] = {"n_estimators": 200, "min_samples_leaf": 2, "max_features": 0.3}
 RIDGE = 30.0
 MIN_DEFINED = 0.5
-"""Attributes that are defined for fewer of the clips are left out."""
+"""Attributes that are defined for fewer of the rated pieces are left out."""
 N_FOLDS = 5
 """Parts of the rated music, each predicted by experts that did not learn from it."""
 
@@ -32,61 +35,64 @@ N_FOLDS = 5
 def fit_experts(
     clips: Sequence[Score],
     labels: NDArray[np.int64],
+    songs: Sequence[str],
     rated: Sequence[Score],
     ratings: Floats,
     *,
     seed: int = 0,
-) -> AttributeExperts:
+) -> tuple[AttributeExperts, Floats]:
     """Fit on labelled and on rated music.
 
     Parameters
     ----------
-    clips, labels
-        Music with quadrants, 0..3.
+    clips, labels, songs
+        Music with quadrants, 0..3, and the song that each clip is from.
     rated, ratings
         Music with listeners' mean valence and arousal in -1..1, [n, 2].
     seed
         Of the trees and of the parts.
 
+    Returns
+    -------
+    experts
+        Fitted on everything.
+    log_quadrants
+        Log probabilities of the quadrants of each clip, by experts that did not learn from its song: [n_clips, 4].
+
     Raises
     ------
     InputError
-        A quadrant has no clip.
+        A quadrant has no clip, or there are too few songs.
     """
-    missing = [f"Q{k + 1}" for k in range(4) if k not in labels]
-    if missing:
-        raise InputError(f"no clip is of {', '.join(missing)}: give labelled clips of all four quadrants")
+    features = np.stack([hearings(clip) for clip in clips])
+    quadrants, opinions = fit_stack(features, labels, np.asarray(songs), seed=seed)
     mapper = EmotionMapper.from_pretrained()
-    measured = [extract(score) for score in (*clips, *rated)]
+    measured = [extract(score) for score in rated]
     names, values = measured[0].names, np.stack([one.values[0] for one in measured])
-    defined = np.flatnonzero(np.isfinite(values[: len(clips)]).mean(axis=0) >= MIN_DEFINED)
+    defined = np.flatnonzero(np.isfinite(values).mean(axis=0) >= MIN_DEFINED)
     x = values[:, defined]
-    median = np.nanmedian(x[: len(clips)], axis=0).astype(np.float32)
+    median = np.nanmedian(x, axis=0).astype(np.float32)
     x = np.where(np.isfinite(x), x, median)
-    levels = np.stack([mapper.measured_levels(one) for one in measured[len(clips) :]])
-    of_rated = x[len(clips) :]
+    levels = np.stack([mapper.measured_levels(one) for one in measured])
 
     order = np.random.default_rng(seed).permutation(len(rated)) % N_FOLDS
     errors = []
     for k in range(N_FOLDS):
         out = order == k
-        fitted = _fit_plane(of_rated[~out], levels[~out], ratings[~out], seed)
-        errors.append(predict_plane(*fitted, of_rated[out], levels[out]) - ratings[out])
-
-    from sklearn.ensemble import ExtraTreesClassifier
-
-    trees = ExtraTreesClassifier(random_state=seed, **TREES).fit(x[: len(clips)], labels).estimators_
-    plane, weight, bias = _fit_plane(of_rated, levels, ratings, seed)
-    return AttributeExperts(
+        fitted = _fit_plane(x[~out], levels[~out], ratings[~out], seed)
+        errors.append(predict_plane(*fitted, x[out], levels[out]) - ratings[out])
+    plane, weight, bias = _fit_plane(x, levels, ratings, seed)
+    experts = AttributeExperts(
         tuple(names[i] for i in defined),
         median,
-        Forest.of([tree.tree_ for tree in trees]),
+        quadrants,
         plane,
         weight,
         bias,
         np.concatenate(errors).std(axis=0).astype(np.float32),
         mapper,
     )
+    return experts, pooled(opinions, quadrants.weight)
 
 
 def _fit_plane(x: Floats, levels: Floats, ratings: Floats, seed: int) -> tuple[Forest, NDArray[Any], NDArray[Any]]:
