@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from muse.cli.output import JsonOption, fail_for, print_json, progress_bar
+from muse.cli.output import AddressOption, EngineOption, JsonOption, fail_for, print_json, progress_bar
 from muse.errors import InputError, MuseError
 from muse.tasks.analyze import each_file
+
+if TYPE_CHECKING:
+    from muse.engines import Engine
 
 __all__ = ["analyze", "recognize"]
 
@@ -101,6 +104,8 @@ def recognize(
         str | None,
         typer.Option(metavar="F.png", help="Draw the curves (PNG or SVG); {file} stands for the file's name."),
     ] = None,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a table: a row per file, or per half second.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -115,8 +120,13 @@ def recognize(
     if table is not None:
         if as_csv or plot or ratings:
             raise InputError("--table writes a table of its own: leave out --csv, --plot and --ratings")
-        _recognize_library(files, table, dynamic, as_json)
+        from muse.engines import InProcess, find_engine
+
+        where = find_engine(engine, local=InProcess(), address=address)
+        _recognize_library(files, table, dynamic, where, as_json)
         return
+    if engine != "local" or address is not None:
+        raise InputError("--engine and --address are for libraries: give folders and --table")
     files = [str(path) for file in files for path in (sound_files(file) if Path(file).is_dir() else [file])]
     plots = _plots(files, plot)
     own, others = task.read_ratings(ratings) if ratings else (None, [])
@@ -147,13 +157,13 @@ def recognize(
     fail_for(rows)
 
 
-def _recognize_library(folders: Sequence[str], table: str, dynamic: bool, as_json: bool) -> None:
+def _recognize_library(folders: Sequence[str], table: str, dynamic: bool, engine: Engine, as_json: bool) -> None:
     from muse.tasks.recognize import Library
 
     library = Library.open(folders, table, dynamic=dynamic)
     errors = []
     with progress_bar("listening") as progress:
-        for i, row in enumerate(library.recognize()):
+        for i, row in enumerate(library.recognize(engine=engine)):
             if "error" in row:
                 errors.append(row["error"])
             if progress:

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from muse.cli.options import asks_for
-from muse.cli.output import ArrangerOption, JsonOption, PlannerOption, given, log, print_json, progress_bar
+from muse.cli.output import (
+    AddressOption,
+    ArrangerOption,
+    EngineOption,
+    JsonOption,
+    PlannerOption,
+    given,
+    log,
+    print_json,
+    progress_bar,
+)
 from muse.errors import InputError
 from muse.tasks.request import PROMPTS, ComposeRequest
 
@@ -70,6 +80,8 @@ def compose(
             metavar="F.jsonl", help="Many requests, one JSON object a line; what is finished is not done again."
         ),
     ] = None,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
     planner: PlannerOption = None,
     arranger: ArrangerOption = None,
     sheet: _Sheet = None,
@@ -93,8 +105,10 @@ def compose(
             raise InputError(
                 "--batch: what to compose stands in the file; beside it go --seed, --candidates and sampling"
             )
-        _compose_batch(batch, output, ComposeRequest(**{"seed": 0, **fields}), models, as_json)
+        _compose_batch(batch, output, ComposeRequest(**{"seed": 0, **fields}), models, (engine, address), as_json)
         return
+    if engine != "local" or address is not None:
+        raise InputError("--engine and --address are for many requests: give them in a file with --batch")
     from muse.render import find_soundfont
     from muse.tasks.compose import Outputs
     from muse.tasks.compose import compose as compose_request
@@ -145,18 +159,30 @@ def _composer(models: Mapping[str, str]) -> Callable[[], Composer]:
     return cache(lambda: Composer.from_pretrained(**models))
 
 
-def _compose_batch(path: str, folder: str, defaults: ComposeRequest, models: Mapping[str, str], as_json: bool) -> None:
-    from muse.composer import versions
+def _compose_batch(
+    path: str,
+    folder: str,
+    defaults: ComposeRequest,
+    models: Mapping[str, str],
+    engine: tuple[str, str | None],
+    as_json: bool,
+) -> None:
+    from functools import partial
+
+    from muse.composer import Composer, versions
+    from muse.engines import InProcess, find_engine
     from muse.tasks.batch import compose_batch, read_requests
 
     if Path(folder).suffix.lower() in (".mid", ".midi") or Path(folder).is_file():
         raise InputError(f"--output {folder}: --batch writes many files; give a folder")
+    where = find_engine(engine[0], local=InProcess(), address=engine[1])
     requests = read_requests(path, defaults)
     made_by = versions(**models)
     documents: list[dict[str, Any]] = []
     failed = kept = 0
     with progress_bar(f"composing {len(requests)} pieces") as progress:
-        for outcome in compose_batch(requests, folder, _composer(models), made_by, progress=progress):
+        composer = partial(Composer.from_pretrained, **models)
+        for outcome in compose_batch(requests, folder, composer, made_by, engine=where, progress=progress):
             if outcome.document is None:
                 failed += 1
                 log(f"muse: {path}, line {outcome.line.line}: {outcome.fault}")

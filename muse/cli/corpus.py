@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from muse.cli.output import ConfigOption, JsonOption, given, group, print_document, progress_bar, read_config
+from muse.cli.output import (
+    AddressOption,
+    ConfigOption,
+    EngineOption,
+    JsonOption,
+    given,
+    group,
+    print_document,
+    progress_bar,
+    read_config,
+)
 
 __all__ = ["app"]
 
@@ -16,7 +26,7 @@ SourcesArgument = Annotated[
     list[str], typer.Argument(metavar="SRC...", help="Folders of MIDI files, labels as they come.")
 ]
 ProcessesOption = Annotated[
-    int | None, typer.Option(metavar="N", min=1, help="Worker processes; one per core when not given.")
+    int | None, typer.Option(metavar="N", min=1, help="Worker processes, or actors; one per core when not given.")
 ]
 
 
@@ -32,17 +42,21 @@ def corpus_build(
     ] = None,
     limit: Annotated[int | None, typer.Option(metavar="N", help="Take at most N songs of each corpus.")] = None,
     processes: ProcessesOption = None,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Clean, align, cut and label MIDI files into Parquet shards."""
     from muse.dataset import build_corpus
     from muse.dataset.build import Settings
+    from muse.engines import ProcessPool, find_engine
 
     options = given(licence_classes=licence, limit=limit, n_processes=processes)
+    where = find_engine(engine, local=ProcessPool(processes), address=address, n=processes)
     settings = Settings(**read_config(config, Settings))
     with progress_bar("building") as progress:
-        document = build_corpus(sources, output, settings=settings, progress=progress, **options)
+        document = build_corpus(sources, output, settings=settings, engine=where, progress=progress, **options)
     print_document(document, as_json)
 
 
@@ -57,14 +71,18 @@ def corpus_lead_sheets(
         typer.Option(metavar="CLASS", help="Take permissive (the default), copyleft, nc or unclear; repeatable."),
     ] = None,
     processes: ProcessesOption = None,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Take lead sheets and their arrangements out of MIDI files: what planner and arranger learn from."""
     from muse.dataset.lead_sheets import build
+    from muse.engines import ProcessPool, find_engine
 
-    options = given(licence_classes=licence, n_processes=processes)
+    options = given(licence_classes=licence)
+    where = find_engine(engine, local=ProcessPool(processes), address=address, n=processes)
     with progress_bar("reading") as progress:
-        document = build(sources, output, progress=progress, **options)
+        document = build(sources, output, engine=where, progress=progress, **options)
     print_document(document, as_json)
 
 

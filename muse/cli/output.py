@@ -1,6 +1,7 @@
 """What every command of the command line shares: options, JSON, progress and complaints.
 
-Contents: :data:`JsonOption`, :data:`PlannerOption`, :data:`ArrangerOption`, :data:`ConfigOption`, :func:`group`,
+Contents: :data:`JsonOption`, :data:`PlannerOption`, :data:`ArrangerOption`, :data:`ConfigOption`,
+:data:`EngineOption`, :data:`AddressOption`, :func:`group`,
 :func:`print_json`, :func:`print_document`, :func:`progress_bar`, :func:`complain`, :func:`fail_for`, :func:`given`,
 :func:`read_config`.
 """
@@ -19,8 +20,10 @@ from muse.errors import InputError, unknown
 from muse.files import plain, read_json, to_json
 
 __all__ = [
+    "AddressOption",
     "ArrangerOption",
     "ConfigOption",
+    "EngineOption",
     "JsonOption",
     "PlannerOption",
     "Progress",
@@ -61,6 +64,13 @@ PlannerOption = Annotated[
 ]
 ArrangerOption = Annotated[
     str | None, typer.Option(metavar="NAME|DIR", help="Checkpoint that arranges them for the instruments.")
+]
+EngineOption = Annotated[
+    str, typer.Option("--engine", metavar="local|ray", help="Where the work is done: this machine, or a Ray cluster.")
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option("--address", metavar="HOST:PORT", help="Ray cluster to join; one is started here when not given."),
 ]
 ConfigOption = Annotated[
     str | None,

@@ -2,9 +2,9 @@
 
 ::
 
-    find_songs ─▶ chunks of the sorted list ─▶ worker processes ─▶ one part per chunk ─▶ duplicates, splits ─▶ shards
+    find_songs ─▶ chunks of the sorted list ─▶ an engine ─▶ one part per chunk ─▶ duplicates, splits ─▶ shards
 
-What is done with one song is in :mod:`muse.dataset.windows`, the processes in :mod:`muse.dataset.workers`.
+What is done with one song is in :mod:`muse.dataset.windows`, where it is done in :mod:`muse.engines`.
 
 Conventions
 -----------
@@ -19,9 +19,9 @@ resuming
     Work is done in chunks of a fixed size. A finished chunk is a part file named after a hash of everything that it
     depends on: the bytes of its files, labels and annotations, the settings, and the code that does the work. Parts are
     written under another name and moved into place, and shards are made from parts alone, in order. So a build that
-    was killed at any moment ends, when started again, with the same bytes.
+    was killed at any moment ends, when started again, with the same bytes, whatever the engine.
 safety
-    Files are read in worker processes with a limit on memory and time. One that crashes, hangs or grows is tried once
+    Files are read in other processes with a limit on memory and time. One that crashes, hangs or grows is tried once
     more in a fresh process and then listed among the rejects; the build goes on.
 
 Contents: :func:`build_corpus`; :func:`corpus_info` is in :mod:`muse.dataset.read`.
@@ -36,7 +36,6 @@ import functools
 import hashlib
 import io
 import json
-import os
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -51,7 +50,8 @@ from numpy.typing import NDArray
 from muse.corpora import LICENCE_CLASSES, SPLITS, Song, find_songs, read_key, work_name
 from muse.dataset.read import SCHEMA_VERSION, corpus_info, read_rows, write_shard
 from muse.dataset.windows import Settings, SongResult, attribute_names, process_song
-from muse.dataset.workers import TOO_BIG, Died, Workers
+from muse.engines import Died, Engine, ProcessPool
+from muse.engines.processes import TOO_BIG
 from muse.errors import InputError, MuseError, unknown
 from muse.files import replacing, to_json, write_bytes, write_text
 from muse.tokens import SECTION_BARS, SECTION_CONTROLS, Codec
@@ -83,6 +83,7 @@ def build_corpus(
     licence_classes: Iterable[str] | None = None,
     limit: int | None = None,
     n_processes: int | None = None,
+    engine: Engine | None = None,
     progress: Progress | None = None,
     settings: Settings | None = None,
     **overrides: Any,
@@ -101,6 +102,8 @@ def build_corpus(
         Take at most so many songs of each corpus, the first by id.
     n_processes
         Worker processes; default: one per core.
+    engine
+        Where files are read; default: :class:`~muse.engines.ProcessPool`, so many.
     progress
         Called with (songs done, songs in all).
     settings, overrides
@@ -132,7 +135,7 @@ def build_corpus(
         chunks = _chunks(songs, settings)
         if (summary := folder.finished(chunks)) is not None:
             return summary
-        _make_parts(chunks, folder, settings, n_processes or os.cpu_count() or 1, progress)
+        _make_parts(chunks, folder, settings, engine or ProcessPool(n_processes), progress)
         return _finish(chunks, folder, settings)
 
 
@@ -306,7 +309,7 @@ def _dataset_digest(chunks: Sequence[_Chunk]) -> str:
 
 
 def _make_parts(
-    chunks: Sequence[_Chunk], folder: _Folder, settings: Settings, n_processes: int, progress: Progress | None
+    chunks: Sequence[_Chunk], folder: _Folder, settings: Settings, engine: Engine, progress: Progress | None
 ) -> None:
     """Do the chunks that have no part yet."""
     folder.parts.mkdir(exist_ok=True)
@@ -321,21 +324,17 @@ def _make_parts(
     if progress:
         progress(done, total)
 
-    where: dict[int, tuple[_Chunk, int]] = {}
     results: dict[int, list[SongResult | None]] = {}
 
-    def tasks() -> Iterator[tuple[int, Song]]:
+    def tasks() -> Iterator[tuple[tuple[_Chunk, int], Song]]:
         for chunk in todo:
             results[chunk.index] = [None] * len(chunk.songs)
             for place, song in enumerate(chunk.songs):
-                number = len(where)
-                where[number] = (chunk, place)
-                yield number, song
+                yield (chunk, place), song
 
     work = functools.partial(_attempt, settings=settings)
-    with Workers(n_processes, work, timeout_sec=settings.timeout_sec) as workers:
-        for number, result in workers.run(tasks()):
-            chunk, place = where[number]
+    with contextlib.closing(engine.map(work, tasks(), timeout_sec=settings.timeout_sec)) as done_songs:
+        for (chunk, place), result in done_songs:
             results[chunk.index][place] = _refused(result.reason) if isinstance(result, Died) else result
             if all(entry is not None for entry in results[chunk.index]):
                 _write_part(chunk, [entry for entry in results.pop(chunk.index) if entry is not None], folder)

@@ -12,9 +12,9 @@ Contents: :class:`Sheet`, :func:`read_sheets`, :func:`build`, :func:`load`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from muse.corpora import Song, find_songs, read_chords
 from muse.dataset.build import hash_split, select_songs, work_digest
 from muse.dataset.windows import Settings, find_grid
-from muse.dataset.workers import TOO_BIG, Died, Workers
+from muse.engines import Died, Engine, ProcessPool
+from muse.engines.processes import TOO_BIG
 from muse.errors import InputError, MuseError
 from muse.files import replacing
 from muse.score import DRUMS, Notes, bar_grid, beat_to_sec, note_array, read_score, tempo_map
@@ -238,6 +239,7 @@ def build(
     *,
     licence_classes: Iterable[str] = ("permissive",),
     n_processes: int | None = None,
+    engine: Engine | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Read all songs of some corpora and write a Parquet shard for each corpus, whole or not at all.
@@ -255,6 +257,8 @@ def build(
         Songs of these classes are read: ``permissive``, ``copyleft``, ``nc``, ``unclear``.
     n_processes
         Worker processes; default: one per core. A file that makes one crash, hang or grow is left out.
+    engine
+        Where files are read; default: :class:`~muse.engines.ProcessPool`, so many.
     progress
         Called with (songs done, songs in all).
 
@@ -278,17 +282,17 @@ def build(
     out.mkdir(parents=True, exist_ok=True)
     total = sum(map(len, by_corpus.values()))
     made: dict[str, dict[str, Any]] = {}
-    with Workers(n_processes or os.cpu_count() or 1, _attempt, timeout_sec=Settings().timeout_sec) as workers:
-        for corpus, songs in by_corpus.items():
-            done = sum(row["songs"] for row in made.values())
+    where = engine or ProcessPool(n_processes)
+    for corpus, songs in by_corpus.items():
+        done = sum(row["songs"] for row in made.values())
 
-            def step(n: int, done: int = done) -> None:
-                if progress is not None:
-                    progress(done + n, total)
+        def step(n: int, done: int = done) -> None:
+            if progress is not None:
+                progress(done + n, total)
 
-            made[corpus] = _shard(out / f"{corpus}.parquet", songs, workers, step)
-            step(len(songs))
-            _log.info("%s: %d songs, %d sheets", corpus, len(songs), made[corpus]["sheets"])
+        made[corpus] = _shard(out / f"{corpus}.parquet", songs, where, step)
+        step(len(songs))
+        _log.info("%s: %d songs, %d sheets", corpus, len(songs), made[corpus]["sheets"])
     counts = {name: sum(row[name] for row in made.values()) for name in ("songs", "without", "sheets", "bars")}
     rejects = {song: reason for row in made.values() for song, reason in row.pop("rejects").items()}
     if not counts["sheets"]:
@@ -310,9 +314,7 @@ def _attempt(song: Song) -> list[dict[str, Any]] | str:
         return " ".join(reason.replace(str(song.path), song.source).split())[:300]
 
 
-def _shard(
-    path: Path, songs: Sequence[Song], workers: Workers[Song, Any], step: Callable[[int], None]
-) -> dict[str, Any]:
+def _shard(path: Path, songs: Sequence[Song], engine: Engine, step: Callable[[int], None]) -> dict[str, Any]:
     """Write a corpus's shard, unless it is there already; what it counts stands in its metadata."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -326,8 +328,13 @@ def _shard(
     counts: dict[str, Any] = {"songs": len(songs), "without": 0, "sheets": 0, "bars": 0, "rejects": {}}
     waiting: dict[int, Any] = {}
     rows: list[dict[str, Any]] = []
-    with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-        for done, (number, result) in enumerate(workers.run(enumerate(songs)), start=1):
+    results = engine.map(_attempt, enumerate(songs), timeout_sec=Settings().timeout_sec)
+    with (
+        contextlib.closing(results),
+        replacing(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
+        for done, (number, result) in enumerate(results, start=1):
             waiting[number] = result
             while (ready := done - len(waiting)) in waiting:  # in the order of the songs, whoever was first
                 found, song = waiting.pop(ready), songs[ready]

@@ -21,16 +21,18 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from muse.engines import Died, Engine, InProcess
 from muse.errors import InputError, MuseError
 from muse.files import write_json
 from muse.tasks.compose import compose
 from muse.tasks.request import FILES, ComposeRequest
 
 if TYPE_CHECKING:
-    from muse.composer import Composer
+    from muse.composer import Composer, Composition
 
 __all__ = ["BatchLine", "Outcome", "compose_batch", "read_requests"]
 
@@ -137,6 +139,7 @@ def compose_batch(
     composer: Callable[[], Composer],
     versions: Mapping[str, str],
     *,
+    engine: Engine | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Iterator[Outcome]:
     """Compose a piece for every request that is not finished, in order.
@@ -148,9 +151,12 @@ def compose_batch(
     folder
         Where pieces and reports go; made if need be.
     composer
-        Gives what writes the pieces; called when the first piece has to be written.
+        Gives what writes the pieces; called where they are written, when the first has to be.
     versions
         What composes, see :func:`muse.composer.versions`.
+    engine
+        Where the pieces are composed; default: in this process, one after another. Files are written by this process
+        alone, each piece as soon as it is there.
     progress
         Called with the share done, 0..1.
 
@@ -161,45 +167,95 @@ def compose_batch(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    outcomes: dict[int, Outcome] = {}
+    marks: dict[int, str] = {}
     for i, line in enumerate(requests):
-        if line.request is None:
-            yield Outcome(line, fault=line.fault)
-        else:
-            try:
-                yield _one(line, line.request, folder, composer, versions)
-            except (MuseError, OSError) as error:
-                yield Outcome(line, fault=" ".join(str(error).split()))
-            except Exception as error:  # a fault of ours must not lose the rest of a long run
-                log.debug("line %d", line.line, exc_info=True)
-                yield Outcome(line, fault=f"internal error, {type(error).__name__}: {' '.join(str(error).split())}")
-        if progress is not None:
-            progress((i + 1) / len(requests))
-
-
-def _one(
-    line: BatchLine,
-    request: ComposeRequest,
-    folder: Path,
-    composer: Callable[[], Composer],
-    versions: Mapping[str, str],
-) -> Outcome:
-    midi, report = folder / f"{line.id}.mid", folder / f"{line.id}.json"
-    mark = _fingerprint(request, versions)
-    if midi.is_file() and report.is_file():
         try:
-            document = json.loads(report.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
-            document = None
-        if isinstance(document, dict) and document.get("fingerprint") == mark:
-            return Outcome(line, document, was_finished=True)
-    parsed, intent = request.understood()
-    piece = compose(request, composer(), intent=intent)
-    piece.save(midi)
+            marks[i] = _fingerprint(line.request, versions) if line.request else ""
+        except Exception as error:
+            outcomes[i] = Outcome(line, fault=_fault(error))
+            continue
+        if line.request is None:
+            outcomes[i] = Outcome(line, fault=line.fault)
+        elif (document := _finished(folder, line.id, marks[i])) is not None:
+            outcomes[i] = Outcome(line, document, was_finished=True)
+    todo = [(i, line.request) for i, line in enumerate(requests) if i not in outcomes and line.request is not None]
+    n_given, n_done = 0, len(outcomes)
+    results = (engine or InProcess()).map(_Writer(composer), todo)
+    while n_given < len(requests):
+        if n_given in outcomes:
+            yield outcomes.pop(n_given)
+            n_given += 1
+            continue
+        i, made = next(results)
+        outcomes[i] = _written(requests[i], made, folder, marks[i])
+        n_done += 1
+        if progress is not None:
+            progress(n_done / len(requests))
+
+
+@dataclass
+class _Made:
+    """A piece that nobody has written down yet."""
+
+    evidence: list[Any]
+    piece: Composition
+
+
+@dataclass
+class _Writer:
+    """What an engine applies to requests; loads the composer where it works, once. A fault is told as its text."""
+
+    load: Callable[[], Composer]
+
+    @cached_property
+    def composer(self) -> Composer:
+        return self.load()
+
+    def __call__(self, request: ComposeRequest) -> _Made | str:
+        try:
+            parsed, intent = request.understood()
+            piece = compose(request, self.composer, intent=intent)
+            return _Made(parsed.to_dict()["evidence"] if parsed else [], piece)
+        except Exception as error:  # must not lose the rest of a long run
+            return _fault(error)
+
+
+def _fault(error: Exception) -> str:
+    """One line; says so where the fault is ours."""
+    log.debug("a line failed", exc_info=error)
+    text = " ".join(str(error).split())
+    return text if isinstance(error, (MuseError, OSError)) else f"internal error, {type(error).__name__}: {text}"
+
+
+def _finished(folder: Path, name: str, mark: str) -> Mapping[str, Any] | None:
+    """The report of a piece that is there whole and is the one asked for."""
+    report = folder / f"{name}.json"
+    if not (report.is_file() and (folder / f"{name}.mid").is_file()):
+        return None
+    try:
+        document = json.loads(report.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) and document.get("fingerprint") == mark else None
+
+
+def _written(line: BatchLine, made: _Made | str | Died, folder: Path, mark: str) -> Outcome:
+    """What became of a line, its files written: the piece first, then the report that makes it a finished one."""
+    if isinstance(made, Died):
+        return Outcome(line, fault=made.reason)
+    if isinstance(made, str):
+        return Outcome(line, fault=made)
+    midi = folder / f"{line.id}.mid"
     document = {
-        "id": line.id, "line": line.line, "fingerprint": mark, "output": midi.name,
-        "evidence": parsed.to_dict()["evidence"] if parsed else [], **piece.to_json(),
+        "id": line.id, "line": line.line, "fingerprint": mark, "output": midi.name, "evidence": made.evidence,
+        **made.piece.to_json(),
     }  # fmt: skip
-    write_json(document, report)
+    try:
+        made.piece.save(midi)
+        write_json(document, folder / f"{line.id}.json")
+    except Exception as error:
+        return Outcome(line, fault=_fault(error))
     return Outcome(line, document)
 
 

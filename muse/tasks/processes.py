@@ -27,7 +27,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from muse.dataset.workers import limit_memory, one_thread_each
+from muse.engines.processes import limit_memory, one_thread_each
 from muse.errors import MuseError
 
 if TYPE_CHECKING:

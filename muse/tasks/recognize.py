@@ -23,6 +23,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muse.audio import sound_files
+from muse.engines import Died, Engine, InProcess
 from muse.errors import InputError, MuseError
 from muse.files import to_json, write_text
 from muse.recognizer import Listener, Recognizer
@@ -189,13 +191,17 @@ class Library:
         known = tuple(row for place, row in last.items() if place not in waiting)
         return cls(Path(table), tuple(waiting.values()), len(files) - len(waiting), known, dynamic)
 
-    def recognize(self, load: Callable[[], Recognizer] = Recognizer.from_pretrained) -> Iterator[Row]:
+    def recognize(
+        self, load: Callable[[], Recognizer] = Recognizer.from_pretrained, *, engine: Engine | None = None
+    ) -> Iterator[Row]:
         """Recognize the files that are waiting; each row is in the table before it is given.
 
         Parameters
         ----------
         load
-            Gives the recogniser; called only if a file is waiting.
+            Gives the recogniser; called where files are analyzed, and only if one is waiting.
+        engine
+            Where that is; default: in this process, one after another. This process alone writes the table.
 
         Raises
         ------
@@ -205,17 +211,32 @@ class Library:
         if not self.waiting:
             return
         write_text(self.table, "".join(map(_line, self.known)))  # whole lines only, and none of changed files
-        recognizer = load()
+        jobs = ((i, Path(job["folder"]) / job["file"]) for i, job in enumerate(self.waiting))
         try:
             with self.table.open("a", encoding="utf-8") as stream:
-                for job in self.waiting:
-                    path = Path(job["folder"]) / job["file"]
-                    row = {**job, **_document(recognizer, path, None, None, self.dynamic)}
+                for i, found in (engine or InProcess()).map(_Listening(load, self.dynamic), jobs):
+                    job = self.waiting[i]
+                    row = {**job, **({"error": f"{job['file']}: {found.reason}"} if isinstance(found, Died) else found)}
                     stream.write(_line(row))
                     stream.flush()
                     yield row
         except OSError as error:
             raise InputError(f"{self.table}: cannot be written ({error.strerror or error}): check free space") from None
+
+
+@dataclass
+class _Listening:
+    """What an engine applies to sound files; loads the recogniser where it works, once."""
+
+    load: Callable[[], Recognizer]
+    dynamic: bool
+
+    @cached_property
+    def recognizer(self) -> Recognizer:
+        return self.load()
+
+    def __call__(self, file: Path) -> Row:
+        return _document(self.recognizer, file, None, None, self.dynamic)
 
 
 def _place(row: Mapping[str, Any]) -> tuple[Any, Any]:

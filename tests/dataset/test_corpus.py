@@ -5,12 +5,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import math
-import os
 import signal
 import subprocess
 import sys
-import time
-import types
 from collections import Counter
 from pathlib import Path
 
@@ -24,7 +21,7 @@ from muse.dataset import Corpus, build_corpus, corpus_info
 from muse.dataset import build as building
 from muse.dataset.read import COLUMNS, Ragged
 from muse.dataset.windows import Settings, attribute_names, process_song
-from muse.dataset.workers import MEMORY_LIMIT_BYTES, Died, Workers
+from muse.engines import InProcess
 from muse.errors import InputError, MuseError
 from muse.score import DRUMS, NOTE_DTYPE, from_notes, note_array, write_score
 from muse.tokens import SECTION_CONTROLS, SONG_CONTROLS, Codec
@@ -464,6 +461,20 @@ def test_killed_anywhere_the_result_is_the_same(tree: Path, tmp_path: Path, monk
     assert digest(out) == digest(tmp_path / "whole")
 
 
+def test_a_full_disk_names_the_file_and_the_next_build_goes_on(tree: Path, dataset: Path, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, before[1]))  # the system refuses all beyond, as a full disk does
+    try:
+        with pytest.raises(InputError, match=r"parts/00000-\w+\.parquet: cannot be written \(.*free space"):
+            build_corpus([tree], tmp_path / "out", engine=InProcess())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not [path for path in tmp_path.rglob("*") if path.suffix in (".parquet", ".json")]
+    build_corpus([tree], tmp_path / "out", engine=InProcess())
+    assert digest(tmp_path / "out") == digest(dataset)
+
+
 def test_a_finished_dataset_is_left_alone(tree: Path, dataset: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in dataset.rglob("*") if path.name != ".lock"}
     assert build_corpus([tree], dataset)["n_windows"] == len(Corpus(dataset))
@@ -542,62 +553,7 @@ def test_a_damaged_description_is_one_line(tmp_path: Path, text: str, problem: s
         corpus_info(tmp_path)
 
 
-# -------------------------------------------------------------------------------------------------------------- workers
-
-
-def misbehave(task: str) -> str:
-    """What a task may do to its process."""
-    if task == "crash":
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if task == "hang":
-        time.sleep(600)
-    if task == "exit":
-        os._exit(3)
-    if task == "grow":
-        try:
-            return str(np.ones(MEMORY_LIMIT_BYTES, np.uint8).size)
-        except MemoryError:
-            return "refused"
-    return task.upper()
-
-
-def crash_once(path: str) -> str:
-    if not Path(path).exists():
-        Path(path).touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return "survived"
-
-
-@pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_a_crash_or_hang_costs_one_task_alone() -> None:
-    tasks = ["a", "crash", "b", "hang", "exit", "c"]
-    with Workers(2, misbehave, timeout_sec=1.5) as workers:
-        results = dict(workers.run(enumerate(tasks)))
-    assert {i: results[i] for i in (0, 2, 5)} == {0: "A", 2: "B", 5: "C"}
-    assert results[1] == Died(f"the reader crashed (exit code {-signal.SIGSEGV})")
-    assert results[3] == Died("takes more than 1.5 s")
-    assert results[4] == Died("the reader crashed (exit code 3)")
-
-
-@pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_a_task_is_tried_twice(tmp_path: Path) -> None:
-    with Workers(1, crash_once, timeout_sec=60) as workers:
-        assert list(workers.run([(7, str(tmp_path / "seen"))])) == [(7, "survived")]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the limit is the system's")
-def test_memory_is_limited() -> None:
-    with Workers(1, misbehave, timeout_sec=60) as workers:
-        assert list(workers.run([(0, "grow"), (1, "a")])) == [(0, "refused"), (1, "A")]
-
-
-def test_processes_that_cannot_start_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = types.ModuleType("only_here")
-    exec("def work(task): return task", module.__dict__)
-    module.work.__module__ = "only_here"
-    monkeypatch.setitem(sys.modules, "only_here", module)
-    with Workers(1, module.work, timeout_sec=60) as workers, pytest.raises(MuseError, match="__main__"):
-        list(workers.run([(0, "x")]))
+# ---------------------------------------------------------------------------------------------------------------- guide
 
 
 def test_the_guide_describes_every_column() -> None:

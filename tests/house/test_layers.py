@@ -21,7 +21,7 @@ FLOORS: dict[str, int] = {
     for floor, rooms in enumerate(
         (
             "errors",
-            "files pages statistics emotion",
+            "files pages statistics emotion engines",
             "audio checkpoint",
             "score",
             "theory",
