@@ -83,7 +83,7 @@ ARRANGERS: dict[str, Change] = {
         ("num_hidden_layers", HUGE), ("num_hidden_layers", "4"), ("num_hidden_layers", -1), ("num_hidden_layers", 0),
         ("num_hidden_layers", 3.5), ("num_hidden_layers", True), ("num_hidden_layers", [4]), ("num_hidden_layers", 5),
         ("num_hidden_layers", 3),
-        ("hidden_size", HUGE), ("hidden_size", "128"), ("hidden_size", 256), ("hidden_size", {}),
+        ("hidden_size", HUGE), ("hidden_size", "128"), ("hidden_size", 128), ("hidden_size", {}),
         ("num_attention_heads", 0), ("num_attention_heads", 8), ("num_attention_heads", HUGE),
         ("num_key_value_heads", 3), ("num_key_value_heads", -2), ("num_key_value_heads", 4),
         ("head_dim", 31), ("head_dim", HUGE), ("vocab_size", HUGE), ("vocab_size", 809), ("vocab_size", -810),
