@@ -327,7 +327,8 @@ def first(options: argparse.Namespace) -> Iterator[tuple[str, Tally, dict[str, A
     server.start()
     httpx.post(f"{server.url}/compose", json=fields_of(0, 2, 1), timeout=300)  # the models are loaded
     for candidates in (1, 4):
-        tally, spent = Tally(), {name: [] for name in ("first_bar", "first_bar_processor", "piece", "piece_processor")}
+        names = ("first_bar", "first_bar_processor", "piece", "piece_processor")
+        tally, spent = Tally(), {name: list[float]() for name in names}
         for number in range(options.requests):
             started, before = time.monotonic(), server.processor_sec()
             fields, events = fields_of(number, 16, candidates), []

@@ -69,9 +69,10 @@ def intervals(score: Score, *, pedal: bool) -> tuple[Floats, Floats]:
     notes = note_array(score)
     start, stop = notes["onset_sec"], notes["onset_sec"] + notes["duration_sec"]
     if pedal:
+        in_seconds: Any = score.to("Second")  # symusic's stubs do not know of units by name
         spans = [
             (index, one.time, one.time + one.duration)
-            for index, track in enumerate(score.to("second").tracks)
+            for index, track in enumerate(in_seconds.tracks)
             for one in track.pedals
         ]
         key_up = stop.copy()
@@ -97,8 +98,11 @@ def measured(truth: Score, heard: tuple[Floats, Floats]) -> list[float]:
 
 def original(samples: NDArray[np.float32], model: Path) -> tuple[Floats, Floats]:
     """Notes by Basic Pitch's package, with its own settings."""
-    from basic_pitch.inference import run_inference
-    from basic_pitch.note_creation import model_frames_to_time, output_to_notes_polyphonic
+    from basic_pitch.inference import run_inference  # type: ignore[import-not-found]
+    from basic_pitch.note_creation import (  # type: ignore[import-not-found]
+        model_frames_to_time,
+        output_to_notes_polyphonic,
+    )
 
     with tempfile.TemporaryDirectory() as folder:
         write_audio(samples, SAMPLE_RATE, Path(folder) / "sound.wav")
