@@ -121,8 +121,13 @@ class Composition:
             legal = ", ".join([*MIDI_SUFFIXES, *SHEET_SUFFIXES, *CODECS])
             raise InputError(f"{path}: there is no format {ending or 'without an ending'}; legal are {legal}")
 
-    def save_lead_sheet(self, path: str | Path) -> None:
+    def save_lead_sheet(self, path: str | Path, *, title: str | None = None) -> None:
         """Write the plan of the best candidate: ABC, MusicXML, JSON, SVG, PDF, PNG or MIDI, by the name's ending.
+
+        Parameters
+        ----------
+        title
+            Heading; the emotion when None.
 
         Raises
         ------
@@ -131,7 +136,9 @@ class Composition:
         """
         from muse.sheets import write_plan
 
-        write_plan(replace(self.plan, tempo_bpm=round(self.brief.tempo_bpm, 2)), path, title=self._title() or None)
+        write_plan(
+            replace(self.plan, tempo_bpm=round(self.brief.tempo_bpm, 2)), path, title=title or self._title() or None
+        )
 
     def save_audio(self, path: str | Path) -> None:
         """Write the sound of the best candidate: WAV, FLAC, OGG, MP3 or M4A, by the name's ending.

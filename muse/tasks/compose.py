@@ -131,7 +131,7 @@ class Outputs:
         if self.sheet:
             write_sheet(piece.best.score, self.sheet, title=title, key=piece.brief.key_name)
         if self.lead_sheet:
-            piece.save_lead_sheet(self.lead_sheet)
+            piece.save_lead_sheet(self.lead_sheet, title=title)
         if self.plot:
             piece.piano_roll(self.plot, title=title)
         if self.audio or self.mux:
