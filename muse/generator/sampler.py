@@ -20,7 +20,7 @@ Contents: :class:`Sampling`, :class:`Grammar`, :class:`Generated`, :class:`Sampl
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -232,8 +232,7 @@ class Sampler:
         rows = _Rows(self, prefix, unconditional_prefix, n_rows, sampling, cut_ids)
         grammar.begin(n_rows)
         uniform = _Uniform(rng, n_rows)
-        whole = np.zeros(self.engine.shape.vocab_size, bool)
-        whole[list(whole_ids)] = True
+        whole = np.isin(np.arange(self.engine.shape.vocab_size), list(whole_ids)) if len(whole_ids) else None
         tally = _Tally(n_rows)
         open_rows = np.arange(n_rows)
         while True:
@@ -272,7 +271,7 @@ def _next(
     rows: _Rows,
     open_rows: NDArray[np.int64],
     mask: NDArray[np.bool_] | None,
-    whole: NDArray[np.bool_],
+    whole: NDArray[np.bool_] | None,
     sampling: Sampling,
     uniform: _Uniform,
     tally: _Tally,
@@ -286,7 +285,7 @@ def _next(
         is_free = np.count_nonzero(mask, axis=1) != 1
         if not is_free.any():
             return np.asarray(mask.argmax(1))
-        is_whole = np.asarray((mask & whole).any(axis=1))
+        is_whole = None if whole is None else np.asarray((mask & whole).any(axis=1))
     logits, guided = rows.logits(open_rows)
     ids = draw(guided, mask, sampling, uniform.at(rows.n_written)[open_rows], is_whole)
     tally.add(open_rows, logits, ids, is_free)
@@ -466,26 +465,26 @@ def draw(
         weights /= np.float32(sampling.temperature)
     np.exp(weights, out=weights)  # [B, V], the likeliest has 1
     # Row by row: so few ids are likely that sorting these is less work than sorting all rows at once.
-    everything = replace(sampling, top_k=0, top_p=1.0)
-    chosen = [sampling] * len(weights) if is_whole is None else [everything if one else sampling for one in is_whole]
-    return np.array([_invert(row, s, u) for row, s, u in zip(weights, chosen, uniform.tolist(), strict=True)])
+    cut, everything = (sampling.top_k, sampling.top_p), (0, 1.0)
+    cuts = [cut] * len(weights) if is_whole is None else [everything if one else cut for one in is_whole.tolist()]
+    return np.array([_invert(row, *c, u) for row, c, u in zip(weights, cuts, uniform.tolist(), strict=True)])
 
 
-def _invert(weights: NDArray[np.float32], sampling: Sampling, uniform: float) -> int:
+def _invert(weights: NDArray[np.float32], top_k: int, top_p: float, uniform: float) -> int:
     """Draw one id with probabilities proportional to its weight [V], of those that top-k and top-p leave."""
     total = weights.sum(dtype=np.float64)
     # All ids up to this weight together cannot fill the tail that top-p leaves out, so all of them lie in it.
-    negligible = 0 if sampling.top_k else total * (1 - sampling.top_p) / len(weights)
+    negligible = 0 if top_k else total * (1 - top_p) / len(weights)
     ids = (weights > negligible).nonzero()[0]
     ids = ids[weights[ids].argsort()[::-1]]  # likeliest first
-    if sampling.top_k:
-        ids = ids[: sampling.top_k]
+    if top_k:
+        ids = ids[:top_k]
     cumulative = weights[ids].cumsum(dtype=np.float64)
     last = len(ids) - 1
-    if sampling.top_p < 1:
-        if sampling.top_k:
+    if top_p < 1:
+        if top_k:
             total = cumulative[-1]
-        last = min(int(cumulative.searchsorted(sampling.top_p * total)), last)
+        last = min(int(cumulative.searchsorted(top_p * total)), last)
     drawn = int(cumulative.searchsorted(uniform * cumulative[last], side="right"))
     return int(ids[min(drawn, last)])  # the product may round up to the end of the range
 
