@@ -36,7 +36,7 @@ from muse.tokens.vocabulary import (
 if TYPE_CHECKING:
     from miditok import REMI
 
-__all__ = ["Codec", "Header", "fold_shift"]
+__all__ = ["Codec", "Header"]
 
 
 _TICKS_PER_QUARTER = 2 * STEPS_PER_BEAT  # an eighth is divided by twelve as well
@@ -54,11 +54,6 @@ class Header:
     time_signature: tuple[int, int]
     programs: tuple[int, ...]
     """General MIDI programs, 128 = drums, ascending."""
-
-
-def fold_shift(semitones: int) -> int:
-    """The transposition in -5..6 that leads to the same pitch classes."""
-    return (semitones + 5) % 12 - 5
 
 
 class Codec:

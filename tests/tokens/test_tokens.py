@@ -12,7 +12,7 @@ from muse.errors import InputError
 from muse.grammar import Constraints, Grammar
 from muse.score import bar_grid, note_array
 from muse.tokens import SECTION_CONTROLS, SONG_CONTROLS, Codec, Controls, Header
-from muse.tokens.music import fold_shift
+from muse.tokens.plan import fold_shift
 from muse.tokens.vocabulary import build_tokenizer
 
 METERS = [(4, 4), (3, 4), (2, 4), (6, 8), (12, 8), (5, 4)]

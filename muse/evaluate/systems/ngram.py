@@ -38,7 +38,8 @@ from muse.grammar import Constraints, Grammar
 from muse.intent import Intent
 from muse.score.notes import TICKS_PER_BEAT
 from muse.tokens import SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS, Codec
-from muse.tokens.music import Header, fold_shift
+from muse.tokens.music import Header
+from muse.tokens.plan import fold_shift
 from muse.tokens.vocabulary import STEPS_PER_BEAT, Vocabulary
 
 __all__ = ["NGram"]
