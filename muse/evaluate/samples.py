@@ -84,6 +84,13 @@ class People:
 
     @classmethod
     def read(cls, corpora: str | Path, bars: int) -> People:
+        """From a folder with ``pop909``; short windows have so many bars.
+
+        Raises
+        ------
+        InputError
+            As :func:`muse.evaluate.systems.people.read_pop909`.
+        """
         sheets = read_pop909(corpora)
 
         def windows(n_bars: int, *, at_end: bool = False) -> list[Sample]:

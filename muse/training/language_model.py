@@ -237,6 +237,7 @@ class LanguageModel(Learner):
         return {"windows": dict(self.task.settings_json()), "run": run}
 
     def metrics(self) -> dict[str, Any]:
+        """The best report's loss, what it took, and the curve."""
         best = self.best
         return {
             "val_loss": best["val_loss"],

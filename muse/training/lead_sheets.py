@@ -310,7 +310,7 @@ class PlannerTask(_SheetTask):
                     window = bars[first : first + n]
                     if sum(bool(bar.melody) for bar in window) >= 0.8 * n:
                         plan = replace(sheet.plan, bars=window, sections=())
-                        counts["".join(label for label, _ in find_sections(plan, phrase_bars(n)).sections)] += 1
+                        counts[find_sections(plan, phrase_bars(n)).form] += 1
         return {str(n): dict(counts.most_common(kept)) for n, counts in found.items() if counts}
 
     def _encode(
