@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -38,6 +39,8 @@ from muse.tokens.plan import NULL, Plan, control_block, fold_shift
 from muse.tokens.plan_form import Buckets
 
 __all__ = ["DEFAULT_ARRANGER", "ArrangeRequest", "Arrangement", "Arranger", "Casting", "cast"]
+
+_T = TypeVar("_T")
 
 DEFAULT_ARRANGER = "arranger"
 MAX_PARTS = 5
@@ -155,6 +158,8 @@ class ArrangeRequest:
     :attr:`Arranger.buckets` gives them for values; the last holds for all that follow."""
     below_melody: bool = True
     """Nothing sounds above the tune."""
+    notes_at_once: Sequence[int] = ()
+    """For each section, the most notes that a part strikes together; the last holds for all that follow."""
     copied: float = _COPIED
     """Of bars whose tune and chords return, the share whose accompaniment does."""
     has_end: bool = True
@@ -340,13 +345,18 @@ class Arranger:
             if bar.melody_exact and bar.chords_lag == bar.melody_lag and rng.random() < request.copied
         }
         n_sections = -(-len(plan.bars) // SECTION_BARS)
-        asked = list(request.controls)[:n_sections]
-        asked += asked[-1:] * (n_sections - len(asked))
+        asked, at_once = _filled(request.controls, n_sections), _filled(request.notes_at_once, n_sections)
         rules = ArrangementRules(
             moved.bars, plan.bar_length, parts, plan.mode, asked, copied,
-            request.below_melody, request.has_end,
+            request.below_melody, request.has_end, at_once,
         )  # fmt: skip
         return _Piece(plan, casting, shift, rules)
+
+
+def _filled(values: Sequence[_T], n: int) -> list[_T]:
+    """So many values, the last again where there are fewer."""
+    given = list(values)[:n]
+    return given + given[-1:] * (n - len(given))
 
 
 def _part_rules(program: int, shift: int, max_rests: int) -> PartRules:

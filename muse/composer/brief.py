@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from muse.attributes import attribute
-from muse.composer.loudness import Loudness
 from muse.composer.perform import Touch
+from muse.composer.playing import Playing, Texture
 from muse.composer.stages import PLAN_FROM, PieceRequest, controls_for
 from muse.errors import InputError, unknown
 from muse.intent import MAX_BARS, Intent
@@ -30,6 +30,9 @@ _NEUTRAL_TEMPO_BPM = 100.0  # where neither tempo nor emotion is asked for
 _MAJOR_SHARE = 0.6  # of the corpus' windows; where neither key nor emotion is asked for
 # The piano writing of the corpus that has real dynamics and modern harmony; other ensembles leave the genre open.
 _PIANO_GENRE = "pop"
+_TONICS = (-1, 6)
+"""Semitones from C up to the tonic, where the key is open, the last one excluded. Planner and arranger think in C, and in
+all voices write some three semitones lower than people."""
 _EMPTY_TARGET = AttributeTarget((), (), (), (), (), ())
 _PLANNED = {control: 0.65 for control in PLAN_FROM if control != "mean_pitch"}
 """How far the plan's controls go from the middle of the corpus to the target: the targets of an emotion are extremes
@@ -37,8 +40,14 @@ that hardly any music has all at once. Pitch is left open: it tells quadrants le
 _WAY_OF_TEMPO = 0.65
 """The same for the tempo, on a scale of ratios, from :data:`_NEUTRAL_TEMPO_BPM`."""
 _ARRANGED = {"density": 0.65}
-"""The same for the arranger's controls where the emotion stays. The others are left open: register and texture at the
-extremes cost more in human-likeness than they give in judged emotion."""
+"""The same for the arranger's controls where the emotion stays. The others are left open: register at the extremes
+costs more in human-likeness than it gives in judged emotion. Where one instrument plays alone, density and thickness
+are people's, in absolute terms."""
+_TEXTURES = {  # asked for by name, they are not the emotion's to decide
+    "Note Density",
+    "Note Density per Quarter Note",
+    "Average Number of Simultaneous Pitches",
+}
 _ARRANGED_ALONG_PATHS = 0.8
 """The same for all of them where the emotion changes on the way."""
 
@@ -68,6 +77,8 @@ class Brief:
     """Mean velocity of each bar; empty where nothing is asked of it."""
     spread: float | None = None
     """Standard deviation of velocities."""
+    texture: tuple[Texture, ...] = ()
+    """Of each section; empty where nothing is asked of it."""
     outright: tuple[str, ...] = ()
     """Attributes that were asked for by name."""
     is_arc: bool = False
@@ -83,13 +94,13 @@ class Brief:
         """What planner, arranger and performer are asked for."""
         plan_controls, section_controls = controls_for(
             self.song, self.sections, plan_share=_PLANNED, outright=self.outright,
-            section_share=_ARRANGED_ALONG_PATHS if self.is_arc else _ARRANGED,
+            section_share=_ARRANGED_ALONG_PATHS if self.is_arc else {} if self.texture else _ARRANGED,
         )  # fmt: skip
         touch = Touch(tempo_bpm=self.tempo_bpm, loudness=self.loudness, spread=self.spread)
         return PieceRequest(
             n_bars, self.time_signature, self.tonic, self.mode, self.tempo_bpm, self.genre, self.programs,
             plan_controls=plan_controls, section_controls=section_controls, chords=self.chords, melody=self.melody,
-            form=self.form, plan=self.plan, touch=touch, below_melody=len(self.programs) > 1,
+            form=self.form, plan=self.plan, texture=self.texture, touch=touch, below_melody=len(self.programs) > 1,
         )  # fmt: skip
 
 
@@ -125,10 +136,13 @@ def decide(
         loudness = (overrides["Mean Dynamics"],) * intent.bars
         spread = overrides.get("Variation of Dynamics")
     elif intent.emotion is not None:
-        course, spread = Loudness.load().course(intent.emotion, intent.bars, rng)
+        course, spread = Playing.load().loudness(intent.emotion, intent.bars, rng)
         loudness = tuple(course.round(3).tolist())
         overrides |= {"Mean Dynamics": float(course.mean()), "Variation of Dynamics": spread, **overrides}
         spread = overrides["Variation of Dynamics"]
+    texture: tuple[Texture, ...] = ()
+    if intent.emotion is not None and len(intent.players) == 1 and not overrides.keys() & _TEXTURES:
+        texture = Playing.load().texture(intent.emotion, intent.bars, SECTION_BARS, rng)
     song, sections = _targets(intent, controls, mapper, rng, overrides)
     asked = song.values()
     tonic, mode = _key(intent, asked, plan or melody or chords, rng)
@@ -140,10 +154,10 @@ def decide(
     if melody is not None and intent.tonic_and_mode is not None:
         melody = melody.transposed(fold_shift(tonic - melody.tonic))
     tempo = tempo or asked.get("Mean Tempo", _NEUTRAL_TEMPO_BPM)
+    is_arc = intent.emotion is not None and not intent.emotion.is_constant
     return Brief(
         genre, mode, tonic, float(tempo), meter, intent.players, song, sections, chords, melody, plan,
-        intent.form or "", loudness, spread, outright, intent.emotion is not None and not intent.emotion.is_constant,
-        tuple(remarks),
+        intent.form or "", loudness, spread, texture, outright, is_arc, tuple(remarks),
     )  # fmt: skip
 
 
@@ -156,8 +170,7 @@ def _key(intent: Intent, asked: Mapping[str, float], given: Plan | None, rng: np
         return given.tonic, given.mode
     clarity = asked.get("Mode Clarity")
     major = rng.random() < _MAJOR_SHARE if clarity is None else clarity > 0
-    # Near C, so that the register asked for stays in reach.
-    return int(rng.integers(-4, 5)) % 12, "major" if major else "minor"
+    return int(rng.integers(*_TONICS)) % 12, "major" if major else "minor"
 
 
 def fitting_bars(intent: Intent) -> int:

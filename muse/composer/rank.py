@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muse.composer.brief import Brief, edges_by_name
-from muse.composer.loudness import quadrant_shares
+from muse.composer.playing import quadrant_shares
 from muse.emotion import EmotionPath
 from muse.errors import InputError, is_number
 from muse.intent import Intent

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,7 @@ import numpy as np
 from muse.composer.arrange import DEFAULT_ARRANGER, Arrangement, Arranger, ArrangeRequest, cast
 from muse.composer.perform import Touch, bar_notes, perform
 from muse.composer.plan import DEFAULT_PLANNER, Planner, PlanRequest
+from muse.composer.playing import Texture
 from muse.generator.sampler import Sampling
 from muse.score import Notes
 from muse.theory import Mode
@@ -132,6 +134,8 @@ class PieceRequest:
     form: str = ""
     plan: Plan | None = None
     """A whole plan: nothing is planned, only arranged and performed."""
+    texture: Sequence[Texture] = ()
+    """Of each section: what the section's controls leave open."""
     touch: Touch = field(default_factory=Touch)
     below_melody: bool = True
 
@@ -210,8 +214,8 @@ class Stages:
         arranged = self.arranger.arrange(
             plans,
             ArrangeRequest(
-                request.programs, request.lead, request.genre, request.tempo_bpm, request.section_controls,
-                request.below_melody,
+                request.programs, request.lead, request.genre, request.tempo_bpm, self._section_controls(request),
+                request.below_melody, [texture.notes_at_once for texture in request.texture],
             ),
             sampling=sampling,
             rng=rng,
@@ -220,6 +224,12 @@ class Stages:
         )  # fmt: skip
         touch = replace(request.touch, tempo_bpm=request.tempo_bpm)
         return [Piece(one.plan, one, perform(one, touch, rng)) for one in arranged]
+
+    def _section_controls(self, request: PieceRequest) -> Sequence[Mapping[str, int]]:
+        """The arranger's: those asked for, and what the texture asks of the accompaniment in what they leave open."""
+        textures = [self.arranger.buckets.of(one.accompaniment(request.tempo_bpm)) for one in request.texture]
+        pairs = zip_longest(request.section_controls, textures, fillvalue={})
+        return [{**texture, **controls} for controls, texture in pairs]
 
     def _plans(
         self,

@@ -74,6 +74,8 @@ class ArrangementRules:
     """Bar -> lag of the bar whose accompaniment it takes."""
     below_melody: bool = True
     has_end: bool = True
+    notes_at_once: Sequence[int] = ()
+    """Most notes that a part strikes together, for each section of four bars, drums apart; empty: as many as it can."""
 
 
 class ArrangementRow(Row):
@@ -187,7 +189,11 @@ class ArrangementRow(Row):
 
     def _allow_tones(self, mask: NDArray[np.bool_]) -> None:
         rules = self._rules
-        limit = min(rules.notes_at_once, _FINAL_THICKNESS) if self._is_last else rules.notes_at_once
+        limit = rules.notes_at_once
+        if self._is_last:
+            limit = min(limit, _FINAL_THICKNESS)
+        elif self.rules.notes_at_once and rules.part != "drums":
+            limit = min(limit, self.rules.notes_at_once[self.bar // SECTION_BARS])
         if self._struck >= limit:
             return
         fits = self._tones_at(self._position).copy()

@@ -1,21 +1,25 @@
 """What a hand adds to a bar's loudness, measured on performances: accents of the meter, and how even a hand is.
 
-Contents: :func:`fit_touch`, :func:`fit_loudness`.
+Contents: :func:`fit_touch`, :func:`fit_playing`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 
 from muse.composer.perform import PLACES, place_of
+from muse.composer.playing import Playing
 from muse.corpora.emopia import emopia_clips
 from muse.dataset.lead_sheets import Sheet
 from muse.score import note_array, read_score
 
-__all__ = ["fit_loudness", "fit_touch"]
+__all__ = ["fit_playing", "fit_touch"]
+
+_ONE_ATTACK_SEC = 0.035
 
 
 def fit_touch(sheets: Iterable[Sheet]) -> dict[str, object]:
@@ -65,8 +69,8 @@ def fit_touch(sheets: Iterable[Sheet]) -> dict[str, object]:
     }
 
 
-def fit_loudness(corpora: Path | str) -> dict[str, object]:
-    """How loud people play in each quadrant, in absolute terms, from EMOPIA's training clips.
+def fit_playing(corpora: Path | str) -> dict[str, object]:
+    """How people play in each quadrant, in absolute terms, from EMOPIA's training clips.
 
     Parameters
     ----------
@@ -76,23 +80,31 @@ def fit_loudness(corpora: Path | str) -> dict[str, object]:
     Returns
     -------
     dict
-        Quadrant -> ``mean`` and ``spread``, each the quartiles over clips of the velocities' mean and standard
-        deviation; what :func:`muse.composer.loudness.loudness_at` reads as ``attributes/loudness.json``.
+        Quadrant -> figure -> its quartiles over clips; what :class:`muse.composer.playing.Playing` reads as
+        ``attributes/playing.json``. Notes that begin within :data:`_ONE_ATTACK_SEC` of each other are one attack.
 
     Raises
     ------
     InputError
         The corpus is not there.
     """
-    found: dict[str, list[tuple[float, float]]] = {}
+    found: dict[str, list[tuple[float, ...]]] = {}
     for song in emopia_clips(corpora, "train"):
-        velocity = note_array(read_score(song.path))["velocity"].astype(float)
-        found.setdefault(str(song.quadrant), []).append((float(velocity.mean()), float(velocity.std())))
+        notes = note_array(read_score(song.path))
+        velocity, onset = notes["velocity"].astype(float), np.sort(notes["onset_sec"])
+        starts = np.flatnonzero(np.diff(onset, prepend=-1.0) > _ONE_ATTACK_SEC)
+        size = np.diff(np.append(starts, len(onset)))
+        row = (
+            velocity.mean(), velocity.std(), len(starts) / np.ptp(onset), size.mean(), np.quantile(size, 0.95),
+            np.median(notes["duration_sec"]),
+        )  # fmt: skip
+        found.setdefault(str(song.quadrant), []).append(tuple(map(float, row)))
+    names = [one.name for one in fields(Playing)]
     quartiles = {
         quadrant: np.quantile(np.array(rows), (0.25, 0.5, 0.75), axis=0).round(2).T.tolist()
         for quadrant, rows in sorted(found.items())
     }
     return {
         "source": "EMOPIA (Hung et al., ISMIR 2021), training clips; statistics of music under CC BY-NC-SA 4.0",
-        **{quadrant: {"mean": mean, "spread": spread} for quadrant, (mean, spread) in quartiles.items()},
+        **{quadrant: dict(zip(names, rows, strict=True)) for quadrant, rows in quartiles.items()},
     }

@@ -61,6 +61,16 @@ def test_returns_are_copied(lag: int) -> None:
         assert row.bars[i].chords == row.bars[i - lag].chords
 
 
+def test_sections_may_be_thinner_than_the_instrument_could_play() -> None:
+    plan = Plan(tuple(Bar((Chord(0, 0, ""),), (Note(0, 74, 8),)) for _ in range(12)))
+    row = ArrangementRow(ArrangementRules(plan.bars, 16, (PartRules("keys", 36, 84, 8),), notes_at_once=(2, 6, 6)))
+    write(row, 1)
+    struck = [[note.position for note in part] for (part,) in row.notes]
+    most = [max(map(onsets.count, onsets)) for onsets in struck]
+    assert max(most[:4]) == 2
+    assert max(most[4:]) > 2
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_arrangements_can_be_played(seed: int) -> None:
     plan = Plan(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from muse.composer.loudness import Loudness
+from muse.composer.playing import Playing
 from muse.score import Notes
 
 __all__ = ["FIGURES", "measure_loudness", "people_loudness"]
@@ -28,7 +28,7 @@ def measure_loudness(notes: Notes) -> dict[str, float]:
 
 
 def people_loudness(quadrant: int, figure: str) -> Quartiles:
-    """Quartiles of EMOPIA's training clips of a quadrant 1..4 (:class:`muse.composer.loudness.Loudness`)."""
-    table = Loudness.load()
+    """Quartiles of EMOPIA's training clips of a quadrant 1..4 (:class:`muse.composer.playing.Playing`)."""
+    table = Playing.load()
     low, middle, high = (table.mean if figure == "mean" else table.spread)[quadrant - 1].tolist()
     return low, middle, high

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from muse.composer.arrange import Arrangement, cast
-from muse.composer.loudness import Loudness
 from muse.composer.perform import Touch, perform
+from muse.composer.playing import Playing
 from muse.corpora import find_songs
 from muse.dataset.lead_sheets import Sheet, read_sheets
 from muse.emotion import QUADRANTS, EmotionPath
@@ -58,7 +58,7 @@ def read_pop909(corpora: str | Path) -> dict[str, list[Sheet]]:
 def as_loud(touch: Touch, n_bars: int, number: int, rng: np.random.Generator) -> Touch:
     """The touch, as loud as a quadrant is played: the quadrants take turns by *number*."""
     path = EmotionPath.parse(QUADRANTS[number % len(QUADRANTS)])
-    course, spread = Loudness.load().course(path, n_bars, rng)
+    course, spread = Playing.load().loudness(path, n_bars, rng)
     return replace(touch, loudness=tuple(course.tolist()), spread=spread)
 
 
