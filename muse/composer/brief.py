@@ -31,8 +31,8 @@ _MAJOR_SHARE = 0.6  # of the corpus' windows; where neither key nor emotion is a
 # The piano writing of the corpus that has real dynamics and modern harmony; other ensembles leave the genre open.
 _PIANO_GENRE = "pop"
 _TONICS = (-1, 6)
-"""Semitones from C up to the tonic, where the key is open, the last one excluded. Planner and arranger think in C, and in
-all voices write some three semitones lower than people."""
+"""Semitones from C up to the tonic, where the key is open, the last one excluded. Planner and arranger think in C, and
+write some three semitones lower than people in all voices."""
 _EMPTY_TARGET = AttributeTarget((), (), (), (), (), ())
 _PLANNED = {control: 0.65 for control in PLAN_FROM if control != "mean_pitch"}
 """How far the plan's controls go from the middle of the corpus to the target: the targets of an emotion are extremes
