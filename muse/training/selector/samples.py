@@ -39,7 +39,7 @@ class Sample:
     """One generated window."""
 
     ids: NDArray[np.uint16]
-    """REMI ids with control tokens."""
+    """Ids of :class:`muse.tokens.Codec`."""
     rank: int
     """Index into :data:`TEMPERATURES`: 0 is the most careful."""
     row: int
