@@ -132,13 +132,13 @@ def evaluate_composer(
     corpus, requests = Corpus(dataset), Requests(settings.n_pieces, settings.bars)
     n_each = 4 * settings.n_pieces
     people, human = held_out_music(corpus, settings.n_reference, n_each)
+    sheets = read_pop909(corpora)
     steps, judges = Steps(progress), fit_judges(corpora, composer.selector)
     n_systems = N_COMPOSED + 2
     more_steps = N_COMPOSED * n_each + n_systems * STEPS_PER_SYSTEM + STEPS_OF_INDEX
     more_steps += settings.music.n_steps if settings.music else 0
     control, pieces = measure_control(composer, corpora, settings, judges=judges, steps=steps, more_steps=more_steps)
 
-    sheets = read_pop909(corpora)
     ngram = NGramStages.fit(sheets["train"])
     reference = Reference(people, CopyIndex.cached(corpus), judges, composer.selector)
     steps.tick(STEPS_OF_INDEX)
