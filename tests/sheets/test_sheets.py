@@ -362,7 +362,7 @@ def test_the_key_of_a_tune_is_the_one_that_its_file_states(tmp_path: Path) -> No
     (tmp_path / "a.abc").write_text("X:1\nM:4/4\nL:1/4\nK:Em\nCEGc|")
     plan = read_tune(tmp_path / "a.abc")
     assert plan.key_name == "Em"
-    assert read_tune(block_chords(plan)) == plan  # as it goes through a request
+    assert replace(read_tune(block_chords(plan)), tempo_bpm=None) == plan  # as it goes through a request
     assert read_tune(tmp_path / "a.abc", time_signature=(2, 4)).key_name == "Em"
 
 
