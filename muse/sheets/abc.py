@@ -20,7 +20,7 @@ from typing import Final
 from muse.errors import InputError
 from muse.sheets.follows import REMARK, with_follows, write_follows
 from muse.sheets.measures import Heading, plan_of_measures
-from muse.sheets.order import Measure, WrittenNote, mark, parse_parts
+from muse.sheets.order import AT_END, Measure, WrittenNote, mark, parse_parts
 from muse.theory import NATURALS, key_signature, spell
 from muse.theory.chord_symbols import parse_chord
 from muse.tokens.plan import Plan, beat_length
@@ -151,7 +151,8 @@ _TOKEN: Final = re.compile(
 )
 _LIKE_A_CHORD: Final = re.compile(r"N\.?C|[A-G][#b♯♭]?(?:$|\d|m|M|dim|aug|sus|add|[-+/°øΔ^(]|o7|h7)")
 """How the words above the staff begin that are a chord, not ``Fine`` or ``D.C.``"""
-_AT_END: Final = frozenset({"fine", "D.C.", "D.S.", "to coda"})
+_LATE: Final = frozenset({"fine", "D.C.", "D.S.", "to coda"})
+"""Marks that belong to the measure before where no music follows."""
 _MOST_CHARACTERS: Final = 2_000_000
 _MOST_BARS_OF_REST: Final = 500
 
@@ -375,8 +376,8 @@ class _Reader:
     def _mark(self, words: str) -> bool:
         """Take in words that say where to go on; False for others."""
         found = mark(words)
-        if found == "coda" and self._at:
-            found = "to coda"  # behind notes it is where one leaves
+        if self._at:
+            found = AT_END.get(found or "", found)
         if found is not None:
             self._measure.marks |= {found}
         return found is not None
@@ -451,7 +452,7 @@ class _Reader:
 
     def _settle(self) -> None:
         """Marks of an end that stand behind its bar line, with no music behind them, go to the measure before."""
-        if not self._at and self.measures and (late := self._measure.marks & _AT_END):
+        if not self._at and self.measures and (late := self._measure.marks & _LATE):
             self.measures[-1].marks |= late
             self._measure.marks -= late
 

@@ -25,7 +25,7 @@ from muse.errors import InputError
 from muse.render.notation import CHORD_KINDS, OPEN
 from muse.sheets.follows import REMARK, with_follows
 from muse.sheets.measures import Heading, plan_of_measures
-from muse.sheets.order import Measure, WrittenNote, mark
+from muse.sheets.order import AT_END, Measure, WrittenNote, mark
 from muse.theory import NATURALS
 from muse.theory.chord_symbols import QUALITIES, Chord
 from muse.tokens.plan import Plan
@@ -247,8 +247,7 @@ class _PartReader:
         said = {meaning for name, meaning in _SOUNDS.items() if sound is not None and sound.get(name)}
         if not said:
             signs = {name for name in ("segno", "coda") if element.find(f"direction-type/{name}") is not None}
-            if "coda" in signs and at:
-                signs = signs - {"coda"} | {"to coda"}  # behind notes it is where one leaves
+            signs = {AT_END[name] for name in signs} if at else signs
             said = signs or {found for found in [mark(words)] if found is not None}
         measure.marks |= said
         if self.heading.tempo_bpm is None:

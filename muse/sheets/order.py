@@ -4,7 +4,7 @@ Repeats and their endings are written out; so are parts in the order that a head
 jump back: ``D.C.`` or ``D.S.``, to ``Fine``, over to the coda, or else to the end. After the jump repeats are not
 taken again, and of endings the last is played, as musicians do.
 
-Contents: :class:`WrittenNote`, :class:`Measure`, :func:`mark`, :func:`parse_parts`, :func:`in_order`.
+Contents: :class:`WrittenNote`, :class:`Measure`, :data:`AT_END`, :func:`mark`, :func:`parse_parts`, :func:`in_order`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Final
 from muse.errors import InputError
 from muse.theory.chord_symbols import Chord
 
-__all__ = ["Measure", "WrittenNote", "in_order", "mark", "parse_parts"]
+__all__ = ["AT_END", "Measure", "WrittenNote", "in_order", "mark", "parse_parts"]
 
 MAX_BARS: Final = 4000
 """Bars after repeats; the longest piece that we know has under 3000."""
@@ -53,12 +53,21 @@ class Measure:
     endings: frozenset[int] = frozenset()
     """The times that it is played, where it belongs to an ending; empty: always."""
     marks: frozenset[str] = frozenset()
-    """Of ``segno`` and ``coda`` (the sign stands at its beginning), ``to coda``, ``fine``, ``D.C.``, ``D.S.`` (at its
-    end)."""
+    """Of ``segno`` and ``coda`` (the sign stands at its beginning), ``segno behind``, ``to coda``, ``fine``, ``D.C.``
+    and ``D.S.`` (at its end)."""
 
 
+AT_END: Final = {"coda": "to coda", "segno": "segno behind"}
+"""What signs mean behind notes: there one leaves for the coda, or the next measure begins with them."""
 _JUMP: Final = re.compile(r"(?:(d\.?\s?c\.?|da\s?capo)|(?:d\.?\s?s\.?|dal\s?segno))(?:\s+al\s+.*)?")
-_NAMES: Final = {"segno": "segno", "coda": "coda", "fine": "fine", "to coda": "to coda", "dacoda": "to coda"}
+_NAMES: Final = {
+    "segno": "segno",
+    "coda": "coda",
+    "fine": "fine",
+    "end": "fine",
+    "to coda": "to coda",
+    "dacoda": "to coda",
+}
 
 
 def mark(words: str) -> str | None:
@@ -162,7 +171,10 @@ def _jumped(measures: Sequence[Measure], jumps: Sequence[int]) -> list[Measure]:
     if len(jumps) > 1:
         raise InputError(f"{measures[jumps[1]].where}: a second jump (D.C. or D.S.): write it out")
     at = {name: [i for i, m in enumerate(measures) if name in m.marks] for name in ("segno", "fine", "to coda", "coda")}
-    start = only("segno", at["segno"]) if "D.S." in measures[jump].marks else 0
+    start = 0
+    if "D.S." in measures[jump].marks:
+        behind = [i + 1 for i, measure in enumerate(measures[:jump]) if "segno behind" in measure.marks]
+        start = only("segno before it", [*(i for i in at["segno"] if i <= jump), *behind])
     out = _repeated(measures[: jump + 1])
     codas = [i for i in at["coda"] if i > jump]
     leaves = [i + 1 for i in at["to coda"] if i <= jump] or [i for i in at["coda"] if i <= jump]

@@ -78,6 +78,7 @@ def test_marks_are_read_in_the_ways_that_people_write_them() -> None:
     ):
         assert tune(text) == "CDECD"
     assert tune('C4 | S D4 | E4 "^To Coda" | F4 "^D.S. al Coda" | O G4 |]') == "CDEFDEG"
+    assert tune('C "^Segno" | D4 | E4 "^Segno" "_D.S." |]') == "CDEDE"  # a sign behind notes is the next bar's
     assert [mark(words) for words in ("dal segno al coda", "D. S.", "Da  Capo", "DC", "Fine.", "Dm", "D")] == [
         "D.S.", "D.S.", "D.C.", "D.C.", "fine", None, None,
     ]  # fmt: skip
@@ -100,7 +101,7 @@ def test_parts_are_played_in_the_order_of_the_heading() -> None:
 @pytest.mark.parametrize(
     ("body", "heading", "message"),
     [
-        ("C4 | D4 !D.S.! |]", (), "line 5: a jump needs one segno, and there are none"),
+        ("C4 | D4 !D.S.! |]", (), "line 5: a jump needs one segno before it, and there are none"),
         ("C4 !fine! | D4 !fine! | E4 !D.C.! |]", (), "needs one Fine, and there are 2"),
         ("C4 !D.C.! | D4 !D.C.! |]", (), "a second jump"),
         ("C4 !dacoda! | D4 !D.C.! |]", (), "needs one coda behind it, and there are none"),

@@ -155,9 +155,7 @@ def _stored(folder: Path, must: bool = False) -> tuple[int, list[Sample]]:
         return 0, []
     tensors = load_tensors(folder, "np")
     if len(ids := tensors["ids"]) and ids.max() >= len(Codec.default().vocabulary):
-        raise InputError(
-            f"{folder}: samples of an older Muse, whose ids mean something else: make them again"
-        )
+        raise InputError(f"{folder}: samples of an older Muse, whose ids mean something else: make them again")
     offsets = tensors["offsets"]
     return int(tensors["done"][0]), [
         Sample(ids[first:stop].astype(np.uint16), int(rank), int(row))
