@@ -157,4 +157,4 @@ def test_windows_at_the_end_are_the_ends_of_songs(corpora: Path) -> None:
 
 def test_without_songs_it_says_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="pop909"):
-        measure_music(clusters, None, tmp_path, tmp_path / "out", SETTINGS)
+        read_pop909(tmp_path)
