@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, overload
 
 import safetensors
 
-from muse.errors import InputError, require, shown, unknown
+from muse.errors import InputError, is_number, require, shown, unknown
 from muse.files import read_json, write_bytes, write_json
 
 if TYPE_CHECKING:
@@ -208,6 +208,22 @@ class Settings:
         if not isinstance(value, bool):
             raise self._fault(name, value, "true or false")
         return value
+
+    def reals(self, name: str, n: int | None = None) -> tuple[float, ...]:
+        """A list of finite numbers, `n` of them where that is given."""
+        values = self._value(name, None)
+        if not isinstance(values, list) or not all(is_number(value) and math.isfinite(value) for value in values):
+            raise self._fault(name, values, "a list of numbers")
+        if n is not None and len(values) != n:
+            raise InputError(f"{self.path}: {name} has {len(values)} numbers, not {n}")
+        return tuple(map(float, values))
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A list of texts."""
+        values = self._value(name, None)
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise self._fault(name, values, "a list of texts")
+        return tuple(values)
 
     def _value(self, name: str, default: Any) -> Any:
         value = self.values.get(name)

@@ -180,3 +180,36 @@ def random_plan(seed: int) -> Plan:
         rng.choice(["major", "minor"]), sections if rng.random() < 0.5 else (), rng.choice([None, 90, 123.456]),
     )  # fmt: skip
     return follow(plan) if rng.random() < 0.5 else plan
+
+
+_CHORDS = ((48, 52, 55), (45, 48, 52), (53, 57, 60), (55, 59, 62))
+_SCALE = (60, 62, 64, 65, 67, 69, 71, 72)
+
+
+def _tune(rng: np.random.Generator, bar: int, n_bars: int) -> list[tuple[float, float, int]]:
+    if bar == n_bars - 1:
+        return [(4.0 * bar, 4.0, 72)]
+    return [(4.0 * bar + beat, 1.0, _SCALE[int(rng.integers(8))] + 12) for beat in range(4)]
+
+
+def _song(rng: np.random.Generator, n_bars: int) -> tuple[np.ndarray, np.ndarray]:
+    """Tune and chords, one a bar."""
+    chords = [(4.0 * b, 4.0, pitch) for b in range(n_bars) for pitch in _CHORDS[b % 4 if b < n_bars - 1 else 0]]
+    line = [note for b in range(n_bars) for note in _tune(rng, b, n_bars)]
+    return beats(line, velocity=80), beats(chords, track=1, velocity=60)
+
+
+def songs_like_pop909(root: Path, n: int = 20, n_held_out: int = 8) -> Path:
+    """Songs of 32 bars in the layout of POP909, in the folder ``pop909``; the folder that holds it."""
+    folder = root / "pop909"
+    (folder / "midi").mkdir(parents=True)
+    rng = np.random.default_rng(5)
+    with (folder / "metadata.csv").open("w", newline="", encoding="utf-8") as stream:
+        table = csv.writer(stream)
+        table.writerow(["id", "file", "title", "split", "licence", "licence_class"])
+        for i in range(n):
+            score = from_notes(np.concatenate(_song(rng, 32)), names=("MELODY", "PIANO"))
+            write_score(score, folder / "midi" / f"{i:03d}.mid")
+            split = "val" if i < n_held_out else "train"
+            table.writerow([f"{i:03d}", f"midi/{i:03d}.mid", f"song {i}", split, "MIT", "permissive"])
+    return root

@@ -90,7 +90,10 @@ def _language_model(kind: str, text: str) -> None:
     def command(
         sheets: Annotated[str, typer.Argument(metavar="DIR", help="Folder that `muse corpus lead-sheets` made.")],
         output: ResumedOutputOption,
-        size: Annotated[str | None, typer.Option(metavar="NAME", help="micro, tiny, mini, small or base.")] = None,
+        size: Annotated[
+            str | None,
+            typer.Option(metavar="NAME", help="micro, tiny, mini, small or base; with --init that of its weights."),
+        ] = None,
         minutes: Annotated[
             float | None, typer.Option(metavar="M", min=0, help="Length of the run: the rates fall to zero by then.")
         ] = None,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from muse.composer.stages import PLAN_FROM, PieceRequest, controls_for
 from muse.errors import InputError, unknown
 from muse.intent import MAX_BARS, Intent
 from muse.mapping import AttributeTarget, EmotionMapper
-from muse.score import REWRITTEN_METERS
+from muse.score import REWRITTEN_METERS, read_score
 from muse.sheets.extract import find_tune
 from muse.theory import TONIC_NAMES, Mode
 from muse.tokens import GENRES, SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS, Controls
@@ -81,8 +82,6 @@ class Brief:
     """Of each section; empty where nothing is asked of it."""
     outright: tuple[str, ...] = ()
     """Attributes that were asked for by name."""
-    is_arc: bool = False
-    """The emotion changes on the way."""
     remarks: tuple[str, ...] = ()
     """What of the request can only be come near to, a sentence each."""
 
@@ -90,15 +89,16 @@ class Brief:
     def key_name(self) -> str:
         return f"{TONIC_NAMES[self.mode][self.tonic]} {self.mode}"
 
-    def request(self, n_bars: int) -> PieceRequest:
-        """What planner, arranger and performer are asked for."""
+    def request(self, intent: Intent) -> PieceRequest:
+        """What planner, arranger and performer are asked for, where `intent` leaves open what this decides."""
+        is_arc = intent.emotion is not None and not intent.emotion.is_constant
         plan_controls, section_controls = controls_for(
             self.song, self.sections, plan_share=_PLANNED, outright=self.outright,
-            section_share=_ARRANGED_ALONG_PATHS if self.is_arc else {} if self.texture else _ARRANGED,
+            section_share=_ARRANGED_ALONG_PATHS if is_arc else {} if self.texture else _ARRANGED,
         )  # fmt: skip
         touch = Touch(tempo_bpm=self.tempo_bpm, loudness=self.loudness, spread=self.spread)
         return PieceRequest(
-            n_bars, self.time_signature, self.tonic, self.mode, self.tempo_bpm, self.genre, self.programs,
+            intent.bars, self.time_signature, self.tonic, self.mode, self.tempo_bpm, self.genre, self.programs,
             plan_controls=plan_controls, section_controls=section_controls, chords=self.chords, melody=self.melody,
             form=self.form, plan=self.plan, texture=self.texture, touch=touch, below_melody=len(self.programs) > 1,
         )  # fmt: skip
@@ -125,8 +125,7 @@ def decide(
     meter = plan.time_signature if plan else intent.meter
     if meter in REWRITTEN_METERS and bar_length(meter) != bar_length(REWRITTEN_METERS[meter]):
         meter = REWRITTEN_METERS[meter]
-    melody = None if intent.melody is None else find_tune(intent.melody, meter)
-    chords = None if intent.chords is None else Plan.parse(intent.chords, time_signature=meter)
+    melody, chords = _tune(intent, meter), _chords(intent, meter)
     tempo = intent.tempo_bpm or (None if melody is None else melody.tempo_bpm)
     if tempo is not None:
         overrides["Mean Tempo"] = tempo
@@ -154,10 +153,9 @@ def decide(
     if melody is not None and intent.tonic_and_mode is not None:
         melody = melody.transposed(fold_shift(tonic - melody.tonic))
     tempo = tempo or asked.get("Mean Tempo", _NEUTRAL_TEMPO_BPM)
-    is_arc = intent.emotion is not None and not intent.emotion.is_constant
     return Brief(
         genre, mode, tonic, float(tempo), meter, intent.players, song, sections, chords, melody, plan,
-        intent.form or "", loudness, spread, texture, outright, is_arc, tuple(remarks),
+        intent.form or "", loudness, spread, texture, outright, tuple(remarks),
     )  # fmt: skip
 
 
@@ -173,13 +171,27 @@ def _key(intent: Intent, asked: Mapping[str, float], given: Plan | None, rng: np
     return int(rng.integers(*_TONICS)) % 12, "major" if major else "minor"
 
 
+def _chords(intent: Intent, meter: tuple[int, int]) -> Plan | None:
+    """The chords that are given."""
+    return None if intent.chords is None else Plan.parse(intent.chords, time_signature=meter)
+
+
+def _tune(intent: Intent, meter: tuple[int, int]) -> Plan | None:
+    """The tune that is given."""
+    return None if intent.melody is None else _tune_of(intent.melody.dumps_midi(), meter)
+
+
+@lru_cache(maxsize=8)
+def _tune_of(midi: bytes, meter: tuple[int, int]) -> Plan:
+    """The tune of a MIDI file, found once: for how many bars it needs, and to be written down."""
+    return find_tune(read_score(midi), meter)
+
+
 def fitting_bars(intent: Intent) -> int:
     """Bars that hold the chords, the tune and the form that an intent gives: the bars it asks for, or more."""
     needed = intent.bars
-    if intent.chords is not None:
-        needed = max(needed, len(Plan.parse(intent.chords, time_signature=intent.meter).bars))
-    if intent.melody is not None:
-        needed = max(needed, len(find_tune(intent.melody, intent.meter).bars))
+    for given in (_tune(intent, intent.meter), _chords(intent, intent.meter)):
+        needed = needed if given is None else max(needed, len(given.bars))
     if intent.form is not None and (lengths := [int(n) for n in re.findall(r"\d+", intent.form)]):
         needed = max(needed, sum(lengths))
     return min(needed, MAX_BARS)

@@ -146,7 +146,7 @@ class Composer:
 
         brief = decide(intent, self.controls, self.mapper, rng, plan)  # what was left open; emotion -> attributes
         pieces = self.stages.write(
-            brief.request(intent.bars), n_candidates, sampling=sampling, rng=rng, progress=progress, on_bar=on_bar
+            brief.request(intent), n_candidates, sampling=sampling, rng=rng, progress=progress, on_bar=on_bar
         )
         written = time.perf_counter()
         made = [self._candidate(number, piece, brief) for number, piece in enumerate(pieces)]

@@ -21,6 +21,7 @@ from muse.composer.arrange import Arrangement
 from muse.score import NOTE_DTYPE, Notes, from_notes
 from muse.theory import instrument_name, instruments
 from muse.tokens.arrangement import part_of
+from muse.tokens.plan_form import PHRASE_BARS
 
 if TYPE_CHECKING:
     from symusic.core import ScoreTick as Score
@@ -30,7 +31,6 @@ __all__ = ["PLACES", "Hand", "Touch", "bar_notes", "perform", "place_of"]
 SHARPS = {0: 0, 7: 1, 2: 2, 9: 3, 4: 4, 11: 5, 6: 6, 1: -5, 8: -4, 3: -3, 10: -2, 5: -1}
 """Tonic of a major key -> sharps of its signature, flats negative."""
 _STEPS = 12  # a quarter note
-_PHRASE_BARS = 4
 _SWELL = 3.0  # velocity at the middle of a phrase over its ends
 _TUNE_OVER = 2.0  # velocity of the tune over the loudest accompaniment that it sounds with
 _SLOWING = (0.97, 0.92, 0.84, 0.72)  # of the tempo, over the quarters of the last bar
@@ -240,7 +240,7 @@ def _unevenness(
 
 def _swell(onset: NDArray[np.int64], size: int) -> NDArray[np.float64]:
     """Velocity over each phrase, 0 on average: softer at both ends."""
-    place = (onset % (size * _PHRASE_BARS)) / (size * _PHRASE_BARS)
+    place = (onset % (size * PHRASE_BARS)) / (size * PHRASE_BARS)
     return np.asarray(_SWELL * (np.sin(np.pi * place) - 2 / np.pi))
 
 

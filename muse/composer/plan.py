@@ -16,14 +16,25 @@ from typing import Any
 import numpy as np
 
 from muse.checkpoint import find
-from muse.errors import InputError
+from muse.errors import InputError, is_whole
 from muse.files import read_json
 from muse.generator.sampler import Sampler, Sampling
 from muse.grammar.plan import PlanRow, PlanRules
 from muse.grammar.rows import RowGrammar
 from muse.theory import Mode
-from muse.tokens.plan import PITCHES, VOCABULARY, Bar, Note, Plan, Prefix, bar_length, encode_prefix, fold_shift
-from muse.tokens.plan_form import FORM_BARS, Buckets, follow, phrase_bars, sections_from_text
+from muse.tokens.plan import (
+    N_BUCKETS,
+    PITCHES,
+    VOCABULARY,
+    Bar,
+    Note,
+    Plan,
+    Prefix,
+    bar_length,
+    encode_prefix,
+    fold_shift,
+)
+from muse.tokens.plan_form import FORM_BARS, Buckets, follow, form_unit, sections_from_text
 from muse.tokens.tune import tune_notes
 
 __all__ = ["DEFAULT_PLANNER", "PlanRequest", "Planner"]
@@ -35,8 +46,8 @@ _TIMING = [i for name in ("At", "Bar", "Length", "New") for i in range(*VOCABULA
 """Ids that say when and how long; cutting unlikely ones off makes tunes half as dense again as people's."""
 _RETURNING = 32  # bars
 _DIFFERENT = 0.6
-_EXACT = {4: 0.4, 8: 0.85}  # bars of a phrase -> share of the bars that return which are the same; others are like them
-_RETURNED = {4: 0.5, 8: 1.0}  # bars of a phrase -> share of its bars that return with it
+_EXACT = {4: 0.4, 8: 0.85}  # bars of the unit -> share of the bars that return which are the same; others are like them
+_RETURNED = {4: 0.5, 8: 1.0}  # bars of the unit -> share of its bars that return with it
 _VARIED = 0.2  # of sections that return, how many end otherwise than they did
 
 
@@ -93,8 +104,8 @@ class Planner:
         folder = find(name_or_path, "llama", with_file="examples.json")
         VOCABULARY.check(read_json(folder / "vocabulary.json"), folder)
         sampler = Sampler.from_pretrained(folder, device=device, context=_CONTEXT)
-        forms = read_json(folder / "forms.json") if (folder / "forms.json").is_file() else {}
-        return cls(sampler, Buckets.read(folder / "controls.json"), read_json(folder / "examples.json"), forms)
+        forms = _read_forms(folder / "forms.json") if (folder / "forms.json").is_file() else {}
+        return cls(sampler, Buckets.read(folder / "controls.json"), _read_examples(folder / "examples.json"), forms)
 
     def completed(
         self, controls: Mapping[str, int], mode: Mode, rng: np.random.Generator, genre: str | None = None
@@ -116,14 +127,14 @@ class Planner:
 
     def form(self, request: PlanRequest, rng: np.random.Generator) -> str:
         """A form of people's for so many bars, as often as they use it; empty where it is left to the model: for
-        lengths that are no whole phrases, for a tune or chords that are given, and where nothing returns.
+        lengths that are no whole units, for a tune or chords that are given, and where nothing returns.
 
-        From :data:`_RETURNING` bars on at most :data:`_DIFFERENT` of the phrases are different, as in songs: what is
-        counted is less, for whole phrases are alike only where windows happen to begin with one.
+        From :data:`_RETURNING` bars on at most :data:`_DIFFERENT` of the units are different, as in songs: what is
+        counted is less, for whole units are alike only where windows happen to begin with one.
         """
-        phrase, longest = phrase_bars(request.n_bars), FORM_BARS[-1]
+        unit, longest = form_unit(request.n_bars), FORM_BARS[-1]
         known = self.forms.get(str(min(request.n_bars, longest)), {})
-        if request.n_bars % phrase or request.melody is not None or request.chords is not None:
+        if request.n_bars % unit or request.melody is not None or request.chords is not None:
             return ""
         if request.n_bars >= _RETURNING:
             most = min((len(set(form)) for form in known), default=0)
@@ -134,7 +145,7 @@ class Planner:
         form = list(known)[int(rng.choice(len(known), p=counts / counts.sum()))]
         if len(set(form)) == len(form):
             return ""
-        return "".join(f"{form[i % len(form)]}{phrase}" for i in range(request.n_bars // phrase))
+        return "".join(f"{form[i % len(form)]}{unit}" for i in range(request.n_bars // unit))
 
     def plan(
         self,
@@ -202,10 +213,10 @@ class Planner:
         sections = sections_from_text(form, n) if form else ()
         if sections:
             lags = _returns(sections, rng, has_end=request.has_end)
-            if not request.form:  # nobody asked for it: as loosely as people's phrases return
-                phrase = phrase_bars(n)
-                lags = {bar: one for bar, one in lags.items() if rng.random() < _RETURNED[phrase]}
-                lags = {b: replace(one, melody_exact=bool(rng.random() < _EXACT[phrase])) for b, one in lags.items()}
+            if not request.form:  # nobody asked for it: as loosely as people's returns are
+                unit = form_unit(n)
+                lags = {bar: one for bar, one in lags.items() if rng.random() < _RETURNED[unit]}
+                lags = {b: replace(one, melody_exact=bool(rng.random() < _EXACT[unit])) for b, one in lags.items()}
         if chords or melody:
             empty = Bar()
             said = Plan(tuple(Bar(chords.get(i, ()), melody.get(i, ())) for i in range(n)), request.time_signature)
@@ -223,6 +234,35 @@ class Planner:
             max_empty=request.max_empty, has_end=request.has_end, melody_first=bool(melody) and not chords,
         )  # fmt: skip
         return rules, sections
+
+
+def _read_examples(path: Path) -> list[dict[str, Any]]:
+    """What songs of people's are like: for each mode, genre and the buckets of its controls."""
+
+    def fits(row: object) -> bool:
+        if not isinstance(row, dict) or row.get("mode") not in ("major", "minor"):
+            return False
+        buckets = [bucket for name, bucket in row.items() if name not in ("mode", "genre")]
+        return all(is_whole(bucket) and 0 <= bucket < N_BUCKETS for bucket in buckets)
+
+    rows = read_json(path)
+    if not isinstance(rows, list) or not all(map(fits, rows)):
+        raise InputError(
+            f"{path}: these are no modes and buckets 0..{N_BUCKETS - 1} of songs: get the checkpoint again"
+        )
+    return rows
+
+
+def _read_forms(path: Path) -> dict[str, dict[str, int]]:
+    """Number of bars -> form -> how often people use it."""
+
+    def fits(counts: object) -> bool:
+        return isinstance(counts, dict) and all(form.isalpha() and is_whole(n) and n > 0 for form, n in counts.items())
+
+    table = read_json(path)
+    if not isinstance(table, dict) or not all(map(fits, table.values())):
+        raise InputError(f"{path}: these are no forms with their counts by number of bars: get the checkpoint again")
+    return table
 
 
 def _returns(sections: Sequence[tuple[str, int]], rng: np.random.Generator, *, has_end: bool) -> dict[int, Bar]:

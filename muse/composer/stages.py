@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from muse.attributes import N_BUCKETS as ATTRIBUTE_BUCKETS
 from muse.composer.arrange import DEFAULT_ARRANGER, Arrangement, Arranger, ArrangeRequest, cast
 from muse.composer.perform import Touch, bar_notes, perform
 from muse.composer.plan import DEFAULT_PLANNER, Planner, PlanRequest
@@ -26,7 +27,6 @@ from muse.generator.sampler import Sampling
 from muse.score import Notes
 from muse.theory import Mode
 from muse.tokens.plan import N_BUCKETS, Plan
-from muse.tokens.vocabulary import N_BUCKETS as ATTRIBUTE_BUCKETS
 
 if TYPE_CHECKING:
     from symusic.core import ScoreTick as Score

@@ -34,7 +34,7 @@ from muse.score import DRUMS, Notes, bar_grid, beat_to_sec, note_array, read_sco
 from muse.sheets.extract import FoundChord, Stretch, plan_of_stretch, snap, stretches
 from muse.theory.lead_sheet import find_melody
 from muse.tokens.arrangement import part_of
-from muse.tokens.plan import Plan, bar_length
+from muse.tokens.plan import Plan, bar_length, fold_shift
 
 __all__ = ["Sheet", "build", "load", "read_sheets"]
 
@@ -75,6 +75,11 @@ class Sheet:
     """General MIDI program of the tune, -1 where there is none."""
     shift: int = 0
     """Semitones by which the plan has been moved against the notes of the parts."""
+
+    def in_c(self) -> Sheet:
+        """The same sheet with its plan on the tonic C, as tokens spell it."""
+        shift = fold_shift(-self.plan.tonic)
+        return replace(self, plan=self.plan.transposed(shift), shift=self.shift + shift)
 
 
 def read_sheets(song: Song) -> list[Sheet]:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["COLUMNS", "SCHEMA_VERSION", "Corpus", "Ragged", "Rows", "corpus_info", "read_rows", "write_shard"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Of columns and of what ids mean; datasets of another are refused."""
 
 ROW_GROUP_ROWS = 512
 """Rows that are decoded at a time: about half a million tokens."""
@@ -73,7 +74,7 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "note_count": ("int32", "notes in the window"),
     "start_sec": ("float32", "start of the window in the file"),
     "duration_sec": ("float32", "length of the window"),
-    "tokens": ("list<uint16>", "REMI ids without prefix"),
+    "tokens": ("list<uint16>", "ids of muse.tokens.Codec"),
     "attributes": ("list<float32>", "in the order of attribute_names in dataset.json; NaN where undefined"),
     "section_attributes": ("list<float32>", "[n_bars / 4, section_attribute_names], row by row"),
 }

@@ -10,7 +10,7 @@ all of them in the same way, so a figure never stands alone:
 ``best``        many candidates, see :attr:`EvaluationSettings.best_of`
 ``free``        the generator without any control
 ``emogen``      the generator, controlled by EmoGen's binarised mapping
-``ngram``       a 5-gram model on the same tokens
+``ngram``       5-grams in the place of planner and arranger, without any control
 ``folder``      the files of a folder, in its evaluation
 ==============  =======================================================================================
 
@@ -30,6 +30,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from muse.dataset.lead_sheets import Sheet
 from muse.dataset.read import Corpus
 from muse.evaluate.compare import N_ATTACKS, STEPS_PER_SYSTEM, Reference, compare_choice, compare_systems
 from muse.evaluate.control import AskedPiece, ControlSettings, measure_control
@@ -38,12 +39,13 @@ from muse.evaluate.metrics.originality import CopyIndex
 from muse.evaluate.musicality import MusicSettings, measure_music, music_goals
 from muse.evaluate.progress import Progress, Steps
 from muse.evaluate.reports import write_report
-from muse.evaluate.systems.composed import Requests, composed, from_ngram
+from muse.evaluate.systems.composed import Requests, composed, free_pieces
 from muse.evaluate.systems.emogen import emogen_intent
 from muse.evaluate.systems.folder import read_folder
 from muse.evaluate.systems.human import held_out_music
-from muse.evaluate.systems.maker import fingerprint, from_composer
-from muse.evaluate.systems.ngram import NGram
+from muse.evaluate.systems.maker import fingerprint, from_composer, from_stages
+from muse.evaluate.systems.ngram import NGramStages
+from muse.evaluate.systems.people import read_pop909
 from muse.evaluate.systems.system import System
 from muse.files import plain, read_json
 from muse.selector import Selector
@@ -61,7 +63,7 @@ N_HUMAN = 64
 N_COMPOSED = 5
 """Systems for which pieces are composed: all but people's, and the composer's own, which control was measured on."""
 STEPS_OF_INDEX = 80
-"""Steps of progress that the n-gram model and the index of copies count for."""
+"""Steps of progress that the n-gram models and the index of copies count for."""
 STEPS_OF_JUDGES = 60
 """Steps of progress that judges and index count for beside a folder."""
 DIGITS = 5
@@ -77,7 +79,7 @@ class EvaluationSettings(ControlSettings):
     n_reference: int = N_REFERENCE
     """Windows of the reference."""
     music: MusicSettings | None = field(default_factory=MusicSettings)
-    """How far from people's music: needs ``pop909`` among the corpora; None leaves it out."""
+    """How far from people's music; None leaves it out."""
 
     @classmethod
     def quick(cls) -> EvaluationSettings:
@@ -104,10 +106,11 @@ def evaluate_composer(
     composer
         Asked with its default settings but where a system says otherwise.
     corpora
-        Folder with ``emopia-nc`` and ``vgmidi-unclear``, from which the judges learn, and ``pop909``, people's songs.
+        Folder with ``emopia-nc`` and ``vgmidi-unclear``, from which the judges learn, and ``pop909``, people's songs,
+        from which 5-grams are counted.
     dataset
         What ``muse corpus build`` made of the music that the generator learnt from: its training windows are what a
-        piece could have copied and what the 5-gram model learns, its held-out windows are the reference.
+        piece could have copied, its held-out windows are the reference.
     out
         Folder of the report, made if absent.
     settings
@@ -129,13 +132,14 @@ def evaluate_composer(
     corpus, requests = Corpus(dataset), Requests(settings.n_pieces, settings.bars)
     n_each = 4 * settings.n_pieces
     people, human = held_out_music(corpus, settings.n_reference, n_each)
+    sheets = read_pop909(corpora)
     steps, judges = Steps(progress), fit_judges(corpora, composer.selector)
     n_systems = N_COMPOSED + 2
     more_steps = N_COMPOSED * n_each + n_systems * STEPS_PER_SYSTEM + STEPS_OF_INDEX
     more_steps += settings.music.n_steps if settings.music else 0
     control, pieces = measure_control(composer, corpora, settings, judges=judges, steps=steps, more_steps=more_steps)
 
-    ngram = NGram.fit(corpus)
+    ngram = NGramStages.fit(sheets["train"])
     reference = Reference(people, CopyIndex.cached(corpus), judges, composer.selector)
     steps.tick(STEPS_OF_INDEX)
     systems = {
@@ -145,15 +149,15 @@ def evaluate_composer(
         "best": composed(composer, requests, requests.quadrant, settings.best_of, steps),
         "free": composed(composer, requests, requests.free, 1, steps),
         "emogen": composed(composer, requests, lambda q: emogen_intent(q, settings.bars, composer.controls), 1, steps),
-        "ngram": from_ngram(ngram, requests, steps),
+        "ngram": free_pieces(from_stages(ngram.stages()), requests, steps),
     }
     document = {"kind": "composer", **control}
     if settings.music:
         known = {(p.intent, p.seed): p.composition for p in pieces}
-        document |= _music(composer, corpora, out, settings.music, steps, known)
+        document |= _music(composer, sheets, ngram, out, settings.music, steps, known)
     document["settings"] |= {"best_of": settings.best_of, "n_reference": len(people.scores), "n_attacks": N_ATTACKS}
     document |= compare_systems(systems, reference, steps)
-    document["ngram_nats_per_token"] = ngram.nats_per_token(corpus)
+    document["ngram_nats_per_token"] = ngram.nats_per_token(sheets["held_out"])
     document["best_of"] = compare_choice(systems["one"], systems["best"], reference)
     return _finish(document, out)
 
@@ -184,12 +188,15 @@ def evaluate_music(
     """
     settings = settings or MusicSettings()
     document = {"kind": "music", "settings": {"versions": dict(composer.versions)}}
-    return _finish(document | _music(composer, corpora, out, settings, Steps(progress, settings.n_steps), {}), out)
+    sheets = read_pop909(corpora)
+    ngram, steps = NGramStages.fit(sheets["train"]), Steps(progress, settings.n_steps)
+    return _finish(document | _music(composer, sheets, ngram, out, settings, steps, {}), out)
 
 
 def _music(
     composer: Composer,
-    corpora: str | Path,
+    sheets: Mapping[str, list[Sheet]],
+    ngram: NGramStages,
     out: str | Path,
     settings: MusicSettings,
     steps: Steps,
@@ -200,9 +207,10 @@ def _music(
     music = measure_music(
         from_composer(composer, known),
         composer.stages,
-        corpora,
+        sheets,
         out,
         settings,
+        baseline=ngram.stages(),
         unchosen=from_composer(composer, n_candidates=1),
         made_by=fingerprint(weights),
         steps=steps,

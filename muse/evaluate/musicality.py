@@ -21,6 +21,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from muse.composer.stages import Stages
+from muse.dataset.lead_sheets import Sheet
 from muse.evaluate.metrics.endings import Ending, find_ending
 from muse.evaluate.metrics.ensemble import check_parts, check_tune
 from muse.evaluate.metrics.form import bars_with_a_twin, section_return
@@ -33,7 +34,7 @@ from muse.evaluate.metrics.roll_test import network_test
 from muse.evaluate.metrics.structure import SPANS_BARS, structureness
 from muse.evaluate.progress import Steps
 from muse.evaluate.samples import LONG_BARS, People, Sample
-from muse.evaluate.systems.ablations import N_ABLATIONS, ablations
+from muse.evaluate.systems.ablations import N_ABLATIONS, Ablation, ablations
 from muse.evaluate.systems.maker import Maker, Pieces
 from muse.files import write_text
 from muse.intent import Intent
@@ -91,10 +92,11 @@ class MusicSettings:
 def measure_music(
     maker: Maker,
     stages: Stages | None,
-    corpora: str | Path,
+    sheets: Mapping[str, list[Sheet]],
     out: str | Path,
     settings: MusicSettings | None = None,
     *,
+    baseline: Stages | None = None,
     unchosen: Maker | None = None,
     made_by: str = "",
     steps: Steps | None = None,
@@ -107,12 +109,14 @@ def measure_music(
         Answers requests; see :mod:`muse.evaluate.systems.maker`.
     stages
         For the ablations; None leaves them out.
-    corpora
-        Folder with ``pop909``.
+    sheets
+        What :func:`muse.evaluate.systems.people.read_pop909` read.
     out
         Folder of the report; pieces go to ``pieces``, pictures to ``evaluation/rolls``.
     settings
         Numbers of pieces.
+    baseline
+        Stages without networks, which stand among the ablations.
     unchosen
         Writes the long pieces and those for many instruments: one candidate, so that no choice among several hides a
         bad one; the maker itself when None.
@@ -129,10 +133,10 @@ def measure_music(
     Raises
     ------
     InputError
-        There is no ``pop909``, or too little of it.
+        Too few songs are held out.
     """
     settings, steps = settings or MusicSettings(), steps or Steps()
-    people = People.read(corpora, settings.bars)
+    people = People.of(sheets, settings.bars)
     steps.tick(STEPS_OF_PEOPLE)
     pieces = Pieces(Path(out) / "pieces", made_by)
 
@@ -160,7 +164,10 @@ def measure_music(
         "pictures": _pictures(quadrants, settings.n_pictures, Path(out)),
     }
     if stages is not None and settings.n_ablation:
-        document["human_likeness"]["systems"] += _ablations(people, stages, settings, compose)
+        windows = _evenly(people.windows, settings.n_ablation)
+        plans = [window.plan for window in windows]
+        levers = ablations(stages, plans, sheets["train"], baseline)
+        document["human_likeness"]["systems"] += _ablations(people, windows, levers, settings.bars, compose)
     return document
 
 
@@ -204,12 +211,13 @@ def _told_with_table(
     return row | {"inside": trees.inside, "network_auc": network}, trees.table
 
 
-def _ablations(people: People, stages: Stages, settings: MusicSettings, compose: _Compose) -> list[dict[str, Any]]:
-    """The stages with one lever pulled in each row."""
-    windows = _evenly(people.windows, settings.n_ablation)
+def _ablations(
+    people: People, windows: list[Sample], levers: Sequence[Ablation], bars: int, compose: _Compose
+) -> list[dict[str, Any]]:
+    """The stages with one lever pulled in each row, as many pieces as windows."""
     rows = []
-    for number, one in enumerate(ablations(stages, [window.plan for window in windows], people.sheets["train"])):
-        made = [compose(f"ablation-{number}", Intent(bars=settings.bars), i, one.maker) for i in range(len(windows))]
+    for number, one in enumerate(levers):
+        made = [compose(f"ablation-{number}", Intent(bars=bars), i, one.maker) for i in range(len(windows))]
         if one.on_their_plans:
             made = [replace(piece, song=window.song) for piece, window in zip(made, windows, strict=True)]
         rows.append(_told(one.name, people.windows, made))

@@ -5,9 +5,9 @@ Contents: :class:`Sample`, :class:`People`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from muse.dataset.lead_sheets import Sheet
 from muse.evaluate.metrics.human_likeness import figures
 from muse.evaluate.metrics.roll_test import roll
-from muse.evaluate.systems.people import people_windows, read_pop909
+from muse.evaluate.systems.people import people_windows
 from muse.score import Score, bar_grid, note_array
 from muse.sheets import block_chords
 from muse.theory import key_from_weights
@@ -80,21 +80,13 @@ class People:
     windows: list[Sample]
     long: list[Sample]
     ends: list[Sample]
-    sheets: dict[str, list[Sheet]]
 
     @classmethod
-    def read(cls, corpora: str | Path, bars: int) -> People:
-        """From a folder with ``pop909``; short windows have so many bars.
-
-        Raises
-        ------
-        InputError
-            As :func:`muse.evaluate.systems.people.read_pop909`.
-        """
-        sheets = read_pop909(corpora)
+    def of(cls, sheets: Mapping[str, list[Sheet]], bars: int) -> People:
+        """Of the songs that :func:`muse.evaluate.systems.people.read_pop909` read; short windows have so many bars."""
 
         def windows(n_bars: int, *, at_end: bool = False) -> list[Sample]:
             found = people_windows(sheets["held_out"], n_bars, at_end=at_end)
             return [Sample(score, plan, song, n_bars) for song, plan, score in found if plan.bar_length == 16]
 
-        return cls(windows(bars), windows(LONG_BARS), windows(bars, at_end=True), sheets)
+        return cls(windows(bars), windows(LONG_BARS), windows(bars, at_end=True))

@@ -9,20 +9,23 @@ no biases, 4,096 positions, id 0 is padding. There is no model code here: :func:
 ``AutoModelForCausalLM.from_pretrained(folder)``, PEFT, TRL and vLLM load, and that
 :class:`muse.generator.sampler.Sampler` decodes without ``transformers``.
 
-Contents: :class:`Size`, :data:`SIZES`, :func:`config`, :func:`build`.
+Contents: :class:`Size`, :data:`SIZES`, :func:`config`, :func:`build`,
+:func:`size_of`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from muse.errors import InputError
+from muse.generator.engines.engine import Shape
 
 if TYPE_CHECKING:
     from transformers import LlamaConfig, LlamaForCausalLM
 
-__all__ = ["MAX_POSITIONS", "N_KEY_VALUE_HEADS", "PAD_ID", "SIZES", "Size", "build", "config"]
+__all__ = ["MAX_POSITIONS", "N_KEY_VALUE_HEADS", "PAD_ID", "SIZES", "Size", "build", "config", "size_of"]
 
 MAX_POSITIONS = 4096  # tokens; some 64 dense bars. Longer pieces slide, see the sampler
 N_KEY_VALUE_HEADS = 2
@@ -117,3 +120,22 @@ def build(size: str, vocab_size: int) -> LlamaForCausalLM:
     from transformers import LlamaForCausalLM
 
     return LlamaForCausalLM(config(size, vocab_size))
+
+
+def size_of(folder: str | Path) -> str:
+    """Name of a checkpoint's size.
+
+    Raises
+    ------
+    InputError
+        ``config.json`` is damaged, or says none of :data:`SIZES`.
+    """
+    shape = Shape.read(folder)
+    mine = shape.width, shape.n_layers, shape.n_heads, shape.feed_forward
+    for name, size in SIZES.items():
+        if (size.width, size.n_layers, size.n_heads, size.feed_forward) == mine:
+            return name
+    raise InputError(
+        f"{Path(folder) / 'config.json'}: {shape.n_layers} layers of width {shape.width} are none of the sizes that "
+        f"can be trained: {', '.join(SIZES)}"
+    )

@@ -141,7 +141,7 @@ def passage(ids: NDArray[np.integer], *, on_grid: bool = True) -> Passage:
     """
     v = Codec.default().vocabulary
     ids = np.asarray(ids, np.int64)
-    ids = ids[ids >= v.n_control]
+    ids = ids[ids >= v.bar]
     pitches, programs = _tables()
     tempo_first, tempo_stop = v.tempo
     tempos = ids[(ids >= tempo_first) & (ids < tempo_stop)]

@@ -1,8 +1,9 @@
 """Plans in ABC notation (standard 2.1, abcnotation.com), written and read.
 
-Read is what a plan can hold: the first tune of a file and its first voice; of chords the highest note. Repeats and
-endings are written out (see :mod:`muse.sheets.measures`); grace notes, ornaments, words and layout are passed over;
-of the church modes those with a minor third count as minor.
+Read is what a plan can hold: the first tune of a file and its first voice; of chords the highest note. Repeats,
+endings, orders of parts (``P:AABA`` in the heading) and jumps (``!D.C.!``, ``"^D.S. al Coda"``) are written out, see
+:mod:`muse.sheets.order`; grace notes, ornaments, words and layout are passed over; of the church modes those with a
+minor third count as minor.
 
 Contents: :func:`write_abc`, :func:`parse_abc`.
 """
@@ -18,7 +19,8 @@ from typing import Final
 
 from muse.errors import InputError
 from muse.sheets.follows import REMARK, with_follows, write_follows
-from muse.sheets.measures import Heading, Measure, WrittenNote, plan_of_measures
+from muse.sheets.measures import Heading, plan_of_measures
+from muse.sheets.order import AT_END, Measure, WrittenNote, mark, parse_parts
 from muse.theory import NATURALS, key_signature, spell
 from muse.theory.chord_symbols import parse_chord
 from muse.tokens.plan import Plan, beat_length
@@ -135,6 +137,7 @@ _NOTE: Final = re.compile(r"([_^=]*)([A-Ga-g])([,']*)" + _LENGTH)
 _TOKEN: Final = re.compile(
     r"(?P<space>[\s`\\*$;]|y\d*)"
     r'|"(?P<quote>[^"]*)"'
+    r"|(?P<sign>[SO]|![A-Za-z.]+!|\+[A-Za-z.]+\+)"
     r"|\[(?P<inline>[A-Za-z]:[^\]]*)\]"
     r"|(?P<bar>\[\|\]?|\.?:*\|+:*\]?|::+)(?:\s?\[?(?P<times>\d+(?:[-,]\d+)*))?"
     r"|\[(?P<ending>\d+(?:[-,]\d+)*)"
@@ -148,6 +151,8 @@ _TOKEN: Final = re.compile(
 )
 _LIKE_A_CHORD: Final = re.compile(r"N\.?C|[A-G][#b♯♭]?(?:$|\d|m|M|dim|aug|sus|add|[-+/°øΔ^(]|o7|h7)")
 """How the words above the staff begin that are a chord, not ``Fine`` or ``D.C.``"""
+_LATE: Final = frozenset({"fine", "D.C.", "D.S.", "to coda"})
+"""Marks that belong to the measure before where no music follows."""
 _MOST_CHARACTERS: Final = 2_000_000
 _MOST_BARS_OF_REST: Final = 500
 
@@ -226,6 +231,7 @@ class _Reader:
             numerator, denominator = self.heading.time_signature
             if self._at * denominator == 16 * numerator:
                 self.close_measure()  # the end of a line is as good as a bar line where the bar is full
+            self._settle()
         return True
 
     # ------------------------------------------------------------------------------------------------------- fields
@@ -245,6 +251,8 @@ class _Reader:
             self._tempo(value)
         elif name == "P" and self.in_tune:
             self._measure.label = value or None
+        elif name == "P":
+            self.heading.parts = parse_parts(value)
         elif name == "K":
             self._key(value)
 
@@ -335,6 +343,8 @@ class _Reader:
             return
         elif match["overlay"]:
             self._overlaid = True
+        elif match["sign"]:
+            self._mark({"S": "segno", "O": "coda"}.get(match["sign"], match["sign"].strip("!+")))
         elif match["quote"] is not None:
             self._quote(match["quote"])
         elif match["tuplet"]:
@@ -363,9 +373,20 @@ class _Reader:
         elif match["broken"]:
             self._break(match["broken"])
 
+    def _mark(self, words: str) -> bool:
+        """Take in words that say where to go on; False for others."""
+        found = mark(words)
+        if self._at:
+            found = AT_END.get(found or "", found)
+        if found is not None:
+            self._measure.marks |= {found}
+        return found is not None
+
     def _quote(self, text: str) -> None:
         if text == OPEN:
             self._measure.chords.append((self._at, None))
+        elif self._mark(text.lstrip("^_<>@")):
+            return
         elif text and text[0] not in "^_<>@":
             symbol = re.sub(r"\(.*", "", text).strip() if not text.startswith("(") else text.strip("()")
             if _LIKE_A_CHORD.match(symbol):
@@ -429,12 +450,19 @@ class _Reader:
         self._measure.endings = self._ending
         self._measure.where = f"line {number}"
 
+    def _settle(self) -> None:
+        """Marks of an end that stand behind its bar line, with no music behind them, go to the measure before."""
+        if not self._at and self.measures and (late := self._measure.marks & _LATE):
+            self.measures[-1].marks |= late
+            self._measure.marks -= late
+
     def close_measure(self) -> None:
         """A bar line: what was read is a measure, and accidentals hold no longer."""
         if self._at:
             self._measure.length = self._at
             self.measures.append(self._measure)
             self._measure = Measure(self._measure.where, endings=self._ending)
+        self._settle()
         self._at, self._altered, self._last, self._overlaid = Fraction(0), {}, [], False
         self._factor, self._tuplet = Fraction(1), (0, Fraction(1))
 

@@ -35,7 +35,7 @@ from muse.score import (
     tempo_map,
     track_beats,
 )
-from muse.theory import Mode, key_from_weights
+from muse.theory import Mode, key_from_weights, tonic_of_signature
 from muse.theory.chord_symbols import Chord
 from muse.theory.lead_sheet import find_chords, find_melody
 from muse.tokens.plan import MAX_BAR, Bar, Plan, bar_length, beat_length, meter_token
@@ -90,9 +90,7 @@ def extract_plan(score: Score) -> Plan:
     return replace(find_sections(plan), tempo_bpm=round(tempo, 2) if len(score.tempos) else None)
 
 
-def find_tune(
-    score: Score, time_signature: tuple[int, int] | None = None, *, key: tuple[int, Mode] | None = None
-) -> Plan:
+def find_tune(score: Score, time_signature: tuple[int, int] | None = None) -> Plan:
     """The tune of a score as a plan without chords; see :func:`muse.sheets.read_tune`.
 
     Raises
@@ -126,8 +124,10 @@ def find_tune(
     moved = notes.copy()
     moved["onset_beat"] = onset - size * math.floor(float(np.rint(onset.min() * 4)) / 4 / size)
     plan = plan_of_tune(moved, meter)
-    if key is not None:
-        plan = replace(plan, tonic=key[0], mode=key[1])
+    if len(score.key_signatures):
+        stated = score.key_signatures[0]
+        mode: Mode = "minor" if stated.tonality else "major"
+        plan = replace(plan, tonic=tonic_of_signature(stated.key, mode), mode=mode)
     return replace(plan, tempo_bpm=round(mean_tempo_bpm(score), 2) if len(score.tempos) else None)
 
 

@@ -116,7 +116,7 @@ def read_tune(source: str | Path | Score, *, time_signature: tuple[int, int] | N
     Returns
     -------
     Plan
-        Key and tempo are those that the source says; in MIDI the key is that of the notes.
+        Key and tempo are those that the source says; the key that of the notes where it says none.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def read_tune(source: str | Path | Score, *, time_signature: tuple[int, int] | N
     if not any(bar.melody for bar in bars):
         raise InputError(f"{path}: it has no note to take a tune from")
     if time_signature is not None and time_signature != plan.time_signature:
-        return _about(path, lambda one: find_tune(one, time_signature, key=(plan.tonic, plan.mode)), block_chords(plan))
+        return _about(path, lambda one: find_tune(one, time_signature), block_chords(plan))
     return plan
 
 

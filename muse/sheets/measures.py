@@ -1,18 +1,18 @@
-"""What a sheet of music has written, measure by measure, and the plan that it is.
+"""From the measures of a sheet to the plan that it is.
 
-A plan has whole bars of one meter, each played once. So repeats and their endings are written out; a first measure that
-is short is a pick-up and stands at the end of its bar; two short measures that fill a bar, as around a repeat sign, are
-one bar; another short measure has rests at its end.
+A plan has whole bars of one meter, each played once. So measures are put in order (:mod:`muse.sheets.order`); a first
+measure that is short is a pick-up and stands at the end of its bar; two short measures that fill a bar, as around a
+repeat sign, are one bar; another short measure has rests at its end.
 
 Conventions: times are exact fractions in sixteenths from the start of the measure, pitches MIDI.
 
-Contents: :class:`Measure`, :class:`WrittenNote`, :class:`Heading`, :func:`plan_of_measures`.
+Contents: :class:`Heading`, :func:`plan_of_measures`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import Final
@@ -20,46 +20,16 @@ from typing import Final
 import numpy as np
 
 from muse.errors import InputError
+from muse.sheets.order import Measure, WrittenNote, in_order
 from muse.theory import Mode, key_signature, key_strengths
 from muse.theory.chord_symbols import Chord
 from muse.tokens.plan import MAX_BAR, Bar, Plan, bar_length
 from muse.tokens.tune import tune_bars
 
-__all__ = ["Heading", "Measure", "WrittenNote", "plan_of_measures"]
+__all__ = ["Heading", "plan_of_measures"]
 
-MAX_BARS: Final = 4000
-"""Bars after repeats; the longest piece that we know has under 3000."""
 INTRODUCTION: Final = "I"
 """Section of what stands before the first mark."""
-
-
-@dataclass(frozen=True)
-class WrittenNote:
-    """A note, or a part of one that is tied."""
-
-    onset: Fraction
-    pitch: int
-    length: Fraction
-    is_tied: bool = False
-    """To the next note of its pitch."""
-
-
-@dataclass
-class Measure:
-    """What is written between two bar lines."""
-
-    where: str
-    """In the file, for messages: ``"line 12"``."""
-    length: Fraction = Fraction(0)
-    notes: list[WrittenNote] = field(default_factory=list)
-    chords: list[tuple[Fraction, Chord | None]] = field(default_factory=list)
-    """Place and symbol; None leaves the harmony of the bar open."""
-    label: str | None = None
-    """Of the section that begins here."""
-    begins_repeat: bool = False
-    ends_repeat: bool = False
-    endings: frozenset[int] = frozenset()
-    """The times that it is played, where it belongs to an ending; empty: always."""
 
 
 @dataclass
@@ -72,6 +42,8 @@ class Heading:
     fifths: int | None = None
     """Key signature, where tonic and mode are not said."""
     tempo_bpm: float | None = None
+    parts: tuple[str, ...] = ()
+    """Labels of the sections in the order in which they are played; empty: as they are written."""
 
 
 def plan_of_measures(measures: Sequence[Measure], heading: Heading) -> Plan:
@@ -92,7 +64,7 @@ def plan_of_measures(measures: Sequence[Measure], heading: Heading) -> Plan:
                 f"{measure.where}: the bar holds {_shown(measure.length)} sixteenths and the meter {meter} has {size}: "
                 "mend its notes or its bar lines"
             )
-    played = _in_order([m for m in measures if m.length > 0])
+    played = in_order([m for m in measures if m.length > 0], heading.parts)
     if not played:
         raise InputError("there is no bar of music")
     starts = _starts(played, size)
@@ -117,39 +89,6 @@ def plan_of_measures(measures: Sequence[Measure], heading: Heading) -> Plan:
 
 def _shown(number: Fraction) -> str:
     return f"{float(number):g}"
-
-
-def _in_order(measures: Sequence[Measure]) -> list[Measure]:
-    """Measures as they are played, repeats written out."""
-    out: list[Measure] = []
-    i = start = 0
-    time = 1
-    while i < len(measures):
-        measure = measures[i]
-        after_ending = i > 0 and measures[i - 1].endings and not measure.endings
-        if i != start and (measure.begins_repeat or (after_ending and time > 1)):
-            start, time = i, 1
-        if not measure.endings or time in measure.endings:
-            out.append(measure)
-            if len(out) > MAX_BARS:
-                raise InputError(f"with its repeats it has more than {MAX_BARS} bars: cut it into pieces")
-            if measure.ends_repeat and time < _n_times(measures, start, i):
-                i, time = start, time + 1
-                continue
-            if measure.ends_repeat:
-                start, time = i + 1, 1
-        i += 1
-    return out
-
-
-def _n_times(measures: Sequence[Measure], start: int, stop: int) -> int:
-    """How often a repeat is played: twice, or as often as it has endings."""
-    last = max((n for m in measures[start : stop + 1] for n in m.endings), default=2)
-    for measure in measures[stop + 1 :]:
-        if not measure.endings or measure.begins_repeat:
-            break
-        last = max(last, *measure.endings)
-    return max(last, 2)
 
 
 def _starts(played: Sequence[Measure], size: int) -> list[Fraction]:

@@ -1,8 +1,8 @@
 """Plans from MusicXML: lead sheets as notation programs write them.
 
 Read is what a plan can hold: of the parts the one with chord symbols, else the first, of it the first staff and voice,
-of chords the highest note. Repeats and endings are written out (see :mod:`muse.sheets.measures`), jumps (D.C., D.S.)
-are not followed; grace notes, ornaments and words are passed over.
+of chords the highest note. Repeats, endings and jumps (D.C., D.S.) are written out, see :mod:`muse.sheets.order`; grace
+notes, ornaments and other words are passed over.
 
 A file is read without looking anything up that it names: document types are passed over, entities refused.
 
@@ -24,7 +24,8 @@ from xml.parsers import expat
 from muse.errors import InputError
 from muse.render.notation import CHORD_KINDS, OPEN
 from muse.sheets.follows import REMARK, with_follows
-from muse.sheets.measures import Heading, Measure, WrittenNote, plan_of_measures
+from muse.sheets.measures import Heading, plan_of_measures
+from muse.sheets.order import AT_END, Measure, WrittenNote, mark
 from muse.theory import NATURALS
 from muse.theory.chord_symbols import QUALITIES, Chord
 from muse.tokens.plan import Plan
@@ -34,6 +35,10 @@ __all__ = ["MAX_BYTES", "parse_musicxml"]
 MAX_BYTES: Final = 16_000_000
 """Of the document, after it was unpacked."""
 _DEEPEST: Final = 64
+_SOUNDS: Final = {
+    "segno": "segno", "coda": "coda", "tocoda": "to coda", "fine": "fine", "dacapo": "D.C.", "dalsegno": "D.S.",
+}  # fmt: skip
+"""Attributes of a sound -> marks of a measure."""
 _RICHER: Final = {
     "augmented-seventh": "aug", "major-minor": "m", "minor-major": "m", "dominant-ninth": "7", "major-ninth": "maj7",
     "minor-ninth": "m7",
@@ -235,17 +240,24 @@ class _PartReader:
     def _direction(self, measure: Measure, element: ET.Element, at: Fraction) -> None:
         if rehearsal := "".join(element.findtext("direction-type/rehearsal") or "").strip():
             measure.label = rehearsal
-        if (element.findtext("direction-type/words") or "").strip() == OPEN:
+        words = (element.findtext("direction-type/words") or "").strip()
+        if words == OPEN:
             measure.chords.append((at, None))
+        sound = element if element.tag == "sound" else element.find("sound")
+        said = {meaning for name, meaning in _SOUNDS.items() if sound is not None and sound.get(name)}
+        if not said:
+            signs = {name for name in ("segno", "coda") if element.find(f"direction-type/{name}") is not None}
+            signs = {AT_END[name] for name in signs} if at else signs
+            said = signs or {found for found in [mark(words)] if found is not None}
+        measure.marks |= said
         if self.heading.tempo_bpm is None:
-            sound = element if element.tag == "sound" else element.find("sound")
             if sound is not None and sound.get("tempo"):
                 self.heading.tempo_bpm = float(sound.get("tempo", ""))
-            elif (mark := element.find("direction-type/metronome")) is not None and mark.find("per-minute") is not None:
-                unit = {"whole": 4.0, "half": 2.0, "quarter": 1.0, "eighth": 0.5}.get(mark.findtext("beat-unit", ""))
-                digits = "".join(c for c in mark.findtext("per-minute", "") if c.isdigit() or c == ".")
+            elif (beat := element.find("direction-type/metronome")) is not None and beat.find("per-minute") is not None:
+                unit = {"whole": 4.0, "half": 2.0, "quarter": 1.0, "eighth": 0.5}.get(beat.findtext("beat-unit", ""))
+                digits = "".join(c for c in beat.findtext("per-minute", "") if c.isdigit() or c == ".")
                 if unit is not None and digits:
-                    dots = len(mark.findall("beat-unit-dot"))
+                    dots = len(beat.findall("beat-unit-dot"))
                     self.heading.tempo_bpm = float(digits) * unit * (2 - 0.5**dots)
 
     def _barline(self, measure: Measure, element: ET.Element) -> bool:

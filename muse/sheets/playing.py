@@ -12,6 +12,7 @@ import numpy as np
 import symusic
 
 from muse.score import NOTE_DTYPE, Score, from_notes
+from muse.theory import key_signature
 from muse.tokens.plan import Plan
 from muse.tokens.tune import tune_notes
 
@@ -28,7 +29,8 @@ def block_chords(plan: Plan, tempo_bpm: float | None = None) -> Score:
     Parameters
     ----------
     tempo_bpm
-        Quarter notes a minute; None: the plan's, or 90. Sections stand as markers.
+        Quarter notes a minute; None: the plan's, or 90. Sections stand as markers, the key as a
+        signature.
     """
     size = plan.bar_length
     rows = [(n.position / 4, n.length / 4, n.pitch, _TUNE_VELOCITY, 0) for n in tune_notes(plan)]
@@ -52,6 +54,9 @@ def block_chords(plan: Plan, tempo_bpm: float | None = None) -> Score:
         tempo_bpm=tempo_bpm or plan.tempo_bpm or DEFAULT_BPM,
         time_signature=plan.time_signature,
         names=("Melody", "Chords"),
+    )
+    score.key_signatures.append(
+        symusic.KeySignature(0, key_signature(plan.tonic, plan.mode), int(plan.mode == "minor"))
     )
     for bar, label in plan.section_starts.items():
         score.markers.append(symusic.TextMeta(bar * size * score.ticks_per_quarter // 4, label))

@@ -35,6 +35,7 @@ from muse.theory.keys import (
     key_strengths,
     parse_key,
     spell,
+    tonic_of_signature,
 )
 
 __all__ = [
@@ -67,5 +68,6 @@ __all__ = [
     "pitch_class_set_type",
     "spell",
     "tonal_centroid",
+    "tonic_of_signature",
     "viterbi",
 ]

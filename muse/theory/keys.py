@@ -10,7 +10,7 @@ Conventions
 
 Contents: :data:`PITCH_CLASS_NAMES`, :data:`TONIC_NAMES`, :func:`parse_key`, :func:`key_in_words`, :class:`Key`;
 :data:`KEY_PROFILES`, :func:`key_strengths`, :func:`key_from_weights`, :func:`estimate_key`; :func:`key_signature`,
-:func:`spell`.
+:func:`spell`, :func:`tonic_of_signature`.
 
 References
 ----------
@@ -48,6 +48,7 @@ __all__ = [
     "key_strengths",
     "parse_key",
     "spell",
+    "tonic_of_signature",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -250,6 +251,11 @@ def key_signature(tonic: int, mode: Mode, name: str = "") -> int:
     elif "#" in name[1:2] and fifths < 0:
         fifths += 12
     return fifths if abs(fifths) <= _MOST_FIFTHS else (fifths + 5) % 12 - 5
+
+
+def tonic_of_signature(fifths: int, mode: Mode) -> int:
+    """Tonic 0..11 of the key of a mode with so many sharps, flats negative: the reverse of :func:`key_signature`."""
+    return (7 * fifths + (9 if mode == "minor" else 0)) % 12
 
 
 def spell(pitch: int, fifths: int) -> tuple[str, int, int]:

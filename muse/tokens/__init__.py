@@ -1,9 +1,10 @@
-"""Tokens: the vocabulary, the controls, and the codec between scores and ids."""
+"""Tokens: lead sheets, arrangements and windows of music as ids, and the buckets of attributes."""
 
+from muse.attributes import SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS
 from muse.tokens.controls import Controls
-from muse.tokens.music import Codec, Header
+from muse.tokens.music import Codec
 from muse.tokens.plan import Plan
-from muse.tokens.vocabulary import GENRES, SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS, Vocabulary
+from muse.tokens.vocabulary import GENRES, Vocabulary
 
 __all__ = [
     "GENRES",
@@ -12,7 +13,6 @@ __all__ = [
     "SONG_CONTROLS",
     "Codec",
     "Controls",
-    "Header",
     "Plan",
     "Vocabulary",
 ]

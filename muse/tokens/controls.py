@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from muse.attributes import N_BUCKETS, SECTION_CONTROLS, SONG_CONTROLS
 from muse.checkpoint import Settings, data_path
 from muse.errors import InputError
 from muse.files import write_json
-from muse.tokens.vocabulary import N_BUCKETS, SECTION_CONTROLS, SONG_CONTROLS
 
 __all__ = ["Controls"]
 

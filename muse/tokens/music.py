@@ -1,19 +1,11 @@
-"""Codec: scores to ids and back, and what opens a sequence.
+"""Codec: scores to REMI ids and back, for the windows of datasets.
 
-A sequence reads::
-
-    BOS Genre Mode Tonic TimeSig Program…
-    Section_start (10 section controls)  Bar TimeSig Position_0 Tempo … three more bars
-    Section_middle …                     Bar TimeSig …
-    EOS
-
-``NULL`` stands for what is left open. The shards of a dataset hold the music alone, from ``Bar`` on.
+Contents: :class:`Codec`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
@@ -22,60 +14,28 @@ import symusic
 
 from muse.errors import InputError
 from muse.score import DRUMS, REWRITTEN_METERS, mean_tempo_bpm
-from muse.tokens.vocabulary import (
-    GENRES,
-    MODES,
-    SECTION_BARS,
-    SECTION_CONTROLS,
-    SONG_CONTROLS,
-    STEPS_PER_BEAT,
-    Vocabulary,
-    build_tokenizer,
-)
+from muse.tokens.vocabulary import STEPS_PER_BEAT, Vocabulary, build_tokenizer
 
 if TYPE_CHECKING:
     from miditok import REMI
 
-__all__ = ["Codec", "Header"]
+__all__ = ["Codec"]
 
 
 _TICKS_PER_QUARTER = 2 * STEPS_PER_BEAT  # an eighth is divided by twelve as well
 _TEMPO_BPM = 122.58  # where no tempo is written: the token nearest to 120
 
 
-@dataclass(frozen=True)
-class Header:
-    """What opens a sequence besides attributes. ``None`` leaves a field open."""
-
-    genre: str | None
-    mode: str | None
-    tonic: int | None
-    """0..11; only where pitch is absolute."""
-    time_signature: tuple[int, int]
-    programs: tuple[int, ...]
-    """General MIDI programs, 128 = drums, ascending."""
-
-
 class Codec:
-    """Scores <-> ids.
+    """Scores <-> ids. Use :meth:`default`."""
 
-    Parameters
-    ----------
-    vocabulary
-        Tokens by id; default: those of this version.
-    key_relative
-        Whether sequences are moved to the tonic C (by -5 to +6 semitones), which shows scale degrees and mode directly
-        (functional representation; Huang et al., EMO-Disentanger, ISMIR 2024).
-    """
-
-    def __init__(self, vocabulary: Vocabulary | None = None, *, key_relative: bool = True) -> None:
-        self.vocabulary = vocabulary or Vocabulary.default()
-        self.key_relative = key_relative
+    def __init__(self) -> None:
+        self.vocabulary = Vocabulary.default()
 
     @classmethod
     @lru_cache(maxsize=1)
     def default(cls) -> Codec:
-        """The codec of this version of Muse, without a checkpoint."""
+        """The codec of this version of Muse, shared."""
         return cls()
 
     @cached_property
@@ -86,7 +46,7 @@ class Codec:
     # ------------------------------------------------------------------ music
 
     def encode_score(self, score: symusic.Score, n_bars: int | None = None) -> np.ndarray:
-        """REMI ids of a score, uint16 [n], without prefix.
+        """REMI ids of a score, uint16 [n].
 
         Onsets and lengths are rounded to twelfths of the beat, tracks of one program are merged, notes that double
         another are dropped, and the tempo is one: the mean over the sounding span.
@@ -115,58 +75,16 @@ class Codec:
         tail = [vocabulary.bar, vocabulary[f"TimeSig_{meter.numerator}/{meter.denominator}"]]
         return np.concatenate([ids, np.array(tail * (bars - bars_written), dtype=np.uint16)])
 
-    def decode(self, ids: Sequence[int] | np.ndarray, *, shift: int = 0) -> symusic.Score:
-        """Music of a sequence; special and control tokens are passed over.
+    def decode(self, ids: Sequence[int] | np.ndarray) -> symusic.Score:
+        """Music of a sequence; padding is passed over.
 
         Parameters
         ----------
         ids
             Any ids; a pitch without velocity and duration after it is dropped.
-        shift
-            Semitones added to every pitched note (the asked tonic where pitch is relative).
         """
         music = np.asarray(ids, dtype=np.int64)
-        music = music[music >= self.vocabulary.n_control]
-        if shift:
-            music = self.transpose(music, shift)
-        return _read(music.tolist(), self.vocabulary)
-
-    def transpose(self, ids: np.ndarray, semitones: int) -> np.ndarray:
-        """Move pitched notes; those that would leave the keyboard stay in it by an octave."""
-        first, stop = self.vocabulary.pitch
-        ids = np.asarray(ids)
-        pitched = (ids >= first) & (ids < stop)
-        moved = ids.astype(np.int64) + np.where(pitched, semitones, 0)
-        moved = np.where(pitched & (moved < first), moved + 12, moved)
-        moved = np.where(pitched & (moved >= stop), moved - 12, moved)
-        return moved.astype(ids.dtype)
-
-    def bar_starts(self, ids: np.ndarray) -> np.ndarray:
-        """Index of every Bar token, int64 [n_bars]."""
-        return np.flatnonzero(np.asarray(ids) == self.vocabulary.bar)
-
-    # ------------------------------------------------------------------ openings
-
-    def header_ids(self, header: Header) -> list[int]:
-        """``BOS Genre Mode Tonic TimeSig Program…``."""
-        v = self.vocabulary
-        genre = v.null if header.genre is None else v[f"Genre_{header.genre if header.genre in GENRES else 'other'}"]
-        mode = v.null if header.mode not in MODES else v[f"Mode_{header.mode}"]
-        tonic = v.null if header.tonic is None or self.key_relative else v[f"Tonic_{header.tonic}"]
-        meter = v["TimeSig_{}/{}".format(*header.time_signature)]
-        return [v.bos, genre, mode, tonic, meter, *(v.program_id(p) for p in header.programs)]
-
-    def section_ids(self, kind: str, buckets: np.ndarray) -> np.ndarray:
-        """``Section_kind`` and its control tokens, int64 [11]."""
-        controls = np.where(buckets < 0, self.vocabulary.null, self.vocabulary.section_bucket_base + buckets)
-        return np.concatenate([[self.vocabulary[f"Section_{kind}"]], controls])
-
-    def sections(self, n_bars: int, *, at_start: bool = True, at_end: bool = True) -> Iterator[str]:
-        """Kind of every section of `n_bars` bars: where it lies in its piece."""
-        n_sections = -(-n_bars // SECTION_BARS)
-        for i in range(n_sections):
-            first, last = at_start and i == 0, at_end and i == n_sections - 1
-            yield "whole" if first and last else "start" if first else "end" if last else "middle"
+        return _read(music[music >= self.vocabulary.bar].tolist(), self.vocabulary)
 
     # ------------------------------------------------------------------ canonical form
 
@@ -213,11 +131,7 @@ class Codec:
         if len(meters) > 1:
             raise InputError(f"the time signature changes within the score: {sorted(meters)}")
         (meter,) = meters
-        return self.meter(meter)
-
-    def meter(self, meter: tuple[int, int]) -> tuple[int, int]:
-        """The time signature as the vocabulary spells it (2/2 as 4/4); InputError where it has none."""
-        meter = REWRITTEN_METERS.get(meter, meter)
+        meter = REWRITTEN_METERS.get(meter, meter)  # 2/2 is spelled as 4/4
         if "TimeSig_{}/{}".format(*meter) not in self.vocabulary.ids:
             first, stop = self.vocabulary.time_signature
             known = ", ".join(token.partition("_")[2] for token in self.vocabulary.tokens[first:stop])
@@ -273,13 +187,3 @@ def _read(ids: list[int], v: Vocabulary) -> symusic.Score:
 def _track(program: int) -> symusic.core.TrackTick:
     drums = program == DRUMS
     return symusic.Track(name="Drums" if drums else "", program=program % DRUMS, is_drum=drums)
-
-
-def control_values(names: Sequence[str], values: np.ndarray, wanted: Sequence[str]) -> np.ndarray:
-    """Columns `wanted` of an attribute matrix float [..., A]; NaN columns for names that it lacks."""
-    index = {name: i for i, name in enumerate(names)}
-    columns = [values[..., index[name]] if name in index else np.full(values.shape[:-1], np.nan) for name in wanted]
-    return np.stack(columns, axis=-1)
-
-
-__all__ += ["SECTION_CONTROLS", "SONG_CONTROLS", "control_values"]

@@ -377,7 +377,7 @@ class Vocabulary:
         """Index of each id's block, int16 [V]."""
         return np.repeat(np.arange(len(self.blocks), dtype=np.int16), [len(values) for _, values in self.blocks])
 
-    def check(self, blocks: Mapping[str, Sequence[str]], source: object) -> None:
+    def check(self, blocks: object, source: object) -> None:
         """Refuse a checkpoint whose ids mean something else.
 
         Raises
@@ -386,7 +386,7 @@ class Vocabulary:
             `blocks` (as stored in ``vocabulary.json``) differ from these.
         """
         mine = {name: list(values) for name, values in self.blocks}
-        if {name: list(values) for name, values in blocks.items()} != mine or list(blocks) != list(mine):
+        if blocks != mine or list(blocks) != list(mine):
             raise InputError(
                 f"{source} was trained with another vocabulary; train it anew or use the Muse that made it"
             )

@@ -3,7 +3,8 @@
 Conventions as in :mod:`muse.tokens.plan`. Every measure is a pure function of a plan, so what is asked for and what
 was written pass through the same code.
 
-Contents: :func:`follow`, :func:`find_sections`, :func:`sections_from_text`, :func:`measure`, :class:`Buckets`.
+Contents: :func:`follow`, :func:`find_sections`, :func:`form_unit`, :func:`sections_from_text`, :func:`measure`,
+:class:`Buckets`.
 """
 
 from __future__ import annotations
@@ -17,24 +18,28 @@ from typing import Any
 
 import numpy as np
 
-from muse.errors import InputError
+from muse.errors import InputError, is_number
 from muse.files import read_json
 from muse.theory.chord_symbols import QUALITIES
 from muse.tokens.plan import LAGS, N_BUCKETS, PLAN_CONTROLS, Bar, Plan
 
 __all__ = [
     "FORM_BARS",
+    "PERIOD_BARS",
     "PHRASE_BARS",
     "Buckets",
     "find_sections",
     "follow",
+    "form_unit",
     "measure",
-    "phrase_bars",
     "sections_from_text",
 ]
 
-PHRASE_BARS = 8
-"""Bars of a phrase, where forms are found and where they are drawn; short pieces have phrases half as long."""
+PHRASE_BARS = 4
+"""Bars of a phrase."""
+
+PERIOD_BARS = 2 * PHRASE_BARS
+"""Bars of a period, two phrases: the unit of form, but in short pieces, where it is the phrase."""
 
 FORM_BARS = (*range(8, 25, 4), *range(32, 65, 8))
 """Lengths of pieces for which forms are known."""
@@ -75,24 +80,23 @@ def follow(plan: Plan) -> Plan:
     return replace(plan, bars=tuple(bars))
 
 
-def find_sections(plan: Plan, phrase: int = PHRASE_BARS) -> Plan:
-    """The plan with its form: phrases of equal length, alike ones with the same letter, neighbours joined.
+def find_sections(plan: Plan, unit: int = PERIOD_BARS) -> Plan:
+    """The plan with its form: units of so many bars, alike ones with the same letter.
 
-    Two phrases are alike where tune (by onset and pitch) or, where neither has one, chords agree in half of the bars.
+    Two units are alike where tune (by onset and pitch) or, where neither has one, chords agree in half of the bars.
     """
-    phrase = phrase if len(plan.bars) >= 2 * phrase else 4
-    starts = range(0, len(plan.bars), phrase)
-    phrases = [plan.bars[s : s + phrase] for s in starts]
+    unit = unit if len(plan.bars) >= 2 * unit else PHRASE_BARS
+    units = [plan.bars[start : start + unit] for start in range(0, len(plan.bars), unit)]
     labels: list[int] = []
-    for i, bars in enumerate(phrases):
-        scores = [_phrase_likeness(bars, phrases[j]) for j in range(i)]
+    for i, bars in enumerate(units):
+        scores = [_unit_likeness(bars, units[j]) for j in range(i)]
         best = int(np.argmax(scores)) if scores else -1
         labels.append(labels[best] if best >= 0 and scores[best] >= 0.5 else max(labels, default=-1) + 1)
-    sections = [(chr(ord("A") + label % 26), len(bars)) for label, bars in zip(labels, phrases, strict=True)]
+    sections = [(chr(ord("A") + label % 26), len(bars)) for label, bars in zip(labels, units, strict=True)]
     return replace(plan, sections=tuple(sections))
 
 
-def _phrase_likeness(a: Sequence[Bar], b: Sequence[Bar]) -> float:
+def _unit_likeness(a: Sequence[Bar], b: Sequence[Bar]) -> float:
     shares = []
     for x, y in zip(a, b, strict=False):
         if x.melody or y.melody:
@@ -103,15 +107,15 @@ def _phrase_likeness(a: Sequence[Bar], b: Sequence[Bar]) -> float:
     return float(np.mean(shares)) * len(shares) / max(len(a), len(b)) if shares else 0.0
 
 
-def phrase_bars(n_bars: int) -> int:
-    """Bars of a phrase in a piece of so many."""
-    return PHRASE_BARS // 2 if n_bars <= 3 * PHRASE_BARS else PHRASE_BARS
+def form_unit(n_bars: int) -> int:
+    """Bars of the unit of form in a piece of so many."""
+    return PHRASE_BARS if n_bars <= 3 * PERIOD_BARS else PERIOD_BARS
 
 
 def sections_from_text(form: str, n_bars: int) -> tuple[tuple[str, int], ...]:
     """Sections of a form such as ``AABA`` or ``A8 B16 A8`` over so many bars.
 
-    Without lengths, the bars are shared out in whole phrases of four as evenly as they go, the rest to the last.
+    Without lengths, the bars are shared out in whole phrases as evenly as they go, the rest to the last.
 
     Raises
     ------
@@ -135,7 +139,7 @@ def sections_from_text(form: str, n_bars: int) -> tuple[tuple[str, int], ...]:
         return tuple(parts)
     if any(n for _, n in parts):
         raise InputError(f"form {form!r}: give the number of bars to every section or to none")
-    unit = 4 if n_bars >= 4 * len(parts) else 1
+    unit = PHRASE_BARS if n_bars >= PHRASE_BARS * len(parts) else 1
     each = n_bars // len(parts) // unit * unit
     lengths = [each] * len(parts)
     for i in range((n_bars - each * len(parts)) // unit):
@@ -230,7 +234,7 @@ class Buckets:
         if not isinstance(document, dict) or not document:
             raise InputError(f"{path}: it has no edges of controls: get the checkpoint again")
         for name, edges in document.items():
-            are_numbers = isinstance(edges, list) and all(isinstance(edge, (int, float)) for edge in edges)
+            are_numbers = isinstance(edges, list) and all(map(is_number, edges)) and np.isfinite(edges).all()
             if not are_numbers or len(edges) != N_BUCKETS - 1 or edges != sorted(edges):
                 raise InputError(f"{path}: {name!r} needs {N_BUCKETS - 1} ascending numbers: get the checkpoint again")
         return cls({name: tuple(edges) for name, edges in document.items()})

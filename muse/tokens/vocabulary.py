@@ -1,21 +1,9 @@
-"""The vocabulary: special tokens, control tokens and the REMI tokens of MidiTok, in that order.
+"""The vocabulary of the codec: the REMI tokens of MidiTok, after the padding that it asks for.
 
 Conventions
 -----------
-A token is a string ``Type_value``; its id is its place in :attr:`Vocabulary.tokens`. There are fewer than 1,000, so
-an id fits in ``uint16`` and the output layer costs next to nothing. The order:
-
-========== =========================================== ============================================================
-block      tokens                                      meaning
-========== =========================================== ============================================================
-special    ``PAD BOS EOS NULL``                        ``NULL`` stands where a control is left open
-sections   ``Section_start … Section_whole``           opens every :data:`SECTION_BARS` bars; where in the piece it lies
-genres     ``Genre_pop …``                             :data:`GENRES`
-modes      ``Mode_major Mode_minor``                   mode of the window
-tonics     ``Tonic_0 … Tonic_11``                      used only where pitch is not relative to the tonic
-attributes ``NoteDensity_0 … NoteDensity_7 …``         eight quantile buckets of each control (:data:`SONG_CONTROLS`)
-REMI       ``Bar TimeSig Position Tempo Program …``    MidiTok's REMI, multi-track in one stream
-========== =========================================== ============================================================
+A token is a string ``Type_value``; its id is its place in :attr:`Vocabulary.tokens`, and fits in ``uint16``. Every type
+is one block of ids; the block of ``Bar`` comes first after the padding.
 
 Time is counted in twelfths of a quarter note (of an eighth in x/8 meters): sixteenths and triplets are exact.
 Drums are program 128 in Muse and ``Program_-1`` in MidiTok.
@@ -23,30 +11,18 @@ Drums are program 128 in Muse and ``Program_-1`` in MidiTok.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from muse.attributes import N_BUCKETS, SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS
 from muse.score import DRUMS, METERS
 
 if TYPE_CHECKING:
     from miditok import REMI
 
-__all__ = [
-    "GENRES",
-    "N_BUCKETS",
-    "SECTION_BARS",
-    "SECTION_CONTROLS",
-    "SONG_CONTROLS",
-    "STEPS_PER_BEAT",
-    "Vocabulary",
-    "build_tokenizer",
-]
+__all__ = ["GENRES", "STEPS_PER_BEAT", "Vocabulary", "build_tokenizer"]
 
 STEPS_PER_BEAT = 12  # the least number that holds sixteenths (4) and triplets (3)
 
@@ -54,8 +30,7 @@ GENRES = (
     "pop", "classical", "folk", "game", "rock", "jazz", "hymn", "funk", "latin", "stage",
     "newage", "hiphop", "march", "dance", "blues", "country", "electronic", "reggae", "other",
 )  # fmt: skip
-SECTIONS = ("start", "middle", "end", "whole")
-MODES = ("major", "minor")
+_PAD = "PAD_None"
 
 # MidiTok's settings of the REMI block.
 _REMI: dict[str, Any] = {
@@ -77,22 +52,6 @@ _REMI: dict[str, Any] = {
     "program_changes": True,
     "use_pitchdrum_tokens": True,
 }
-
-
-def control_type(name: str) -> str:
-    """Token type of an attribute: its name without spaces (``Mean Pitch`` -> ``MeanPitch``)."""
-    return re.sub(r"[^A-Za-z0-9]", "", name)
-
-
-def _control_tokens() -> list[str]:
-    """Special and control tokens, which precede the REMI block."""
-    tokens = ["PAD_None", "BOS_None", "EOS_None", "NULL_None"]
-    tokens += [f"Section_{name}" for name in SECTIONS]
-    tokens += [f"Genre_{name}" for name in GENRES]
-    tokens += [f"Mode_{name}" for name in MODES]
-    tokens += [f"Tonic_{tonic}" for tonic in range(12)]
-    tokens += [f"{control_type(name)}_{bucket}" for name in SONG_CONTROLS for bucket in range(N_BUCKETS)]
-    return tokens
 
 
 def _remi_tokens() -> list[str]:
@@ -123,15 +82,15 @@ def _remi_tokens() -> list[str]:
 
 
 def build_tokenizer() -> REMI:
-    """MidiTok's REMI with our special and control tokens in front: what encodes scores."""
+    """MidiTok's REMI: what encodes scores."""
     from miditok import REMI, TokenizerConfig
 
-    return REMI(TokenizerConfig(special_tokens=_control_tokens(), **_REMI))
+    return REMI(TokenizerConfig(special_tokens=[_PAD], **_REMI))
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Tokens by id, and the blocks that codec, grammar and training need as arrays.
+    """Tokens by id, and their blocks and values as arrays.
 
     Parameters
     ----------
@@ -149,18 +108,13 @@ class Vocabulary:
     @lru_cache(maxsize=1)
     def default(cls) -> Vocabulary:
         """The vocabulary of this version of Muse."""
-        return cls((*_control_tokens(), *_remi_tokens()))
+        return cls((_PAD, *_remi_tokens()))
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     def __getitem__(self, token: str) -> int:
         return self.ids[token]
-
-    @cached_property
-    def kinds(self) -> tuple[str, ...]:
-        """Token type of each id."""
-        return tuple(token.rpartition("_")[0] for token in self.tokens)
 
     def block(self, type_: str) -> tuple[int, int]:
         """First id and one past the last id of a token type; every type is contiguous."""
@@ -169,26 +123,6 @@ class Vocabulary:
         while stop < len(self.tokens) and self.tokens[stop].rpartition("_")[0] == type_:
             stop += 1
         return first, stop
-
-    @cached_property
-    def pad(self) -> int:
-        """Id that fills up rows."""
-        return self["PAD_None"]
-
-    @cached_property
-    def bos(self) -> int:
-        """Id that opens a sequence."""
-        return self["BOS_None"]
-
-    @cached_property
-    def eos(self) -> int:
-        """Id that ends a sequence."""
-        return self["EOS_None"]
-
-    @cached_property
-    def null(self) -> int:
-        """Id that stands where a control is left open."""
-        return self["NULL_None"]
 
     @cached_property
     def bar(self) -> int:
@@ -236,16 +170,6 @@ class Vocabulary:
         return self.block("TimeSig")
 
     @cached_property
-    def section(self) -> tuple[int, int]:
-        """First id of the block and one past the last."""
-        return self.block("Section")
-
-    @cached_property
-    def n_control(self) -> int:
-        """Number of special and control tokens: ids below are never music."""
-        return self.bar
-
-    @cached_property
     def pitch_values(self) -> np.ndarray:
         """MIDI pitch per id, int16 [V], -1 where the id is no (pitched) Pitch token."""
         return self._numbers("Pitch")
@@ -272,12 +196,8 @@ class Vocabulary:
         first, stop = self.duration
         return np.array([_steps(token.partition("_")[2]) for token in self.tokens[first:stop]])
 
-    def program_id(self, program: int) -> int:
-        """Id of the Program token of a General MIDI program (128 = drums)."""
-        return self[f"Program_{-1 if program == DRUMS else program}"]
-
     def program_of(self, token_id: int) -> int:
-        """The reverse of :meth:`program_id`."""
+        """General MIDI program (128 = drums) of a Program token."""
         value = int(self.tokens[token_id].partition("_")[2])
         return DRUMS if value < 0 else value
 
@@ -285,19 +205,6 @@ class Vocabulary:
         """Numerator and denominator of a TimeSig token."""
         numerator, _, denominator = self.tokens[token_id].partition("_")[2].partition("/")
         return int(numerator), int(denominator)
-
-    def bucket_id(self, name: str, bucket: int) -> int:
-        """Id of the control token ``name`` in a bucket 0..7."""
-        return self[f"{control_type(name)}_{bucket}"]
-
-    @cached_property
-    def section_bucket_base(self) -> np.ndarray:
-        """Id of bucket 0 of each section control, int64 [10]."""
-        return np.array([self.bucket_id(name, 0) for name in SECTION_CONTROLS])
-
-    def spell(self, ids: Sequence[int] | np.ndarray) -> list[str]:
-        """Token strings of ids, for people."""
-        return [self.tokens[int(i)] for i in ids]
 
     def _numbers(self, type_: str) -> np.ndarray:
         values = np.full(len(self), -1, np.int16)

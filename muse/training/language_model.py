@@ -15,7 +15,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,7 +27,7 @@ from transformers import AttentionInterface
 from muse.checkpoint import find, load_tensors, save_tensors
 from muse.errors import InputError
 from muse.files import write_text
-from muse.generator.model import build
+from muse.generator.model import build, size_of
 from muse.training.loop import Learner, Run
 from muse.training.precision import autocast, bf16_is_faster
 
@@ -75,8 +75,8 @@ class Task(Protocol):
 class RunSettings:
     """Everything that decides a run besides its task. Written beside the weights."""
 
-    size: str = "micro"
-    """A name in ``muse.generator.model.SIZES``."""
+    size: str = ""
+    """A name in ``muse.generator.model.SIZES``; empty: that of the weights to start from, or else ``micro``."""
     minutes: float = 60.0
     """Minutes until the learning rate is zero and the run ends."""
     max_steps: int = 0
@@ -99,6 +99,23 @@ class RunSettings:
     start_from: str = ""
     """A checkpoint whose weights the run starts from; empty for random ones."""
 
+    def sized(self) -> RunSettings:
+        """The same settings with their size.
+
+        Raises
+        ------
+        InputError
+            There are no such weights to start from, or they have another size than the one given.
+        """
+        if not self.start_from:
+            return replace(self, size=self.size or "micro")
+        own = size_of(_weights(self.start_from))
+        if self.size not in ("", own):
+            raise InputError(
+                f"{self.start_from} is of size {own}, not {self.size}: a run from its weights has its size"
+            )
+        return replace(self, size=own)
+
     def run(self, *, devices: int | str = "auto", nodes: int = 1, threads: int = 0) -> Run:
         """How the loop is to run it.
 
@@ -120,6 +137,11 @@ class RunSettings:
         )  # fmt: skip
 
 
+def _weights(name: str) -> Path:
+    """Folder of a checkpoint to start from."""
+    return find(name, "llama", with_file="vocabulary.json")
+
+
 def pad(sequences: Sequence[tuple[Sequence[int], Sequence[int]]]) -> Batch:
     """A batch of (ids, labels) of unequal length, padded on the right with id 0 and ignored labels."""
     longest = max(len(ids) for ids, _ in sequences)
@@ -137,6 +159,7 @@ class LanguageModel(Learner):
 
     def __init__(self, task: Task, settings: RunSettings) -> None:
         super().__init__(settings.seed)
+        settings = settings.sized()
         self.task, self.settings = task, settings
         self.model = build(settings.size, task.vocab_size)
         if not torch.cuda.is_available():
@@ -149,14 +172,12 @@ class LanguageModel(Learner):
         self._losses: list[torch.Tensor] = []
 
     def _start_from(self, name: str) -> None:
-        folder = find(name, "llama", with_file="vocabulary.json")
+        folder = _weights(name)
         mine = self.model.state_dict()
         weights = {n: tensor.float() for n, tensor in load_tensors(folder, "pt").items()}
         misfits = [n for n, tensor in weights.items() if n not in mine or tensor.shape != mine[n].shape]
         if misfits:
-            raise InputError(
-                f"{folder}: {misfits[0]} does not fit a model of size {self.settings.size} of these tokens"
-            )
+            raise InputError(f"{folder}: {misfits[0]} does not fit; its weights are of other tokens than these")
         self.model.load_state_dict(weights, strict=False)  # the head is the embedding
 
     def batches(self, first: int) -> Iterable[Batch]:

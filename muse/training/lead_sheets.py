@@ -19,27 +19,19 @@ from typing import Any
 
 import numpy as np
 
+from muse.dataset.accompaniment import Accompaniment
 from muse.dataset.lead_sheets import Sheet, load
 from muse.errors import InputError
 from muse.files import write_json
 from muse.tokens.arrangement import (
-    PART_ORDER,
     SECTION_BARS,
-    VELOCITY_NULL,
     Header,
-    PartNote,
     encode_controls,
-    encode_follow,
     encode_header,
-    encode_lead,
-    encode_part,
-    follow_bars,
-    measure_bars,
 )
 from muse.tokens.arrangement import VOCABULARY as ARRANGEMENT
 from muse.tokens.plan import (
     EOS,
-    NULL,
     VOCABULARY,
     Bar,
     Plan,
@@ -47,9 +39,8 @@ from muse.tokens.plan import (
     Vocabulary,
     encode_bar,
     encode_prefix,
-    fold_shift,
 )
-from muse.tokens.plan_form import FORM_BARS, Buckets, find_sections, measure, phrase_bars
+from muse.tokens.plan_form import FORM_BARS, Buckets, find_sections, form_unit, measure
 from muse.training import loop
 from muse.training.language_model import IGNORED, Batch, LanguageModel, RunSettings, pad
 from muse.training.loop import card, settings_from
@@ -111,13 +102,7 @@ class _Windows:
                 f"{folder} has {len(learnt)} lead sheets to learn from and {len(held_out)} to test on: give more music "
                 "(two songs or more)"
             )
-        self.sheets, self.held_out = (
-            [
-                replace(s, plan=s.plan.transposed(fold_shift(-s.plan.tonic)), shift=fold_shift(-s.plan.tonic))
-                for s in part
-            ]
-            for part in (learnt, held_out)
-        )
+        self.sheets, self.held_out = ([sheet.in_c() for sheet in part] for part in (learnt, held_out))
         weights = np.array([min(len(s.plan.bars), 64) for s in self.sheets], float)
         names = np.array([s.corpus for s in self.sheets])
         for name, share in settings.corpora.items():
@@ -299,7 +284,7 @@ class PlannerTask(_SheetTask):
         return out
 
     def forms(self, kept: int = 80) -> dict[str, dict[str, int]]:
-        """Forms of people's music: number of bars -> form -> how often, the commonest; see :func:`phrase_bars`."""
+        """Forms of people's music: number of bars -> form -> how often, the commonest; see :func:`form_unit`."""
         found: dict[int, Counter[str]] = {n: Counter() for n in FORM_BARS}
         w, rng = self._windows, np.random.default_rng([self.settings.seed, 5])
         drawn = rng.choice(len(w.sheets), min(_FORM_SHEETS, len(w.sheets)), replace=False, p=w.weights)
@@ -310,7 +295,7 @@ class PlannerTask(_SheetTask):
                     window = bars[first : first + n]
                     if sum(bool(bar.melody) for bar in window) >= 0.8 * n:
                         plan = replace(sheet.plan, bars=window, sections=())
-                        counts[find_sections(plan, phrase_bars(n)).form] += 1
+                        counts[find_sections(plan, form_unit(n)).form] += 1
         return {str(n): dict(counts.most_common(kept)) for n, counts in found.items() if counts}
 
     def _encode(
@@ -369,7 +354,7 @@ class ArrangerTask(_SheetTask):
     kind, vocabulary, validation_rows = "arranger", ARRANGEMENT, 4
 
     def __init__(self, folder: Path | str, settings: SheetSettings) -> None:
-        self._bars: dict[str, _Accompaniment] = {}
+        self._bars: dict[str, Accompaniment] = {}
         super().__init__(folder, settings)
 
     def _fit(self, rng: np.random.Generator) -> Buckets:
@@ -381,9 +366,9 @@ class ArrangerTask(_SheetTask):
                 rows.append(self._accompaniment(sheet).measure(first, min(first + SECTION_BARS, stop)))
         return Buckets.fit(rows)
 
-    def _accompaniment(self, sheet: Sheet) -> _Accompaniment:
+    def _accompaniment(self, sheet: Sheet) -> Accompaniment:
         if sheet.song not in self._bars:
-            self._bars[sheet.song] = _Accompaniment(sheet)
+            self._bars[sheet.song] = Accompaniment(sheet)
         return self._bars[sheet.song]
 
     def _encode(
@@ -420,50 +405,13 @@ class ArrangerTask(_SheetTask):
                 kept = {k: v for k, v in buckets.items() if not no_controls and given(s.drop_control)}
                 prompt += encode_controls(kept)
             prompt += encode_bar(sheet.plan.bars[bar], n_left - i, lags=False)
-            lag, exact = music.follows[bar]
-            said = [encode_lead(int(sheet.melody_velocity[bar]), sheet.played)]
-            said.append(encode_follow(lag if lag <= i else 0, exact))
-            said_labels = [IGNORED if said[0] == NULL else said[0], said[1]]
-            for p in parts:
-                row = encode_part(sheet.parts[p], music.notes[bar][p], played=sheet.played)
-                said += row
-                # Whose turn it is is given; velocities that the source does not have cannot be learnt.
-                said_labels += [IGNORED, *(IGNORED if t == VELOCITY_NULL else t for t in row[1:])]
+            said, is_chosen = music.spell(bar, first, parts)
             if i >= SECTION_BARS and len(ids) + len(prompt) + len(said) > _MAX_ARRANGED:
                 break
             ids += prompt + said
-            labels += [IGNORED] * len(prompt) + said_labels
+            labels += [IGNORED] * len(prompt)
+            labels += [token if ours else IGNORED for token, ours in zip(said, is_chosen, strict=True)]
         return ids, labels
-
-
-class _Accompaniment:
-    """A sheet's parts by bars, moved to tonic C with its plan (which has been moved already)."""
-
-    def __init__(self, sheet: Sheet) -> None:
-        self.size = sheet.plan.bar_length
-        self.shift = sheet.shift
-        n_bars, parts = len(sheet.plan.bars), sheet.parts
-        is_drum = np.array([part == "drums" for part in parts], bool)
-        notes = sheet.notes.astype(np.int64)
-        drum = is_drum[notes[:, 0]] if len(notes) else np.zeros(0, bool)
-        pitch = notes[:, 4] + np.where(drum, 0, sheet.shift)
-        self.notes: list[list[list[PartNote]]] = [[[] for _ in parts] for _ in range(n_bars)]
-        for (part, bar, position, span, _, velocity), p in zip(notes.tolist(), pitch.tolist(), strict=True):
-            self.notes[bar][part].append(PartNote(position, p, span, velocity))
-        mean = [float(pitch[notes[:, 0] == i].mean()) if (notes[:, 0] == i).any() else 0.0 for i in range(len(parts))]
-        self.order = sorted(range(len(parts)), key=lambda i: (PART_ORDER.index(parts[i]), mean[i]))
-        self.follows = follow_bars(
-            [[(i, n.position, n.pitch) for i, part in enumerate(bar) for n in part] for bar in self.notes]
-        )
-        onset = notes[:, 1] * self.size * 3 + notes[:, 2]
-        self._table = np.stack([onset, notes[:, 3], pitch, notes[:, 5], drum.astype(np.int64)], axis=1)
-        self._bar = notes[:, 1]
-
-    def measure(self, first: int, stop: int, played: bool = True) -> dict[str, float]:
-        """What bars first..stop-1 are like."""
-        inside = (self._bar >= first) & (self._bar < stop)
-        values = measure_bars(self._table[inside], (stop - first) * self.size / 4)
-        return values if played else values | {"loudness": float("nan")}
 
 
 def train_planner(
@@ -530,7 +478,7 @@ def _train(
 ) -> dict[str, Any]:
     chosen = settings_from(SheetSettings, {**vars(defaults), **windows})
     chosen = replace(chosen, bars={int(n): share for n, share in chosen.bars.items()})  # names in JSON are texts
-    settings = settings_from(RunSettings, run)
+    settings = settings_from(RunSettings, run).sized()
     task = kind(folder, chosen)
     how = settings.run(devices=devices, nodes=nodes, threads=threads)
     return loop.train(lambda: LanguageModel(task, settings), out, how, **call).metrics()

@@ -1,4 +1,4 @@
-"""Some ninety broken checkpoints: each is refused in one clear line before anything large is made of it."""
+"""Some hundred and thirty broken checkpoints: each is refused in one clear line before anything large is made of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ import pytest
 from muse.checkpoint import find, load_tensors, save_tensors
 from muse.composer import Composer
 from muse.composer.arrange import Arranger
+from muse.composer.plan import Planner
 from muse.errors import InputError
+from muse.prompts.image.reader import load_reader
+from muse.prompts.text.encoder import Encoder, Reader
 from muse.selector import Selector
 
 Change = Callable[[Path], None]
@@ -138,6 +141,53 @@ SELECTORS: dict[str, Change] = {
 }  # fmt: skip
 
 
+PLANNERS: dict[str, Change] = {
+    "vocabulary is cut": text("vocabulary.json", '{"Special": ["pad", '),
+    "vocabulary is a list": text("vocabulary.json", "[]"),
+    "vocabulary has a number": put("vocabulary.json", Mode=5),
+    "vocabulary lacks a block": put("vocabulary.json", Mode=None),
+    "controls have no number": control_edges([1, 2, 3, 4, float("nan")]),
+    "controls are yes": control_edges([True] * 5),
+    "examples are cut": text("examples.json", '[{"mode": "major"'),
+    "examples are an object": text("examples.json", "{}"),
+    "examples are numbers": text("examples.json", "[1, 2]"),
+    "examples have no mode": text("examples.json", '[{"genre": "pop", "leaps": 1}]'),
+    "examples have a bucket too high": text("examples.json", '[{"mode": "major", "leaps": 6}]'),
+    "examples have words": text("examples.json", '[{"mode": "major", "leaps": "many"}]'),
+    "forms are a list": text("forms.json", "[]"),
+    "forms are cut": text("forms.json", '{"8": {"AB": 4'),
+    "forms have no counts": text("forms.json", '{"16": ["AABA"]}'),
+    "forms count nothing": text("forms.json", '{"16": {"AABA": 0}}'),
+    "forms have no name": text("forms.json", '{"16": {"": 3}}'),
+    "forms have words": text("forms.json", '{"16": {"AABA": "often"}}'),
+}  # fmt: skip
+
+SENTENCES: dict[str, Change] = {
+    **{f"{name} {value!r:.20}": put(CONFIG, **{name: value}) for name, value in [
+        ("gain", None), ("gain", 2.6), ("gain", [2.6]), ("gain", ["a", "b"]), ("spread", [0.4, float("nan")]),
+        ("emobank_mean", [0.0] * 5), ("thresholds", [0.5] * 3), ("thresholds", {}), ("categories", None),
+        ("categories", "joy"), ("categories", [1] * 28), ("categories", ["gladness"] * 28),
+    ]},
+    "config is a list": text(CONFIG, "[]"),
+    "tokenizer is gone": gone("tokenizer.json"),
+    "tokenizer is cut": text("tokenizer.json", '{"model": {"vocab": {"a": 1, '),
+    "tokenizer is empty": text("tokenizer.json", "{}"),
+    "tokenizer is a list": text("tokenizer.json", "[]"),
+    "tokenizer has no vocabulary": put("tokenizer.json", model={"type": "WordPiece"}),
+    "tokenizer has a list of words": put("tokenizer.json", model={"vocab": ["a", "b"]}),
+    "tokenizer has words without place": put("tokenizer.json", model={"vocab": {"a": "first"}}),
+    "tokenizer has more words than the lexicon": put("tokenizer.json", model={"vocab": {"a": HUGE}}),
+}  # fmt: skip
+
+PICTURES: dict[str, Change] = {
+    f"{name} {value!r:.20}": put(CONFIG, **{name: value}) for name, value in [
+        ("gain", None), ("gain", [1.0]), ("middle", "0"), ("themes", None), ("themes", ["Acorns"]), ("themes", 243),
+        ("spread", {}), ("spread", 5), ("spread", {"vision": [0.1, 0.1], "colours": 0.1}), ("valence_gamma", "small"),
+        ("arousal_gamma", None),
+    ]
+}  # fmt: skip
+
+
 @pytest.fixture
 def copied(tmp_path: Path) -> Callable[[str], Path]:
     def copy(name: str) -> Path:
@@ -168,6 +218,34 @@ def test_broken_selectors_are_refused(copied: Callable[[str], Path], change: Cha
     folder = copied("selector")
     change(folder)
     refused(lambda: Selector.from_pretrained(folder), folder)
+
+
+@pytest.mark.parametrize("change", PLANNERS.values(), ids=PLANNERS)
+def test_broken_planners_are_refused(copied: Callable[[str], Path], change: Change) -> None:
+    folder = copied("planner")
+    change(folder)
+    refused(lambda: Planner.from_pretrained(folder), folder)
+
+
+@pytest.mark.parametrize("change", SENTENCES.values(), ids=SENTENCES)
+def test_broken_readers_of_sentences_are_refused(copied: Callable[[str], Path], change: Change) -> None:
+    folder = copied("prompts-text")
+    change(folder)
+    refused(lambda: Reader(folder), folder)
+
+
+def test_a_tokenizer_that_cannot_split_is_refused(copied: Callable[[str], Path]) -> None:
+    pytest.importorskip("tokenizers")
+    folder = copied("prompts-text")
+    put("tokenizer.json", model={"type": "Unheard", "vocab": {"a": 1}})(folder)
+    refused(lambda: Encoder(folder), folder)
+
+
+@pytest.mark.parametrize("change", PICTURES.values(), ids=PICTURES)
+def test_broken_readers_of_pictures_are_refused(copied: Callable[[str], Path], change: Change) -> None:
+    folder = copied("prompts-image")
+    change(folder)
+    refused(lambda: load_reader(folder), folder)
 
 
 def test_another_kind_of_model_is_refused_and_only_those_of_the_kind_are_named() -> None:

@@ -13,15 +13,16 @@ import numpy as np
 import pytest
 
 import muse
-from muse.composer import DEFAULT_RANKING, Composer, Composition, Ranking, Sampling
+from muse.composer import DEFAULT_RANKING, Composer, Composition, Ranking, Sampling, brief, fitting_bars
 from muse.composer.rank import quadrants_asked
 from muse.emotion import EmotionPath
 from muse.errors import InputError
 from muse.intent import Intent
 from muse.score import bar_grid, note_array, read_score, read_text
 from muse.sheets import block_chords
-from muse.tokens import SONG_CONTROLS
-from muse.tokens.plan import Plan
+from muse.sheets.extract import find_tune
+from muse.tokens import SONG_CONTROLS, Controls
+from muse.tokens.plan import Bar, Note, Plan
 from muse.tokens.tune import tune_notes
 
 
@@ -271,6 +272,18 @@ def test_chords_form_and_tune_are_kept(composer: Composer) -> None:
     tune = block_chords(replace(piece.plan, bars=tuple(replace(bar, chords=()) for bar in piece.plan.bars)))
     again = composer.compose(melody=tune, n_candidates=1, seed=3, instruments="flute, guitar")
     assert tune_notes(again.plan) == tune_notes(piece.plan)
+
+
+def test_a_given_tune_is_read_once_and_has_the_key_of_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    notes = tuple(Note(4 * i, 60 + pitch, 4) for i, pitch in enumerate((0, 4, 7, 12)))
+    tune = block_chords(Plan((Bar(melody=notes),) * 20, tonic=9, mode="minor"))
+    read: list[object] = []
+    monkeypatch.setattr(brief, "find_tune", lambda *given: read.append(given) or find_tune(*given))
+    intent = muse.Intent(melody=tune)
+    intent = replace(intent, bars=fitting_bars(intent))
+    found = brief.decide(intent, Controls.load(), muse.EmotionMapper.from_pretrained(), np.random.default_rng(0))
+    assert (intent.bars, len(read)) == (20, 1)
+    assert (found.key_name, found.melody and found.melody.key_name) == ("A minor", "Am")
 
 
 def test_a_plan_is_arranged_for_others(composer: Composer, sad: Composition, tmp_path: Path) -> None:

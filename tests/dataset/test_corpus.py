@@ -19,7 +19,7 @@ from muse.attributes import ATTRIBUTES, extract
 from muse.corpora import Song, find_songs
 from muse.dataset import Corpus, build_corpus, corpus_info
 from muse.dataset import build as building
-from muse.dataset.read import COLUMNS, Ragged
+from muse.dataset.read import COLUMNS, SCHEMA_VERSION, Ragged
 from muse.dataset.windows import Settings, attribute_names, process_song
 from muse.engines import InProcess
 from muse.errors import InputError, MuseError
@@ -541,7 +541,7 @@ def test_columns_and_filters(dataset: Path) -> None:
 
 def test_an_older_schema_is_refused(dataset: Path, tmp_path: Path) -> None:
     text = (dataset / "dataset.json").read_text()
-    (tmp_path / "dataset.json").write_text(text.replace('"schema": 1', '"schema": 0'))
+    (tmp_path / "dataset.json").write_text(text.replace(f'"schema": {SCHEMA_VERSION}', '"schema": 0'))
     with pytest.raises(InputError, match=r"schema 0.*build it again"):
         corpus_info(tmp_path)
 

@@ -16,6 +16,7 @@ from muse.composer.perform import PLACES
 from muse.dataset.lead_sheets import build, load
 from muse.errors import InputError
 from muse.files import read_json, write_json
+from muse.generator.model import size_of
 from muse.score import NOTE_DTYPE, from_notes, write_score
 from muse.tokens.arrangement import VOCABULARY as ARRANGEMENT
 from muse.tokens.plan import VOCABULARY, decode
@@ -165,7 +166,24 @@ def test_a_planner_and_an_arranger_are_trained_from_the_command_line(
     assert "of size micro, not tiny: restart it" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main([*command, "--init", "planner", "--restart"])
-    assert "does not fit a model of size micro of these tokens" in capsys.readouterr().err
+    assert "its weights are of other tokens than these" in capsys.readouterr().err
+
+
+def test_a_run_from_weights_has_their_size(shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    windows = {"corpora": {"pop909": 1.0}, "bars": {"8": 1.0}, "batch_tokens": 200, "n_validation": 2}
+    write_json({"windows": windows}, tmp_path / "config.json")
+    command = ["train", "planner", str(shards), "-o", str(tmp_path / "more"), "--config", str(tmp_path / "config.json")]
+    command += ["--init", "planner", "--steps", "1"]
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--size", "micro"])
+    assert ended.value.code == 2
+    assert "planner is of size mini, not micro" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--json"])
+    assert not ended.value.code
+    assert json.loads(capsys.readouterr().out)["val_loss"] < 3  # random weights: 5.8 nats
+    assert read_json(tmp_path / "more" / "training.json")["run"]["size"] == "mini"
+    assert size_of(tmp_path / "more") == "mini"
 
 
 def test_a_few_songs_of_ones_own_are_learnt_from_and_some_kept_to_test_on(corpora: Path, tmp_path: Path) -> None:

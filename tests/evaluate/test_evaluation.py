@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from kit import Musician, clip, few_trees_and_draws, judged_corpora
+from kit import Musician, clip, few_trees_and_draws, judged_corpora, songs_like_pop909
 
 from muse.dataset.build import build_corpus
 from muse.errors import InputError
@@ -26,7 +26,7 @@ from muse.selector.network import Network
 
 @pytest.fixture(scope="module")
 def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return judged_corpora(tmp_path_factory.mktemp("corpora"))
+    return songs_like_pop909(judged_corpora(tmp_path_factory.mktemp("corpora")))
 
 
 @pytest.fixture(scope="module")

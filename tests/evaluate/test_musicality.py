@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from kit import beats
+from kit import beats, songs_like_pop909
 
 from muse.errors import InputError
 from muse.evaluate import musicality
@@ -21,44 +20,16 @@ from muse.evaluate.systems.maker import Made, Maker
 from muse.evaluate.systems.people import people_windows, read_pop909
 from muse.files import plain
 from muse.intent import Intent
-from muse.score import from_notes, note_array, write_score
+from muse.score import from_notes, note_array
 from muse.theory import instruments, parse_instrument
 
 SETTINGS = MusicSettings(n_pieces=3, bars=8, n_long=0, n_requests=2, n_seeds=1, n_ablation=0, n_pictures=1)
-CHORDS = ((48, 52, 55), (45, 48, 52), (53, 57, 60), (55, 59, 62))
-SCALE = (60, 62, 64, 65, 67, 69, 71, 72)
-
-
-def tune(rng: np.random.Generator, bar: int, n_bars: int) -> list[tuple[float, float, int]]:
-    if bar == n_bars - 1:
-        return [(4.0 * bar, 4.0, 72)]
-    return [(4.0 * bar + beat, 1.0, SCALE[int(rng.integers(8))] + 12) for beat in range(4)]
-
-
-def song(rng: np.random.Generator, n_bars: int) -> tuple[np.ndarray, np.ndarray]:
-    """Tune and chords."""
-    chords = [(4.0 * b, 4.0, pitch) for b in range(n_bars) for pitch in CHORDS[b % 4 if b < n_bars - 1 else 0]]
-    line = [note for b in range(n_bars) for note in tune(rng, b, n_bars)]
-    return beats(line, velocity=80), beats(chords, track=1, velocity=60)
 
 
 @pytest.fixture(scope="module")
 def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Songs in the layout of POP909: eight held out, twelve to learn from."""
-    root = tmp_path_factory.mktemp("corpora")
-    folder = root / "pop909"
-    (folder / "midi").mkdir(parents=True)
-    rng = np.random.default_rng(5)
-    with (folder / "metadata.csv").open("w", newline="", encoding="utf-8") as stream:
-        table = csv.writer(stream)
-        table.writerow(["id", "file", "title", "split", "licence", "licence_class"])
-        for i in range(20):
-            score = from_notes(np.concatenate(song(rng, 32)), names=("MELODY", "PIANO"))
-            write_score(score, folder / "midi" / f"{i:03d}.mid")
-            table.writerow(
-                [f"{i:03d}", f"midi/{i:03d}.mid", f"song {i}", "val" if i < 8 else "train", "MIT", "permissive"]
-            )
-    return root
+    """Eight songs held out, twelve to learn from."""
+    return songs_like_pop909(tmp_path_factory.mktemp("corpora"))
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +78,7 @@ class Measured:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(musicality, "human_likeness", partial(human_likeness, n_trees=12))
             patch.setattr(musicality, "network_test", partial(network_test, n_epochs=2))
-            return measure_music(maker, None, self.corpora, self.folder / name, SETTINGS, made_by=name)
+            return measure_music(maker, None, read_pop909(self.corpora), self.folder / name, SETTINGS, made_by=name)
 
 
 @pytest.fixture(scope="module")
@@ -186,4 +157,4 @@ def test_windows_at_the_end_are_the_ends_of_songs(corpora: Path) -> None:
 
 def test_without_songs_it_says_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="pop909"):
-        measure_music(clusters, None, tmp_path, tmp_path / "out", SETTINGS)
+        read_pop909(tmp_path)

@@ -349,7 +349,7 @@ def test_a_target_needs_neither_scikit_learn_nor_torch() -> None:
 
 
 def test_controls_of_the_table_are_those_of_the_generator(shipped: EmotionMapper) -> None:
-    from muse.tokens.vocabulary import SONG_CONTROLS as CONTROLS
+    from muse.tokens import SONG_CONTROLS as CONTROLS
 
     assert tuple(shipped.attribute_names or ()) == CONTROLS == SONG_CONTROLS
 

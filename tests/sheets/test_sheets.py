@@ -14,6 +14,7 @@ from pathlib import Path
 import music21
 import numpy as np
 import pytest
+import symusic
 from kit import random_plan
 
 from muse.errors import InputError
@@ -346,6 +347,23 @@ def test_a_tune_is_read_from_a_score() -> None:
         read_tune(score(rows, program=DRUMS))
     with pytest.raises(InputError, match="cannot be planned"):
         read_tune(score(rows, (7, 8)))
+
+
+def test_the_key_of_a_tune_is_the_one_that_its_file_states(tmp_path: Path) -> None:
+    rows = [(0, 1, 60), (1, 1, 64), (2, 1, 67), (3, 1, 72)]
+    song = score(rows)
+    assert read_tune(song).key_name == "C"  # that of the notes
+    for fifths, tonality, name in ((-1, 0, "F"), (0, 1, "Am"), (3, 1, "F#m"), (-6, 0, "F#"), (7, 0, "Db")):
+        stated = score(rows)
+        stated.key_signatures.append(symusic.KeySignature(0, fifths, tonality))
+        stated.key_signatures.append(symusic.KeySignature(960, 0, 0))  # it may change later
+        write_score(stated, tmp_path / "a.mid")
+        assert read_tune(tmp_path / "a.mid").key_name == name
+    (tmp_path / "a.abc").write_text("X:1\nM:4/4\nL:1/4\nK:Em\nCEGc|")
+    plan = read_tune(tmp_path / "a.abc")
+    assert plan.key_name == "Em"
+    assert replace(read_tune(block_chords(plan)), tempo_bpm=None) == plan  # as it goes through a request
+    assert read_tune(tmp_path / "a.abc", time_signature=(2, 4)).key_name == "Em"
 
 
 def test_a_tune_in_triplets_stays_on_its_own_beats() -> None:

@@ -23,6 +23,7 @@ from muse.evaluate.metrics.notes import (
     positions,
 )
 from muse.score import DRUMS, BarGrid
+from muse.tokens.plan_form import PHRASE_BARS
 
 __all__ = [
     "SPANS_BARS",
@@ -33,7 +34,6 @@ __all__ = [
     "structureness",
 ]
 
-PHRASE_BARS = 4
 FRAMES = 4
 """Parts of a bar whose pitch classes are compared."""
 SPANS_BARS = {"short": (2, 4), "mid": (4, 8), "long": (8, None)}

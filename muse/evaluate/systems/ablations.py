@@ -21,7 +21,8 @@ from muse.tokens.plan import Plan
 
 __all__ = ["N_ABLATIONS", "Ablation", "ablations"]
 
-N_ABLATIONS = 6
+N_ABLATIONS = 7
+_SIMPLE = "5-grams in place of both networks, no emotion, no choice"
 _AS_PEOPLE = Touch(slows_down=False)
 
 
@@ -37,8 +38,10 @@ class Ablation:
     """Its plans are told from people's by themselves too."""
 
 
-def ablations(stages: Stages, plans: Sequence[Plan | None], library: Iterable[Sheet]) -> tuple[Ablation, ...]:
-    """All of them, :data:`N_ABLATIONS`.
+def ablations(
+    stages: Stages, plans: Sequence[Plan | None], library: Iterable[Sheet], baseline: Stages | None = None
+) -> tuple[Ablation, ...]:
+    """All of them, :data:`N_ABLATIONS` where there is a baseline.
 
     Parameters
     ----------
@@ -48,6 +51,8 @@ def ablations(stages: Stages, plans: Sequence[Plan | None], library: Iterable[Sh
         Of people's windows.
     library
         Lead sheets whose accompaniments are retrieved, none of them of the songs of `plans`.
+    baseline
+        Stages with something simple in the networks' place; see :class:`muse.evaluate.systems.ngram.NGramStages`.
     """
     phrases = Library(library)
 
@@ -70,6 +75,7 @@ def ablations(stages: Stages, plans: Sequence[Plan | None], library: Iterable[Sh
     def retrieved(_: Intent, seed: int) -> Made:
         return Made(perform(phrases.arrange(on(seed)), touch(seed), np.random.default_rng(seed)), on(seed), 0.0)
 
+    simple = () if baseline is None else (Ablation(_SIMPLE, from_stages(baseline), plans_too=True),)
     formless = Stages(without_form(stages.planner), stages.arranger)
     return (
         Ablation("people's plans, our arranger", arranged, on_their_plans=True),
@@ -78,4 +84,5 @@ def ablations(stages: Stages, plans: Sequence[Plan | None], library: Iterable[Sh
         Ablation("the same without form", from_stages(formless), plans_too=True),
         Ablation("the same, deadpan", from_stages(stages, touch=Touch(deadpan=True))),
         Ablation("our plans, phrases of people's fitted to them", from_stages(stages, arrange=phrases.arrange)),
+        *simple,
     )

@@ -1,6 +1,6 @@
-"""The composer in several settings, and the n-gram model, asked for the same quadrants with the same seeds.
+"""The composer in several settings, and what knows no emotion, asked for the same quadrants with the same seeds.
 
-Contents: :class:`Requests`, :func:`composed`, :func:`from_ngram`.
+Contents: :class:`Requests`, :func:`composed`, :func:`free_pieces`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from muse.evaluate.progress import Steps
-from muse.evaluate.systems.ngram import NGram
+from muse.evaluate.systems.maker import Maker
 from muse.evaluate.systems.system import System
 from muse.intent import Intent
 
 if TYPE_CHECKING:
     from muse.composer import Composer
 
-__all__ = ["Requests", "composed", "from_ngram"]
+__all__ = ["Requests", "composed", "free_pieces"]
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,12 @@ def composed(
     return system
 
 
-def from_ngram(model: NGram, requests: Requests, steps: Steps) -> System:
-    """The n-gram model's pieces, to which emotion means nothing."""
+def free_pieces(maker: Maker, requests: Requests, steps: Steps) -> System:
+    """The pieces of a maker that is asked for bars alone."""
     system = System()
     for quadrant, seed in requests:
-        started, intent = time.perf_counter(), requests.free(quadrant)
-        score = model.compose(intent, seed=4 * seed + quadrant)
-        system.add(score, quadrant, intent, time.perf_counter() - started)
+        intent = requests.free(quadrant)
+        made = maker(intent, 4 * seed + quadrant)
+        system.add(made.score, quadrant, intent, made.seconds)
         steps.tick()
     return system

@@ -6,7 +6,7 @@ same, moved to one key, and is the tune as busy) and transition (does it follow,
 or begin as dense as that ends). Notes are then moved to the plan's key; where a chord differs, its tones go to the
 nearest tones of the chord that the plan has. (AccoMontage re-harmonizes with a variational autoencoder.)
 
-Conventions: piano in 4/4, phrases of :data:`PHRASE_BARS` bars; the library is made of lead sheets that a user has.
+Conventions: piano in 4/4, phrases of four bars; the library is made of lead sheets that a user has.
 
 Contents: :class:`Library`.
 """
@@ -26,12 +26,12 @@ from muse.errors import InputError
 from muse.theory.chord_symbols import Chord
 from muse.tokens.arrangement import PartNote
 from muse.tokens.plan import Bar, Plan, fold_shift
+from muse.tokens.plan_form import PHRASE_BARS
 
 __all__ = ["Library"]
 
 Floats: TypeAlias = NDArray[np.float64]
 
-PHRASE_BARS = 4
 METER = (4, 4)
 HALVES = 2
 """Parts of a bar whose chords are compared."""

@@ -25,10 +25,9 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import softmax
 
-from muse.checkpoint import find, load_tensors
+from muse.checkpoint import Settings, find, load_tensors
 from muse.emotion import Emotion
 from muse.errors import InputError, require
-from muse.files import read_json
 from muse.prompts.image.colours import COLOUR_NAMES
 from muse.prompts.image.picture import SHORT_SIDE
 
@@ -138,4 +137,19 @@ def load_reader(name_or_path: str | Path = CHECKPOINT) -> PictureReader:
     model = folder / MODEL_FILE
     if not model.is_file():
         raise InputError(f"{model}: no such file: get the checkpoint again")
-    return PictureReader(load_tensors(folder, "np"), read_json(folder / "config.json"), model)
+    tensors, config = load_tensors(folder, "np"), _config(Settings.read(folder / "config.json"))
+    if len(config["themes"]) != len(tensors.get("themes", ())):
+        raise InputError(f"{folder}: config.json has {len(config['themes'])} themes and the weights another number")
+    return PictureReader(tensors, config, model)
+
+
+def _config(read: Settings) -> dict[str, Any]:
+    """Settings of the heads, checked."""
+    spread = read.part("spread")
+    return {
+        "themes": read.texts("themes"),
+        "spread": {name: spread.reals(name, 2) for name in ("vision", "colours")},
+        "gain": read.reals("gain", 2),
+        "middle": read.reals("middle", 2),
+        **{f"{axis}_gamma": read.real(f"{axis}_gamma", 0.0, 1e6) for axis in ("valence", "arousal")},
+    }

@@ -31,16 +31,16 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import expit
 
-from muse.checkpoint import find, load_tensors
+from muse.checkpoint import Settings, find, load_tensors
 from muse.emotion import Emotion
-from muse.errors import InputError, MissingExtraError, require
-from muse.files import read_json
+from muse.errors import InputError, MissingExtraError, is_whole, require
 from muse.prompts.text.tuned import HIDDEN, MODEL_FILE, Tuned, run_options
 
-__all__ = ["CATEGORY_WORDS", "Encoder", "Reader", "Reading", "load_reader"]
+__all__ = ["CATEGORY_WORDS", "Encoder", "Reader", "Reading", "load_reader", "tokenizer_words"]
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
+TOKENIZER_FILE: Final = "tokenizer.json"
 LAST: Final = "last_hidden_state"
 MAX_TOKENS: Final = 128
 BATCH: Final = 32
@@ -67,6 +67,8 @@ class Encoder:
 
     Raises
     ------
+    InputError
+        The tokenizer is damaged.
     MissingExtraError
         The package with the encoder is not installed.
     """
@@ -76,7 +78,12 @@ class Encoder:
         tokenizers = require("tokenizers", "text", "The sentence encoder")
         runtime = require("onnxruntime", "text", "The sentence encoder")
 
-        self._tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+        path = folder / TOKENIZER_FILE
+        try:
+            self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
+        except Exception as error:  # the package raises no class of its own
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(f"{path}: this is no tokenizer ({reason}): get the checkpoint again") from None
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(MAX_TOKENS)
         model = Path(package.model_path()).read_bytes() + _more_outputs([HIDDEN])
@@ -152,13 +159,21 @@ class Reader:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.config = read_json(folder / "config.json")
+        config = Settings.read(folder / "config.json")
+        self._gain, self._spread = np.array(config.reals("gain", 2)), config.reals("spread", 2)
+        self._mean = np.array(config.reals("emobank_mean", 6))
+        self._categories = config.texts("categories")
+        if strange := sorted(set(self._categories) - set(CATEGORY_WORDS)):
+            raise InputError(f"{config.path}: categories has {strange[0]!r}, which is none: get the checkpoint again")
+        self._thresholds = config.reals("thresholds", len(self._categories))
         tensors = load_tensors(folder, "np")
         if "lexicon" not in tensors:
             raise InputError(f"{folder}: there is no tensor 'lexicon': get the checkpoint again")
         lexicon = tensors["lexicon"].astype(np.float32)
-        vocabulary = read_json(folder / "tokenizer.json")["model"]["vocab"]
-        self._places = {word: lexicon[i] for word, i in vocabulary.items() if not np.isnan(lexicon[i, 0])}
+        words = tokenizer_words(folder / TOKENIZER_FILE)
+        if max(words.values()) >= len(lexicon):
+            raise InputError(f"{folder}: tokenizer and lexicon do not fit: get the checkpoint again")
+        self._places = {word: lexicon[i] for word, i in words.items() if not np.isnan(lexicon[i, 0])}
         self._encoder: Encoder | None = None
 
     @cached_property
@@ -199,25 +214,38 @@ class Reader:
     def read(self, text: str) -> Reading:
         """All heads on one sentence."""
         [(states, _)] = self.encoder.encode([text])
-        predicted, config = self.tuned.predict(states), self.config
+        predicted = self.tuned.predict(states)
         views = predicted["views"]
-        gain = np.array(config["gain"])
-        reader, writer = (_emotion((views[i : i + 2] - config["emobank_mean"][i : i + 2]) * gain) for i in (0, 2))
+        reader, writer = (_emotion((views[i : i + 2] - self._mean[i : i + 2]) * self._gain) for i in (0, 2))
         p = expit(predicted["categories"])
-        names = config["categories"]
+        names = self._categories
         points = np.array([_place_of(name) for name in names])
         share = p / p.sum()
         mean = share @ points
         within = share @ (points - mean) ** 2
-        chosen = [i for i in np.argsort(-p) if p[i] >= config["thresholds"][i]]
+        chosen = [i for i in np.argsort(-p) if p[i] >= self._thresholds[i]]
         return Reading(
             reader,
             writer,
-            (config["spread"][0], config["spread"][1]),
+            (self._spread[0], self._spread[1]),
             {names[i]: float(p[i]) for i in chosen},
             _emotion(mean),
             (float(within[0] ** 0.5), float(within[1] ** 0.5)),
         )
+
+
+def tokenizer_words(path: Path) -> dict[str, int]:
+    """Words of a tokenizer with their ids.
+
+    Raises
+    ------
+    InputError
+        The file is missing or damaged.
+    """
+    words = Settings.read(path).part("model").part("vocab").values
+    if not words or not all(is_whole(place) and place >= 0 for place in words.values()):
+        raise InputError(f"{path}: it has no vocabulary of words: get the checkpoint again")
+    return dict(words)
 
 
 def _emotion(pair: Any) -> Emotion:

@@ -27,8 +27,8 @@ from scipy.special import expit
 from muse.checkpoint import save_tensors
 from muse.emotion import Emotion, emotion_words
 from muse.errors import InputError, require
-from muse.files import read_json, write_bytes, write_json, write_text
-from muse.prompts.text.encoder import CATEGORY_WORDS, Encoder
+from muse.files import write_bytes, write_json, write_text
+from muse.prompts.text.encoder import CATEGORY_WORDS, TOKENIZER_FILE, Encoder, tokenizer_words
 from muse.prompts.text.tuned import MODEL_FILE, Tuned
 from muse.statistics import bootstrap
 
@@ -129,8 +129,8 @@ def train(
     out = Path(out)
     read = read_data(Path(data), seed)
     out.mkdir(parents=True, exist_ok=True)
-    if not (out / "tokenizer.json").exists():
-        shutil.copyfile(tokenizer, out / "tokenizer.json")
+    if not (out / TOKENIZER_FILE).exists():
+        shutil.copyfile(tokenizer, out / TOKENIZER_FILE)
     encoder = Encoder(out)
     sets = {
         name: Labelled(
@@ -181,7 +181,7 @@ def write_checkpoint(weights: Mapping[str, Array], read: Data, encoder: Encoder,
     )
     metrics["categories"] = {"training_rows": len(read.rows["categories"]["train"]), **found}
 
-    vocabulary: dict[str, int] = read_json(out / "tokenizer.json")["model"]["vocab"]
+    vocabulary = tokenizer_words(out / TOKENIZER_FILE)
     words = sorted(word for word in vocabulary if word.isascii() and word.isalpha() and len(word) > 2)
     lexicon = np.full((max(vocabulary.values()) + 1, 2), np.nan, np.float32)
     places = np.stack([tuned.predict(one)["words"] for one, _ in encoder.encode(words)])

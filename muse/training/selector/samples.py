@@ -39,7 +39,7 @@ class Sample:
     """One generated window."""
 
     ids: NDArray[np.uint16]
-    """REMI ids with control tokens."""
+    """Ids of :class:`muse.tokens.Codec`."""
     rank: int
     """Index into :data:`TEMPERATURES`: 0 is the most careful."""
     row: int
@@ -154,8 +154,10 @@ def _stored(folder: Path, must: bool = False) -> tuple[int, list[Sample]]:
     if not must and not (folder / "model.safetensors").exists():
         return 0, []
     tensors = load_tensors(folder, "np")
+    if len(ids := tensors["ids"]) and ids.max() >= len(Codec.default().vocabulary):
+        raise InputError(f"{folder}: samples of an older Muse, whose ids mean something else: make them again")
     offsets = tensors["offsets"]
     return int(tensors["done"][0]), [
-        Sample(tensors["ids"][first:stop].astype(np.uint16), int(rank), int(row))
+        Sample(ids[first:stop].astype(np.uint16), int(rank), int(row))
         for first, stop, rank, row in zip(offsets, offsets[1:], tensors["rank"], tensors["row"], strict=False)
     ]
