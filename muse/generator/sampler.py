@@ -19,6 +19,7 @@ Contents: :class:`Sampling`, :class:`Grammar`, :class:`Generated`, :class:`Sampl
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -287,24 +288,24 @@ def _next(
             return np.asarray(mask.argmax(1))
         is_whole = None if whole is None else np.asarray((mask & whole).any(axis=1))
     logits, guided = rows.logits(open_rows)
-    ids = draw(guided, mask, sampling, uniform.at(rows.n_written)[open_rows], is_whole)
+    ids = draw(guided, mask, sampling, uniform.at(rows.n_written)[:, open_rows], is_whole)
     tally.add(open_rows, logits, ids, is_free)
     return ids
 
 
 class _Uniform:
-    """Uniform numbers in [0, 1), a stream of its own for each row."""
+    """Pairs of uniform numbers in [0, 1), a stream of its own for each row."""
 
     def __init__(self, rng: np.random.Generator, n_rows: int) -> None:
         # One integer a row, so that a row's stream does not depend on how many rows follow.
         self._streams = [np.random.default_rng(int(seed)) for seed in rng.integers(2**63, size=n_rows)]
-        self._first, self._ahead = 0, np.empty((0, n_rows))
+        self._first, self._ahead = 0, np.empty((0, 2, n_rows))
 
     def at(self, step: int) -> NDArray[np.float64]:
-        """The numbers of a step, float64 [B]. Steps only rise; some may be passed over."""
+        """The numbers of a step, float64 [2, B]. Steps only rise; some may be passed over."""
         while step >= self._first + len(self._ahead):
             self._first += len(self._ahead)
-            self._ahead = np.stack([stream.random(DRAWN_AHEAD) for stream in self._streams], axis=1)
+            self._ahead = np.stack([stream.random((DRAWN_AHEAD, 2)) for stream in self._streams], axis=2)
         return self._ahead[step - self._first]
 
 
@@ -438,6 +439,8 @@ def draw(
 ) -> NDArray[np.int64]:
     """Draw one id a row by inverting the distribution function. Pure; guidance has been applied.
 
+    Ids as likely as the last one that top-k or top-p keeps are kept with it.
+
     Parameters
     ----------
     logits
@@ -447,7 +450,8 @@ def draw(
     sampling
         Temperature, top-k and top-p.
     uniform
-        float64 [B] in [0, 1): where in its distribution each row is drawn.
+        float64 [2, B] in [0, 1): where in its distribution each row is drawn, and where once more if what was drawn
+        first is not among what top-k and top-p keep.
     is_whole
         bool [B]: rows that top-k and top-p leave alone; None = none of them.
 
@@ -464,29 +468,54 @@ def draw(
     if sampling.temperature != 1:
         weights /= np.float32(sampling.temperature)
     np.exp(weights, out=weights)  # [B, V], the likeliest has 1
-    # Row by row: so few ids are likely that sorting these is less work than sorting all rows at once.
+    cumulative = weights.cumsum(1, dtype=np.float64)
     cut, everything = (sampling.top_k, sampling.top_p), (0, 1.0)
     cuts = [cut] * len(weights) if is_whole is None else [everything if one else cut for one in is_whole.tolist()]
-    return np.array([_invert(row, *c, u) for row, c, u in zip(weights, cuts, uniform.tolist(), strict=True)])
+    rows = zip(weights, cumulative, cuts, *uniform.tolist(), strict=True)
+    return np.array([_draw_row(row, sums, *limits, first, second) for row, sums, limits, first, second in rows])
 
 
-def _invert(weights: NDArray[np.float32], top_k: int, top_p: float, uniform: float) -> int:
-    """Draw one id with probabilities proportional to its weight [V], of those that top-k and top-p leave."""
-    total = weights.sum(dtype=np.float64)
+def _draw_row(
+    weights: NDArray[np.float32],
+    cumulative: NDArray[np.float64],
+    top_k: int,
+    top_p: float,
+    first: float,
+    second: float,
+) -> int:
+    """Draw one id with probabilities proportional to its weight [V], of those that top-k and top-p keep.
+
+    Drawn from all, and again from those kept if it is not one of them: the same distribution as drawing from those
+    kept at once, and most rows need not be sorted to find them.
+    """
+    drawn, total = _invert(cumulative, first), float(cumulative[-1])
+    weight = float(weights[drawn])
+    # All that are at most as likely weigh more than what top-p leaves out, so not all of them lie in it.
+    if not top_k and weight > total * (1 - top_p):
+        return drawn
+    least = _least_kept(weights, total, top_k, top_p)
+    return drawn if weight >= least else _invert(np.where(weights < least, 0, weights).cumsum(dtype=np.float64), second)
+
+
+def _invert(cumulative: NDArray[np.float64], uniform: float) -> int:
+    """The first index at which a rising sum exceeds a share of the whole, in [0, 1); what weighs 0 is never met."""
+    total = float(cumulative[-1])
+    return int(cumulative.searchsorted(min(uniform * total, math.nextafter(total, 0)), side="right"))
+
+
+def _least_kept(weights: NDArray[np.float32], total: float, top_k: int, top_p: float) -> float:
+    """Weight of the least likely id that top-k and then top-p keep."""
     # All ids up to this weight together cannot fill the tail that top-p leaves out, so all of them lie in it.
     negligible = 0 if top_k else total * (1 - top_p) / len(weights)
-    ids = (weights > negligible).nonzero()[0]
-    ids = ids[weights[ids].argsort()[::-1]]  # likeliest first
+    likeliest = np.sort(weights[weights > negligible])[::-1]
     if top_k:
-        ids = ids[:top_k]
-    cumulative = weights[ids].cumsum(dtype=np.float64)
-    last = len(ids) - 1
-    if top_p < 1:
-        if top_k:
-            total = cumulative[-1]
-        last = min(int(cumulative.searchsorted(top_p * total)), last)
-    drawn = int(cumulative.searchsorted(uniform * cumulative[last], side="right"))
-    return int(ids[min(drawn, last)])  # the product may round up to the end of the range
+        likeliest = likeliest[:top_k]
+    if top_p == 1:
+        return float(likeliest[-1])
+    cumulative = likeliest.cumsum(dtype=np.float64)
+    if top_k:
+        total = float(cumulative[-1])
+    return float(likeliest[min(int(cumulative.searchsorted(top_p * total)), len(likeliest) - 1)])
 
 
 def _log_probability(logits: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.float32]:

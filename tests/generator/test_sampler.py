@@ -182,6 +182,21 @@ def test_logits_equal_those_of_transformers(folder: Path, reference: LlamaForCau
     np.testing.assert_allclose(again, expected[[0, 0], kept[1] + 1], atol=1e-4)
 
 
+def test_a_long_history_is_loaded_in_parts(
+    folder: Path, reference: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = np.random.default_rng(2).integers(0, VOCAB, 61)
+    with torch.inference_mode():
+        expected = reference(torch.from_numpy(ids)[None]).logits[0].numpy()
+    engine = make_engine(folder, "float32").start(2)
+    for at_once in (60, 20, 1):
+        monkeypatch.setattr(onnx, "LOADED_AT_ONCE", at_once)
+        np.testing.assert_allclose(engine.load(1, ids[:60]), expected[:60], atol=1e-4)
+        assert engine.lengths.tolist() == [0, 60]
+    engine.share(1, [0])
+    np.testing.assert_allclose(engine.extend(np.tile(ids[60:], (2, 1)))[0], expected[60], atol=1e-4)
+
+
 def test_int8_is_close_to_float32(folder: Path, reference: LlamaForCausalLM) -> None:
     """Mean divergence under a hundredth of a nat even for random weights, which forgive less than trained ones."""
     ids = np.random.default_rng(1).integers(0, VOCAB, (1, 300))
@@ -291,11 +306,12 @@ def test_quantised_codes_give_the_matrix_back() -> None:
 
 
 def shares(logits: Sequence[float], sampling: Sampling, mask: Sequence[bool] | None = None) -> np.ndarray:
-    """Share of each id over an even sweep of the uniform number."""
+    """Share of each id over an even sweep of the uniform numbers: of the square that they span."""
     n = 20_000
+    uniform = np.stack([np.arange(n) + 0.5, np.arange(n) * (n * (5**0.5 - 1) / 2) % n]) / n
     rows = np.tile(np.array(logits, np.float32), (n, 1))
     masks = None if mask is None else np.tile(np.array(mask), (n, 1))
-    ids = draw(rows, masks, sampling, (np.arange(n) + 0.5) / n)
+    ids = draw(rows, masks, sampling, uniform)
     return np.bincount(ids, minlength=len(logits)) / n
 
 
@@ -337,7 +353,7 @@ def test_zero_temperature_takes_the_likeliest_allowed() -> None:
 def test_the_ends_of_the_uniform_range_are_safe() -> None:
     logits = np.full((2, 5), -np.inf, np.float32)
     logits[:, 1:4] = 0
-    ids = draw(logits, None, Sampling(top_p=1), np.array([0.0, np.nextafter(1, 0)]))
+    ids = draw(logits, None, Sampling(top_p=1), np.tile([0.0, np.nextafter(1, 0)], (2, 1)))
     assert ids[0] != ids[1]
     assert set(ids.tolist()) <= {1, 2, 3}
 
