@@ -11,8 +11,7 @@ music roughly the newest half, from a place where it may be cut.
 
 Conventions
 -----------
-``B`` rows, ``V`` vocabulary; ids are integers in ``0..V-1`` and come back as uint16; id 0 pads. Log-likelihoods are
-natural logarithms, of the model itself: without mask, temperature, truncation and guidance.
+``B`` rows, ``V`` vocabulary; ids are integers in ``0..V-1`` and come back as uint16; id 0 pads.
 
 Contents: :class:`Sampling`, :class:`Grammar`, :class:`Generated`, :class:`Sampler`, :func:`draw`.
 """
@@ -99,10 +98,6 @@ class Generated:
 
     ids: NDArray[np.uint16]
     """uint16 [n]: without the prefix, without padding."""
-    log_likelihood: float
-    """Sum over the ids that the grammar left a choice for; 0 where there were none."""
-    n_sampled: int
-    """How many these were: ``log_likelihood / n_sampled`` compares rows of different length."""
 
     @property
     def n_tokens(self) -> int:
@@ -193,7 +188,7 @@ class Sampler:
         """Draw rows until the grammar calls each finished.
 
         A row depends on the seed, its number and the model, and on no other row, so the first four rows of eight
-        are the four rows of four; but with int8 only up to rounding, since a batch of one has a kernel of its own.
+        are the four rows of four. With int8 a row alone is another matter: a kernel of its own rounds it otherwise.
         The same call gives the same rows, whatever the number of threads.
 
         Parameters
@@ -234,16 +229,15 @@ class Sampler:
         grammar.begin(n_rows)
         uniform = _Uniform(rng, n_rows)
         whole = np.isin(np.arange(self.engine.shape.vocab_size), list(whole_ids)) if len(whole_ids) else None
-        tally = _Tally(n_rows)
         open_rows = np.arange(n_rows)
         while True:
             is_done = grammar.finished()
-            if is_done[open_rows].any():
+            if np.count_nonzero(is_done) > n_rows - len(open_rows):
                 open_rows = np.flatnonzero(~is_done)
             if len(open_rows) == 0 or (max_tokens is not None and rows.n_written >= max_tokens):
-                return [rows.result(row, tally) for row in range(n_rows)]
+                return [rows.result(row) for row in range(n_rows)]
             taken = np.full(n_rows, PAD_ID, np.int64)
-            taken[open_rows] = _next(rows, open_rows, grammar.mask(), whole, sampling, uniform, tally)
+            taken[open_rows] = _next(rows, open_rows, grammar.mask(), whole, sampling, uniform)
             grammar.advance(taken)
             rows.write(taken, open_rows, grammar)
             if progress is not None:
@@ -255,19 +249,6 @@ class Sampler:
         return self.engine.start(1).load(0, checked).copy()
 
 
-class _Tally:
-    """Log-likelihood of what each row was free to choose, and how much that was, [B] each."""
-
-    def __init__(self, n_rows: int) -> None:
-        self.log_likelihood = np.zeros(n_rows)
-        self.n_sampled = np.zeros(n_rows, np.int64)
-
-    def add(self, rows: NDArray[np.int64], logits: NDArray[np.float32], ids: NDArray[np.int64], is_free: Any) -> None:
-        """Count the ids that rows took, where `is_free`; `logits` are the model's own."""
-        self.log_likelihood[rows] += is_free * _log_probability(logits, ids)
-        self.n_sampled[rows] += is_free
-
-
 def _next(
     rows: _Rows,
     open_rows: NDArray[np.int64],
@@ -275,22 +256,16 @@ def _next(
     whole: NDArray[np.bool_] | None,
     sampling: Sampling,
     uniform: _Uniform,
-    tally: _Tally,
 ) -> NDArray[np.int64]:
     """The next id of each open row: computed where any of them has a choice."""
     is_whole: NDArray[np.bool_] | None = None
-    if mask is None:
-        is_free = np.ones(len(open_rows), bool)
-    else:
+    if mask is not None:
         mask = mask[open_rows]
-        is_free = np.count_nonzero(mask, axis=1) != 1
-        if not is_free.any():
+        if (np.count_nonzero(mask, axis=1) == 1).all():
             return np.asarray(mask.argmax(1))
         is_whole = None if whole is None else np.asarray((mask & whole).any(axis=1))
-    logits, guided = rows.logits(open_rows)
-    ids = draw(guided, mask, sampling, uniform.at(rows.n_written)[:, open_rows], is_whole)
-    tally.add(open_rows, logits, ids, is_free)
-    return ids
+    logits = rows.logits(open_rows)
+    return draw(logits, mask, sampling, uniform.at(rows.n_written)[:, open_rows], is_whole)
 
 
 class _Uniform:
@@ -355,10 +330,9 @@ class _Rows:
         """Ids as drawn, int64 [at least n_written, B]."""
         return self._texts[0]
 
-    def result(self, row: int, tally: _Tally) -> Generated:
+    def result(self, row: int) -> Generated:
         """What a row has written."""
-        ids = self.text[: self.lengths[row], row].astype(np.uint16)
-        return Generated(ids, float(tally.log_likelihood[row]), int(tally.n_sampled[row]))
+        return Generated(self.text[: self.lengths[row], row].astype(np.uint16))
 
     def write(self, ids: NDArray[np.int64], open_rows: NDArray[np.int64], grammar: Grammar) -> None:
         """Append one id a row [B]; it counts for the open ones."""
@@ -370,14 +344,14 @@ class _Rows:
         self.n_written += 1
         self.lengths[open_rows] = self.n_written
 
-    def logits(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The model's own and the guided logits after everything written, float32 [len(rows), V] each."""
+    def logits(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The logits after everything written, guided if that is asked for, float32 [len(rows), V]."""
         logits = self._first(rows) if self._cache is None else self._further(self._cache, rows)
         self._n_fed = self.n_written
         if len(self._texts) == 1:
-            return logits, logits
+            return logits
         given, unconditional = logits[: len(rows)], logits[len(rows) :]
-        return given, unconditional + np.float32(self._guidance) * (given - unconditional)
+        return unconditional + np.float32(self._guidance) * (given - unconditional)
 
     def _first(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Compute the shared beginning once and share it out."""
@@ -400,7 +374,8 @@ class _Rows:
             cache.keep(np.flatnonzero(np.isin(np.tile(self._held, len(self._texts)), rows)))
             self._held = rows
         new = self.n_written - self._n_fed
-        too_long = np.flatnonzero(cache.lengths + new > self._context)
+        fits = len(self._prefixes[0]) + self.n_written <= self._context  # even uncut; looking at each row costs more
+        too_long = np.empty(0, np.int64) if fits else np.flatnonzero(cache.lengths + new > self._context)
         if len(too_long) and new > self._kept:  # so much was forced that the cut history has no room for it
             return np.stack([self._load(cache, place, self.n_written) for place in range(len(cache.lengths))])
         for place in too_long:
@@ -516,10 +491,3 @@ def _least_kept(weights: NDArray[np.float32], total: float, top_k: int, top_p: f
     if top_k:
         total = float(cumulative[-1])
     return float(likeliest[min(int(cumulative.searchsorted(top_p * total)), len(likeliest) - 1)])
-
-
-def _log_probability(logits: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Natural log of the probability of one id a row, float32 [B]."""
-    highest = logits.max(1)
-    total = np.exp(logits - highest[:, None]).sum(1)
-    return logits[np.arange(len(ids)), ids] - highest - np.log(total)
