@@ -443,39 +443,42 @@ def draw(
     if sampling.temperature != 1:
         weights /= np.float32(sampling.temperature)
     np.exp(weights, out=weights)  # [B, V], the likeliest has 1
-    cumulative = weights.cumsum(1, dtype=np.float64)
-    cut, everything = (sampling.top_k, sampling.top_p), (0, 1.0)
-    cuts = [cut] * len(weights) if is_whole is None else [everything if one else cut for one in is_whole.tolist()]
-    rows = zip(weights, cumulative, cuts, *uniform.tolist(), strict=True)
-    return np.array([_draw_row(row, sums, *limits, first, second) for row, sums, limits, first, second in rows])
+    totals = weights.sum(1, dtype=np.float64)
+    ids = weights.argmax(1)  # which come first in the sum that is inverted: most rows need nothing else
+    for row in (uniform[0] * totals >= 1).nonzero()[0].tolist():
+        is_cut = is_whole is None or not is_whole[row]
+        cut = (sampling.top_k, sampling.top_p) if is_cut else (0, 1.0)
+        ids[row] = _draw_other(weights[row], int(ids[row]), float(totals[row]), *cut, uniform[:, row].tolist())
+    return ids
 
 
-def _draw_row(
-    weights: NDArray[np.float32],
-    cumulative: NDArray[np.float64],
-    top_k: int,
-    top_p: float,
-    first: float,
-    second: float,
+def _draw_other(
+    weights: NDArray[np.float32], likeliest: int, total: float, top_k: int, top_p: float, uniform: Sequence[float]
 ) -> int:
-    """Draw one id with probabilities proportional to its weight [V], of those that top-k and top-p keep.
+    """Draw one id with probabilities proportional to its weight [V], of those that top-k and top-p keep, where the
+    first uniform number lies beyond the likeliest.
 
     Drawn from all, and again from those kept if it is not one of them: the same distribution as drawing from those
     kept at once, and most rows need not be sorted to find them.
     """
-    drawn, total = _invert(cumulative, first), float(cumulative[-1])
+    others = weights.copy()
+    others[likeliest] = 0
+    rest = others.cumsum(dtype=np.float64)
+    drawn = _invert(rest, uniform[0] * total - 1)
     weight = float(weights[drawn])
     # All that are at most as likely weigh more than what top-p leaves out, so not all of them lie in it.
     if not top_k and weight > total * (1 - top_p):
         return drawn
     least = _least_kept(weights, total, top_k, top_p)
-    return drawn if weight >= least else _invert(np.where(weights < least, 0, weights).cumsum(dtype=np.float64), second)
+    if weight >= least:
+        return drawn
+    kept = np.where(weights < least, 0, weights).cumsum(dtype=np.float64)
+    return _invert(kept, uniform[1] * float(kept[-1]))
 
 
-def _invert(cumulative: NDArray[np.float64], uniform: float) -> int:
-    """The first index at which a rising sum exceeds a share of the whole, in [0, 1); what weighs 0 is never met."""
-    total = float(cumulative[-1])
-    return int(cumulative.searchsorted(min(uniform * total, math.nextafter(total, 0)), side="right"))
+def _invert(cumulative: NDArray[np.float64], share: float) -> int:
+    """The first index at which a rising sum exceeds a share of it; what weighs nothing is never met."""
+    return int(cumulative.searchsorted(min(share, math.nextafter(float(cumulative[-1]), 0)), side="right"))
 
 
 def _least_kept(weights: NDArray[np.float32], total: float, top_k: int, top_p: float) -> float:
