@@ -236,8 +236,12 @@ class Sampler:
                 open_rows = np.flatnonzero(~is_done)
             if len(open_rows) == 0 or (max_tokens is not None and rows.n_written >= max_tokens):
                 return [rows.result(row) for row in range(n_rows)]
-            taken = np.full(n_rows, PAD_ID, np.int64)
-            taken[open_rows] = _next(rows, open_rows, grammar.mask(), whole, sampling, uniform)
+            ids = _next(rows, open_rows, grammar.mask(), whole, sampling, uniform)
+            if len(open_rows) == n_rows:
+                taken = ids
+            else:
+                taken = np.full(n_rows, PAD_ID, np.int64)
+                taken[open_rows] = ids
             grammar.advance(taken)
             rows.write(taken, open_rows, grammar)
             if progress is not None:
@@ -380,7 +384,8 @@ class _Rows:
             return np.stack([self._load(cache, place, self.n_written) for place in range(len(cache.lengths))])
         for place in too_long:
             self._load(cache, int(place), self._n_fed)
-        return cache.extend(np.concatenate([text[self._n_fed : self.n_written, rows].T for text in self._texts]))
+        unfed = [text[self._n_fed : self.n_written, rows].T for text in self._texts]
+        return cache.extend(unfed[0] if len(unfed) == 1 else np.concatenate(unfed))
 
     def _load(self, cache: Cache, place: int, stop: int) -> NDArray[np.float32]:
         """Fill a place of the cache with its row's prefix and first `stop` ids, cut if need be; logits [V]."""
