@@ -11,14 +11,14 @@ music roughly the newest half, from a place where it may be cut.
 
 Conventions
 -----------
-``B`` rows, ``V`` vocabulary; ids are integers in ``0..V-1`` and come back as uint16; id 0 pads. Log-likelihoods are
-natural logarithms, of the model itself: without mask, temperature, truncation and guidance.
+``B`` rows, ``V`` vocabulary; ids are integers in ``0..V-1`` and come back as uint16; id 0 pads.
 
 Contents: :class:`Sampling`, :class:`Grammar`, :class:`Generated`, :class:`Sampler`, :func:`draw`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,10 +98,6 @@ class Generated:
 
     ids: NDArray[np.uint16]
     """uint16 [n]: without the prefix, without padding."""
-    log_likelihood: float
-    """Sum over the ids that the grammar left a choice for; 0 where there were none."""
-    n_sampled: int
-    """How many these were: ``log_likelihood / n_sampled`` compares rows of different length."""
 
     @property
     def n_tokens(self) -> int:
@@ -192,7 +188,7 @@ class Sampler:
         """Draw rows until the grammar calls each finished.
 
         A row depends on the seed, its number and the model, and on no other row, so the first four rows of eight
-        are the four rows of four; but with int8 only up to rounding, since a batch of one has a kernel of its own.
+        are the four rows of four. With int8 a row alone is another matter: a kernel of its own rounds it otherwise.
         The same call gives the same rows, whatever the number of threads.
 
         Parameters
@@ -233,16 +229,19 @@ class Sampler:
         grammar.begin(n_rows)
         uniform = _Uniform(rng, n_rows)
         whole = np.isin(np.arange(self.engine.shape.vocab_size), list(whole_ids)) if len(whole_ids) else None
-        tally = _Tally(n_rows)
         open_rows = np.arange(n_rows)
         while True:
             is_done = grammar.finished()
-            if is_done[open_rows].any():
+            if np.count_nonzero(is_done) > n_rows - len(open_rows):
                 open_rows = np.flatnonzero(~is_done)
             if len(open_rows) == 0 or (max_tokens is not None and rows.n_written >= max_tokens):
-                return [rows.result(row, tally) for row in range(n_rows)]
-            taken = np.full(n_rows, PAD_ID, np.int64)
-            taken[open_rows] = _next(rows, open_rows, grammar.mask(), whole, sampling, uniform, tally)
+                return [rows.result(row) for row in range(n_rows)]
+            ids = _next(rows, open_rows, grammar.mask(), whole, sampling, uniform)
+            if len(open_rows) == n_rows:
+                taken = ids
+            else:
+                taken = np.full(n_rows, PAD_ID, np.int64)
+                taken[open_rows] = ids
             grammar.advance(taken)
             rows.write(taken, open_rows, grammar)
             if progress is not None:
@@ -254,19 +253,6 @@ class Sampler:
         return self.engine.start(1).load(0, checked).copy()
 
 
-class _Tally:
-    """Log-likelihood of what each row was free to choose, and how much that was, [B] each."""
-
-    def __init__(self, n_rows: int) -> None:
-        self.log_likelihood = np.zeros(n_rows)
-        self.n_sampled = np.zeros(n_rows, np.int64)
-
-    def add(self, rows: NDArray[np.int64], logits: NDArray[np.float32], ids: NDArray[np.int64], is_free: Any) -> None:
-        """Count the ids that rows took, where `is_free`; `logits` are the model's own."""
-        self.log_likelihood[rows] += is_free * _log_probability(logits, ids)
-        self.n_sampled[rows] += is_free
-
-
 def _next(
     rows: _Rows,
     open_rows: NDArray[np.int64],
@@ -274,37 +260,31 @@ def _next(
     whole: NDArray[np.bool_] | None,
     sampling: Sampling,
     uniform: _Uniform,
-    tally: _Tally,
 ) -> NDArray[np.int64]:
     """The next id of each open row: computed where any of them has a choice."""
     is_whole: NDArray[np.bool_] | None = None
-    if mask is None:
-        is_free = np.ones(len(open_rows), bool)
-    else:
+    if mask is not None:
         mask = mask[open_rows]
-        is_free = np.count_nonzero(mask, axis=1) != 1
-        if not is_free.any():
+        if (np.count_nonzero(mask, axis=1) == 1).all():
             return np.asarray(mask.argmax(1))
         is_whole = None if whole is None else np.asarray((mask & whole).any(axis=1))
-    logits, guided = rows.logits(open_rows)
-    ids = draw(guided, mask, sampling, uniform.at(rows.n_written)[open_rows], is_whole)
-    tally.add(open_rows, logits, ids, is_free)
-    return ids
+    logits = rows.logits(open_rows)
+    return draw(logits, mask, sampling, uniform.at(rows.n_written)[:, open_rows], is_whole)
 
 
 class _Uniform:
-    """Uniform numbers in [0, 1), a stream of its own for each row."""
+    """Pairs of uniform numbers in [0, 1), a stream of its own for each row."""
 
     def __init__(self, rng: np.random.Generator, n_rows: int) -> None:
         # One integer a row, so that a row's stream does not depend on how many rows follow.
         self._streams = [np.random.default_rng(int(seed)) for seed in rng.integers(2**63, size=n_rows)]
-        self._first, self._ahead = 0, np.empty((0, n_rows))
+        self._first, self._ahead = 0, np.empty((0, 2, n_rows))
 
     def at(self, step: int) -> NDArray[np.float64]:
-        """The numbers of a step, float64 [B]. Steps only rise; some may be passed over."""
+        """The numbers of a step, float64 [2, B]. Steps only rise; some may be passed over."""
         while step >= self._first + len(self._ahead):
             self._first += len(self._ahead)
-            self._ahead = np.stack([stream.random(DRAWN_AHEAD) for stream in self._streams], axis=1)
+            self._ahead = np.stack([stream.random((DRAWN_AHEAD, 2)) for stream in self._streams], axis=2)
         return self._ahead[step - self._first]
 
 
@@ -354,10 +334,9 @@ class _Rows:
         """Ids as drawn, int64 [at least n_written, B]."""
         return self._texts[0]
 
-    def result(self, row: int, tally: _Tally) -> Generated:
+    def result(self, row: int) -> Generated:
         """What a row has written."""
-        ids = self.text[: self.lengths[row], row].astype(np.uint16)
-        return Generated(ids, float(tally.log_likelihood[row]), int(tally.n_sampled[row]))
+        return Generated(self.text[: self.lengths[row], row].astype(np.uint16))
 
     def write(self, ids: NDArray[np.int64], open_rows: NDArray[np.int64], grammar: Grammar) -> None:
         """Append one id a row [B]; it counts for the open ones."""
@@ -369,14 +348,14 @@ class _Rows:
         self.n_written += 1
         self.lengths[open_rows] = self.n_written
 
-    def logits(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The model's own and the guided logits after everything written, float32 [len(rows), V] each."""
+    def logits(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The logits after everything written, guided if that is asked for, float32 [len(rows), V]."""
         logits = self._first(rows) if self._cache is None else self._further(self._cache, rows)
         self._n_fed = self.n_written
         if len(self._texts) == 1:
-            return logits, logits
+            return logits
         given, unconditional = logits[: len(rows)], logits[len(rows) :]
-        return given, unconditional + np.float32(self._guidance) * (given - unconditional)
+        return unconditional + np.float32(self._guidance) * (given - unconditional)
 
     def _first(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Compute the shared beginning once and share it out."""
@@ -399,12 +378,14 @@ class _Rows:
             cache.keep(np.flatnonzero(np.isin(np.tile(self._held, len(self._texts)), rows)))
             self._held = rows
         new = self.n_written - self._n_fed
-        too_long = np.flatnonzero(cache.lengths + new > self._context)
+        fits = len(self._prefixes[0]) + self.n_written <= self._context  # even uncut; looking at each row costs more
+        too_long = np.empty(0, np.int64) if fits else np.flatnonzero(cache.lengths + new > self._context)
         if len(too_long) and new > self._kept:  # so much was forced that the cut history has no room for it
             return np.stack([self._load(cache, place, self.n_written) for place in range(len(cache.lengths))])
         for place in too_long:
             self._load(cache, int(place), self._n_fed)
-        return cache.extend(np.concatenate([text[self._n_fed : self.n_written, rows].T for text in self._texts]))
+        unfed = [text[self._n_fed : self.n_written, rows].T for text in self._texts]
+        return cache.extend(unfed[0] if len(unfed) == 1 else np.concatenate(unfed))
 
     def _load(self, cache: Cache, place: int, stop: int) -> NDArray[np.float32]:
         """Fill a place of the cache with its row's prefix and first `stop` ids, cut if need be; logits [V]."""
@@ -438,6 +419,8 @@ def draw(
 ) -> NDArray[np.int64]:
     """Draw one id a row by inverting the distribution function. Pure; guidance has been applied.
 
+    Ids as likely as the last one that top-k or top-p keeps are kept with it.
+
     Parameters
     ----------
     logits
@@ -447,7 +430,8 @@ def draw(
     sampling
         Temperature, top-k and top-p.
     uniform
-        float64 [B] in [0, 1): where in its distribution each row is drawn.
+        float64 [2, B] in [0, 1): where in its distribution each row is drawn, and where once more if what was drawn
+        first is not among what top-k and top-p keep.
     is_whole
         bool [B]: rows that top-k and top-p leave alone; None = none of them.
 
@@ -464,33 +448,54 @@ def draw(
     if sampling.temperature != 1:
         weights /= np.float32(sampling.temperature)
     np.exp(weights, out=weights)  # [B, V], the likeliest has 1
-    # Row by row: so few ids are likely that sorting these is less work than sorting all rows at once.
-    cut, everything = (sampling.top_k, sampling.top_p), (0, 1.0)
-    cuts = [cut] * len(weights) if is_whole is None else [everything if one else cut for one in is_whole.tolist()]
-    return np.array([_invert(row, *c, u) for row, c, u in zip(weights, cuts, uniform.tolist(), strict=True)])
+    totals = weights.sum(1, dtype=np.float64)
+    ids = weights.argmax(1)  # which come first in the sum that is inverted: most rows need nothing else
+    for row in (uniform[0] * totals >= 1).nonzero()[0].tolist():
+        is_cut = is_whole is None or not is_whole[row]
+        cut = (sampling.top_k, sampling.top_p) if is_cut else (0, 1.0)
+        ids[row] = _draw_other(weights[row], int(ids[row]), float(totals[row]), *cut, uniform[:, row].tolist())
+    return ids
 
 
-def _invert(weights: NDArray[np.float32], top_k: int, top_p: float, uniform: float) -> int:
-    """Draw one id with probabilities proportional to its weight [V], of those that top-k and top-p leave."""
-    total = weights.sum(dtype=np.float64)
+def _draw_other(
+    weights: NDArray[np.float32], likeliest: int, total: float, top_k: int, top_p: float, uniform: Sequence[float]
+) -> int:
+    """Draw one id with probabilities proportional to its weight [V], of those that top-k and top-p keep, where the
+    first uniform number lies beyond the likeliest.
+
+    Drawn from all, and again from those kept if it is not one of them: the same distribution as drawing from those
+    kept at once, and most rows need not be sorted to find them.
+    """
+    others = weights.copy()
+    others[likeliest] = 0
+    rest = others.cumsum(dtype=np.float64)
+    drawn = _invert(rest, uniform[0] * total - 1)
+    weight = float(weights[drawn])
+    # All that are at most as likely weigh more than what top-p leaves out, so not all of them lie in it.
+    if not top_k and weight > total * (1 - top_p):
+        return drawn
+    least = _least_kept(weights, total, top_k, top_p)
+    if weight >= least:
+        return drawn
+    kept = np.where(weights < least, 0, weights).cumsum(dtype=np.float64)
+    return _invert(kept, uniform[1] * float(kept[-1]))
+
+
+def _invert(cumulative: NDArray[np.float64], share: float) -> int:
+    """The first index at which a rising sum exceeds a share of it; what weighs nothing is never met."""
+    return int(cumulative.searchsorted(min(share, math.nextafter(float(cumulative[-1]), 0)), side="right"))
+
+
+def _least_kept(weights: NDArray[np.float32], total: float, top_k: int, top_p: float) -> float:
+    """Weight of the least likely id that top-k and then top-p keep."""
     # All ids up to this weight together cannot fill the tail that top-p leaves out, so all of them lie in it.
     negligible = 0 if top_k else total * (1 - top_p) / len(weights)
-    ids = (weights > negligible).nonzero()[0]
-    ids = ids[weights[ids].argsort()[::-1]]  # likeliest first
+    likeliest = np.sort(weights[weights > negligible])[::-1]
     if top_k:
-        ids = ids[:top_k]
-    cumulative = weights[ids].cumsum(dtype=np.float64)
-    last = len(ids) - 1
-    if top_p < 1:
-        if top_k:
-            total = cumulative[-1]
-        last = min(int(cumulative.searchsorted(top_p * total)), last)
-    drawn = int(cumulative.searchsorted(uniform * cumulative[last], side="right"))
-    return int(ids[min(drawn, last)])  # the product may round up to the end of the range
-
-
-def _log_probability(logits: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Natural log of the probability of one id a row, float32 [B]."""
-    highest = logits.max(1)
-    total = np.exp(logits - highest[:, None]).sum(1)
-    return logits[np.arange(len(ids)), ids] - highest - np.log(total)
+        likeliest = likeliest[:top_k]
+    if top_p == 1:
+        return float(likeliest[-1])
+    cumulative = likeliest.cumsum(dtype=np.float64)
+    if top_k:
+        total = float(cumulative[-1])
+    return float(likeliest[min(int(cumulative.searchsorted(top_p * total)), len(likeliest) - 1)])

@@ -182,6 +182,21 @@ def test_logits_equal_those_of_transformers(folder: Path, reference: LlamaForCau
     np.testing.assert_allclose(again, expected[[0, 0], kept[1] + 1], atol=1e-4)
 
 
+def test_a_long_history_is_loaded_in_parts(
+    folder: Path, reference: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = np.random.default_rng(2).integers(0, VOCAB, 61)
+    with torch.inference_mode():
+        expected = reference(torch.from_numpy(ids)[None]).logits[0].numpy()
+    engine = make_engine(folder, "float32").start(2)
+    for at_once in (60, 20, 1):
+        monkeypatch.setattr(onnx, "LOADED_AT_ONCE", at_once)
+        np.testing.assert_allclose(engine.load(1, ids[:60]), expected[:60], atol=1e-4)
+        assert engine.lengths.tolist() == [0, 60]
+    engine.share(1, [0])
+    np.testing.assert_allclose(engine.extend(np.tile(ids[60:], (2, 1)))[0], expected[60], atol=1e-4)
+
+
 def test_int8_is_close_to_float32(folder: Path, reference: LlamaForCausalLM) -> None:
     """Mean divergence under a hundredth of a nat even for random weights, which forgive less than trained ones."""
     ids = np.random.default_rng(1).integers(0, VOCAB, (1, 300))
@@ -192,23 +207,51 @@ def test_int8_is_close_to_float32(folder: Path, reference: LlamaForCausalLM) -> 
     assert 0 < divergence < 0.01
 
 
-@pytest.mark.parametrize("dtype", ["int8", "float32"])
-def test_threads_change_nothing(folder: Path, dtype: str) -> None:
-    one, two = (Sampler.from_pretrained(folder, dtype=dtype, threads=threads) for threads in (1, 2))
+def steps(engine: Engine, n_rows: int) -> np.ndarray:
+    """Logits [steps, n_rows, V] of rows with ids and lengths of their own."""
+    ids = np.random.default_rng(3).integers(0, VOCAB, (6, 60))
+    rows = engine.start(n_rows)
+    for row in range(n_rows):
+        rows.load(row, ids[row, : 8 + 5 * row])
+    return np.stack([rows.extend(ids[:n_rows, step : step + 1]).copy() for step in range(40, 60)])
+
+
+@pytest.mark.parametrize("kind", ["int8", "float32"])
+def test_threads_change_nothing(folder: Path, kind: str) -> None:
+    one, two = (OnnxEngine(folder, quantized=kind == "int8", threads=threads) for threads in (1, 2))
     for n_rows in (1, 5):
-        rows, others = (generate(sampler, n_rows, Free(40)) for sampler in (one, two))
-        assert ids_of(rows) == ids_of(others)
-        assert [row.log_likelihood for row in rows] == [row.log_likelihood for row in others]
+        np.testing.assert_array_equal(steps(one, n_rows), steps(two, n_rows))
+    rows, others = (generate(Sampler(engine), 5, Free(40)) for engine in (one, two))
+    assert ids_of(rows) == ids_of(others)
 
 
-@pytest.mark.parametrize("dtype", ["int8", "float32"])
-def test_neighbours_change_nothing(folder: Path, dtype: str) -> None:
+@pytest.mark.parametrize("kind", ["int8", "float32"])
+def test_neighbours_change_nothing(folder: Path, kind: str) -> None:
     """Bit for bit; with int8 a batch of one has a kernel of its own, which rounds otherwise."""
-    sampler = Sampler.from_pretrained(folder, dtype=dtype)
-    few, many = (generate(sampler, n_rows, Free(60)) for n_rows in (2 if dtype == "int8" else 1, 6))
-    assert ids_of(few) == ids_of(many)[: len(few)]
-    assert [row.log_likelihood for row in few] == [row.log_likelihood for row in many[: len(few)]]
-    assert len({tuple(ids) for ids in ids_of(many)}) == 6
+    engine, least = make_engine(folder, kind), 2 if kind == "int8" else 1
+    many = steps(engine, 6)
+    for n_rows in range(least, 6):
+        np.testing.assert_array_equal(steps(engine, n_rows), many[:, :n_rows])
+    rows = ids_of(generate(Sampler(engine), 6, Free(60)))
+    assert ids_of(generate(Sampler(engine), least, Free(60))) == rows[:least]
+    assert len({tuple(ids) for ids in rows}) == 6
+
+
+def test_rows_that_leave_change_nothing(folder: Path) -> None:
+    """Bit for bit, down to the last one."""
+    ids = np.random.default_rng(3).integers(0, VOCAB, (6, 60))
+    engine = make_engine(folder, "int8")
+    all_rows, fewer = engine.start(6), engine.start(6)
+    for row in range(6):
+        for cache in (all_rows, fewer):
+            cache.load(row, ids[row, : 8 + 5 * row])
+    left = np.arange(6)
+    for step, leaving in enumerate((0, 3, 1, 0, 1), 50):
+        fewer.keep(np.delete(np.arange(len(left)), leaving))
+        left = np.delete(left, leaving)
+        expected = all_rows.extend(ids[:, step : step + 1])[left]
+        np.testing.assert_array_equal(fewer.extend(ids[left, step : step + 1]), expected)
+    np.testing.assert_array_equal(fewer.lengths, all_rows.lengths[left])
 
 
 def test_shards_and_bfloat16_load(folder: Path, tmp_path: Path) -> None:
@@ -291,11 +334,12 @@ def test_quantised_codes_give_the_matrix_back() -> None:
 
 
 def shares(logits: Sequence[float], sampling: Sampling, mask: Sequence[bool] | None = None) -> np.ndarray:
-    """Share of each id over an even sweep of the uniform number."""
+    """Share of each id over an even sweep of the uniform numbers: of the square that they span."""
     n = 20_000
+    uniform = np.stack([np.arange(n) + 0.5, np.arange(n) * (n * (5**0.5 - 1) / 2) % n]) / n
     rows = np.tile(np.array(logits, np.float32), (n, 1))
     masks = None if mask is None else np.tile(np.array(mask), (n, 1))
-    ids = draw(rows, masks, sampling, (np.arange(n) + 0.5) / n)
+    ids = draw(rows, masks, sampling, uniform)
     return np.bincount(ids, minlength=len(logits)) / n
 
 
@@ -337,7 +381,7 @@ def test_zero_temperature_takes_the_likeliest_allowed() -> None:
 def test_the_ends_of_the_uniform_range_are_safe() -> None:
     logits = np.full((2, 5), -np.inf, np.float32)
     logits[:, 1:4] = 0
-    ids = draw(logits, None, Sampling(top_p=1), np.array([0.0, np.nextafter(1, 0)]))
+    ids = draw(logits, None, Sampling(top_p=1), np.tile([0.0, np.nextafter(1, 0)], (2, 1)))
     assert ids[0] != ids[1]
     assert set(ids.tolist()) <= {1, 2, 3}
 
@@ -377,22 +421,6 @@ def test_greedy_equals_transformers(folder: Path, reference: LlamaForCausalLM, k
     assert ids_of(rows) == [expected.tolist()] * 2
 
 
-def test_log_likelihood_is_the_models(folder: Path, reference: LlamaForCausalLM) -> None:
-    """Of the ids where the grammar left a choice; temperature and mask leave it untouched."""
-    grammar = Masked(lambda step, row: [40 + row] if step % 5 == 0 else range(1, VOCAB), 30)
-    rows = generate(
-        Sampler(make_engine(folder, "float32")), 2, grammar, prefix=[5, 6], sampling=Sampling(temperature=0.7)
-    )
-    for row in rows:
-        ids = torch.tensor([[5, 6, *row.ids.tolist()]])
-        with torch.inference_mode():
-            log_p = reference(ids).logits.log_softmax(-1)[0, 1:-1].gather(1, ids[0, 2:, None])[:, 0]
-        free = torch.arange(30) % 5 != 0
-        assert row.log_likelihood == pytest.approx(float(log_p[free].sum()), abs=1e-3)
-        assert row.n_sampled == int(free.sum())
-        assert row.n_tokens == 30
-
-
 def test_every_id_obeys_the_mask() -> None:
     def allowed(step: int, row: int) -> range:
         return range(1 + (7 * step + row) % 50, 6 + (7 * step + row) % 50)
@@ -411,7 +439,6 @@ def test_forced_ids_cost_no_step() -> None:
     assert engine.loaded == [[5, 6, 7, 10, 11, 12, 13, 14]]  # what is forced at first joins the prefix
     assert engine.n_steps == 3
     assert all(row.ids[[0, 4, 6, 22]].tolist() == [10, 14, 16, 32] for row in rows)
-    assert [row.n_sampled for row in rows] == [4, 4, 4]
 
 
 def test_each_row_stops_by_itself() -> None:

@@ -24,7 +24,8 @@ from muse.generator.engines.graph import CONTRIB, Graph
 
 __all__ = ["OnnxCache", "OnnxEngine"]
 
-BLOCKS = (128, 64, 32, 16)  # inputs that share a scale: the largest that divides a matrix's width; 128 is the fastest
+BLOCKS = (256, 128, 64, 32, 16)  # inputs that share a scale: the largest that divides a width; large ones are fast
+LOADED_AT_ONCE = 512  # ids of a long history: attention holds a score for each of them and each slot of the cache
 
 
 class OnnxEngine:
@@ -65,20 +66,30 @@ class OnnxEngine:
 
 
 class OnnxCache:
-    """Rows of one call, see :class:`muse.generator.engines.engine.Cache`."""
+    """Rows of one call, see :class:`muse.generator.engines.engine.Cache`.
+
+    Quantised products take rows by twos and round an odd one otherwise. So of two rows or more an odd number has one
+    more, of which nobody asks anything, and what a row gets does not depend on how many others there are or remain.
+    """
 
     def __init__(self, session: Any, shape: Shape, n_rows: int) -> None:
         self._session, self._shape = session, shape
         self.lengths = np.zeros(n_rows, np.int64)
-        self._cache = self._empty(n_rows, GROWTH)
+        self._is_alone = n_rows == 1
+        self._cache = self._empty(n_rows + self._n_idle(), GROWTH)
         self._step: _Binding | None = None
 
     def load(self, row: int, ids: Ids) -> Logits:
         """Make `ids` [S] the whole history of a row; logits [S, V] after each."""
         self._reserve(len(ids))
-        binding = _Binding(self._session, self._cache[:, row : row + 1], len(ids), self._shape.vocab_size)
-        self.lengths[row] = len(ids)
-        return binding.run(ids[None], self.lengths[row : row + 1])[0]
+        place = self._cache[:, row : row + 1]
+        parts = []
+        for first in range(0, len(ids), LOADED_AT_ONCE):
+            part = ids[None, first : first + LOADED_AT_ONCE]
+            self.lengths[row] = first + part.shape[1]
+            binding = _Binding(self._session, place, part.shape[1], self._shape.vocab_size)
+            parts.append(binding.run(part, self.lengths[row : row + 1], int(self.lengths[row]))[0])
+        return np.concatenate(parts)
 
     def share(self, source: int, rows: Iterable[int]) -> None:
         """Give other rows the history of `source`."""
@@ -89,20 +100,25 @@ class OnnxCache:
 
     def extend(self, ids: Ids) -> Logits:
         """Append ids [B, S] to the rows; logits [B, V] after the last, in memory that the next step overwrites."""
-        self._reserve(int(self.lengths.max()) + ids.shape[1])
+        longest = int(self.lengths.max())
+        self._reserve(longest + ids.shape[1])
         if self._step is None:
             self._step = _Binding(self._session, self._cache, 1, self._shape.vocab_size)
         # One at a time: the attention operator appends several tokens to a single row only, and rounds otherwise then.
-        for column in ids.T:
+        for n_new, column in enumerate(ids.T, 1):
             self.lengths += 1
-            logits = self._step.run(column[:, None], self.lengths)
+            logits = self._step.run(column[:, None], self.lengths, longest + n_new)
         return logits[:, 0]
 
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Go on with these rows alone, in this order."""
         self.lengths = self.lengths[rows]
-        self._cache = self._cache.take(rows, 1)  # contiguous, which indexing is not
+        self._cache = self._cache.take(np.append(rows, rows[: self._n_idle()]), 1)  # contiguous, which indexing is not
         self._step = None
+
+    def _n_idle(self) -> int:
+        """Rows of the cache beyond those asked for."""
+        return 0 if self._is_alone else len(self.lengths) % 2
 
     def _empty(self, n_rows: int, slots: int) -> NDArray[np.float32]:
         """Keys (even) and values (odd) of the layers, float32 [2 x layers, B, K, C, E]."""
@@ -113,7 +129,7 @@ class OnnxCache:
         slots = self._cache.shape[3]
         if n_tokens > slots:
             old, used = self._cache, int(self.lengths.max())
-            self._cache = self._empty(len(self.lengths), -(-n_tokens // GROWTH) * GROWTH)
+            self._cache = self._empty(old.shape[1], -(-n_tokens // GROWTH) * GROWTH)
             self._cache[:, :, :, :used] = old[:, :, :, :used]
             self._step = None
 
@@ -137,13 +153,15 @@ class _Binding:
             self._binding.bind_output(f"present_{name}", "cpu", 0, *place)
         self._binding.bind_output("logits", "cpu", 0, np.float32, self._logits.shape, self._logits.ctypes.data)
 
-    def run(self, ids: Ids, lengths: NDArray[np.int64]) -> Logits:
-        """Logits [B, S, V], in memory that the next run overwrites; `lengths` [B] count the new tokens in."""
-        self._ids[:] = ids
-        self._last[:] = lengths - 1
-        self._total[0] = self._last.max() + 1
+    def run(self, ids: Ids, lengths: NDArray[np.int64], longest: int) -> Logits:
+        """Logits [B, S, V], in memory that the next run overwrites; `lengths` [B] count the new tokens in, `longest` is
+        the greatest."""
+        n_rows = len(ids)  # an idle row stays at id and place 0
+        self._ids[:n_rows] = ids
+        self._last[:n_rows] = lengths - 1
+        self._total[0] = longest
         self._session.run_with_iobinding(self._binding)
-        return self._logits
+        return self._logits[:n_rows]
 
 
 def _cache_name(index: int) -> str:
@@ -184,6 +202,12 @@ def _llama_graph(shape: Shape, tensors: Mapping[str, NDArray[np.float32]], *, qu
         attributes = {"N": n_out, "K": n_in, "bits": 8, "block_size": block, "accuracy_level": 4}
         return graph.node("MatMulNBits", inputs, name, domain=CONTRIB, **attributes)
 
+    # A sink that takes nothing: so one asks ONNX Runtime for attention by its matrix products, which for a single token
+    # run in 256-bit instructions. The tiled attention that it prefers is for the baseline of x86, and takes half as
+    # long again. Those products want a scale of 1, so the scale is in the weights of the queries.
+    no_sink = graph.constant("no_sink", np.full(shape.n_heads, -1e30, np.float32))
+    scale = np.float32(shape.head_dim**-0.5)
+
     stream, update = "", ""  # the residual stream, and what the last block adds to it
 
     def norm(name: str) -> str:
@@ -202,12 +226,12 @@ def _llama_graph(shape: Shape, tensors: Mapping[str, NDArray[np.float32]], *, qu
     for index in range(shape.n_layers):
         layer = f"model.layers.{index}"
         x = norm(f"{layer}.input_layernorm")
-        joined = np.concatenate([weight(f"{layer}.self_attn.{part}_proj.weight") for part in "qkv"])
-        x = linear(f"{layer}.qkv", x, joined)
+        query, *others = (weight(f"{layer}.self_attn.{part}_proj.weight") for part in "qkv")
+        x = linear(f"{layer}.qkv", x, np.concatenate([query * scale, *others]))
         key, value = _cache_name(2 * index), _cache_name(2 * index + 1)
         x = graph.node(
             "GroupQueryAttention",
-            [x, "", "", f"past_{key}", f"past_{value}", "last", "total", "cos", "sin"],
+            [x, "", "", f"past_{key}", f"past_{value}", "last", "total", "cos", "sin", "", "", no_sink],
             f"{layer}.attention",
             f"present_{key}",
             f"present_{value}",
@@ -215,6 +239,7 @@ def _llama_graph(shape: Shape, tensors: Mapping[str, NDArray[np.float32]], *, qu
             num_heads=shape.n_heads,
             kv_num_heads=shape.n_key_value_heads,
             do_rotary=1,
+            scale=1.0,
         )
         update = linear(f"{layer}.o", x, weight(f"{layer}.self_attn.o_proj.weight"))
         x = norm(f"{layer}.post_attention_layernorm")
