@@ -93,7 +93,7 @@ def create_app(studio: Studio | None = None, *, auth: tuple[str, str] | None = N
     def health() -> dict[str, Any]:
         return {"status": "ok", "muse": __version__, "running": studio.n_running, "pieces": len(studio.pieces)}
 
-    # A sound takes some 200 MB while it is played: few at a time, and the others wait without a thread of their own.
+    # A sound takes up to 200 MB while it is played: few at a time, and the others wait without a thread of their own.
     writing = anyio.CapacityLimiter(N_WORKERS)
 
     @app.get("/pieces/{token}/{name}")

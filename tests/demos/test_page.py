@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -303,7 +303,8 @@ def test_a_piece_that_was_dropped_is_held_by_nobody(studio: Studio) -> None:
 
 
 def test_visits_are_forgotten_when_others_come(client: TestClient) -> None:
-    holder = next(route.app.state_holder for route in client.app.routes if hasattr(route, "app"))
+    mounted = [getattr(route, "app", None) for route in cast(FastAPI, client.app).routes]
+    holder = next(one.state_holder for one in mounted if hasattr(one, "state_holder"))
     for number in range(2 * limits.MAX_VISITORS):
         holder[f"visitor {number}"]
     assert len(holder.session_data) == limits.MAX_VISITORS
