@@ -44,6 +44,7 @@ from demos.studio import Studio  # noqa: E402
 from demos.tabs import about, compose, explore, recognize  # noqa: E402
 from muse import __version__  # noqa: E402
 from muse.checkpoint import data_path  # noqa: E402
+from muse.engines.processes import return_large_blocks  # noqa: E402
 from muse.errors import InputError, MuseError  # noqa: E402
 from muse.tasks.formats import ENDINGS  # noqa: E402
 
@@ -182,6 +183,7 @@ def serve(host: str, port: int, *, auth: tuple[str, str] | None = None, browser:
     browser
         Open the page in a browser.
     """
+    return_large_blocks()  # of sounds, which any thread may play
     app = create_app(auth=auth)
     if browser:
         timer = threading.Timer(2.0, webbrowser.open, [f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/"])
