@@ -26,21 +26,25 @@ from typing import Any, Final
 # Gradio reads these when it is imported: no calls home, and uploads in a folder of this process alone.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+# Of its events it keeps ten thousand, and counts them all after each; nobody looks at them here.
+os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = "1"
 _UPLOADS: Final = tempfile.mkdtemp(prefix="muse-uploads-")
 os.environ["GRADIO_TEMP_DIR"] = _UPLOADS
 atexit.register(shutil.rmtree, _UPLOADS, ignore_errors=True)
 
+import anyio.to_thread  # noqa: E402
 import gradio as gr  # noqa: E402
 import uvicorn  # noqa: E402
 from fastapi import FastAPI, Request, Response  # noqa: E402
 from fastapi.responses import FileResponse, JSONResponse  # noqa: E402
 
 from demos import widgets  # noqa: E402
-from demos.limits import KEEP_SEC, MAX_UPLOAD_BYTES, MAX_WAITING  # noqa: E402
+from demos.limits import KEEP_SEC, MAX_UPLOAD_BYTES, MAX_VISITORS, MAX_WAITING, N_WORKERS  # noqa: E402
 from demos.studio import Studio  # noqa: E402
 from demos.tabs import about, compose, explore, recognize  # noqa: E402
 from muse import __version__  # noqa: E402
 from muse.checkpoint import data_path  # noqa: E402
+from muse.engines.processes import return_large_blocks  # noqa: E402
 from muse.errors import InputError, MuseError  # noqa: E402
 from muse.tasks.formats import ENDINGS  # noqa: E402
 
@@ -90,10 +94,13 @@ def create_app(studio: Studio | None = None, *, auth: tuple[str, str] | None = N
     def health() -> dict[str, Any]:
         return {"status": "ok", "muse": __version__, "running": studio.n_running, "pieces": len(studio.pieces)}
 
+    # A sound takes up to 200 MB while it is played: few at a time, and the others wait without a thread of their own.
+    writing = anyio.CapacityLimiter(N_WORKERS)
+
     @app.get("/pieces/{token}/{name}")
-    def piece(token: str, name: str) -> Response:
+    async def piece(token: str, name: str) -> Response:
         try:
-            path = studio.pieces.file(token, name)
+            path = await anyio.to_thread.run_sync(studio.pieces.file, token, name, limiter=writing)
         except MuseError as error:
             return JSONResponse({"error": " ".join(str(error).split())}, status_code=422)
         if path is None:
@@ -158,6 +165,8 @@ def _page(studio: Studio) -> gr.Blocks:
             studio.leave(str(request.session_hash))
 
         page.unload(leave)
+    # What Gradio keeps of a visit it never gives up but for later ones; by itself it would keep ten thousand.
+    page.state_session_capacity = MAX_VISITORS
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=4, api_open=False)
     return page
 
@@ -174,6 +183,7 @@ def serve(host: str, port: int, *, auth: tuple[str, str] | None = None, browser:
     browser
         Open the page in a browser.
     """
+    return_large_blocks()  # of sounds, which any thread may play
     app = create_app(auth=auth)
     if browser:
         timer = threading.Timer(2.0, webbrowser.open, [f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/"])

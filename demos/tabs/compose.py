@@ -114,7 +114,7 @@ def build(studio: Studio) -> Filling:
     controls = _layout()
     inputs = [controls.plane, controls.file, controls.hum, *controls.fields.values()]
     shown = [controls.status, controls.player, controls.told, controls.plane, controls.stop, *controls.again]
-    last = gr.State(None)
+    last = gr.State(None)  # a token, not the piece: Gradio keeps it long after its visitor has gone
     moves = {"another": {}, "happier": {"valence": _STEP}, "calmer": {"arousal": -_STEP}}
 
     def from_controls(
@@ -131,10 +131,11 @@ def build(studio: Studio) -> Filling:
 
         yield from _composed(studio, ask, str(request.session_hash))
 
-    def from_last(made: Made | None, how: str, request: gr.Request) -> Iterator[Any]:
+    def from_last(token: str | None, how: str, request: gr.Request) -> Iterator[Any]:
         def ask(folder: Path) -> ComposeRequest:
+            made = studio.pieces.get(token) if token else None
             if made is None:
-                raise InputError("there is no piece yet: compose one first")
+                raise InputError("there is no piece any more to go on from: compose one first")
             asked = _without_files(made)
             if how == "another":
                 return replace(asked, seed=made.piece.seed + 1)
@@ -325,7 +326,7 @@ def _composed(studio: Studio, ask: Callable[[Path], ComposeRequest], session: st
             studio.end(session, run)
     token = studio.pieces.add(made, session)
     again = [gr.update(visible=True)] * n_again
-    yield ["", widgets.shown_piece(made, token), _told(made), _plane_of(made), *idle, *again, made]
+    yield ["", widgets.shown_piece(made, token), _told(made), _plane_of(made), *idle, *again, token]
 
 
 def _how_far(run: Run) -> str:

@@ -13,29 +13,34 @@ Conventions
 limits
     Each process has :data:`MEMORY_LIMIT_BYTES` for its data and one thread for numerics.
 
-Contents: :class:`ProcessPool`, :func:`limit_memory`, :func:`one_thread_each`.
+Contents: :class:`ProcessPool`, :func:`limit_memory`, :func:`one_thread_each`, :func:`return_large_blocks`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import math
 import multiprocessing as mp
 import multiprocessing.connection as mpc
 import os
 import signal
+import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from muse.engines.pool import Died, spread
 
-__all__ = ["MEMORY_LIMIT_BYTES", "TOO_BIG", "ProcessPool", "limit_memory", "one_thread_each"]
+__all__ = ["MEMORY_LIMIT_BYTES", "TOO_BIG", "ProcessPool", "limit_memory", "one_thread_each", "return_large_blocks"]
 
 MEMORY_LIMIT_BYTES = 4 << 30
 """Data of one process; the largest real file that we know needs a tenth of it."""
 
 TOO_BIG = f"needs more than {MEMORY_LIMIT_BYTES >> 30} GB of memory"
+
+_M_MMAP_THRESHOLD = -3  # of malloc.h
+_LARGE_BYTES = 256 << 10
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -137,6 +142,18 @@ def limit_memory() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     limit = MEMORY_LIMIT_BYTES if hard == resource.RLIM_INFINITY else min(MEMORY_LIMIT_BYTES, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+
+
+def return_large_blocks() -> None:
+    """Have this process give large blocks of memory back to the system as soon as they are free, where it can.
+
+    The GNU C library raises the size from which it does so up to 32 MB as it goes along, and what is below then stays
+    with each thread; see mallopt(3).
+    """
+    if sys.platform != "linux":
+        return
+    with contextlib.suppress(AttributeError):  # other C libraries have no such parameter
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 @contextlib.contextmanager

@@ -5,13 +5,16 @@ from __future__ import annotations
 import gc
 import json
 import re
+import threading
 import time
 import warnings
 import wave
+import weakref
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -283,6 +286,52 @@ def test_pieces_are_forgotten_in_time_and_the_oldest_first(made: Made) -> None:
     assert brief.get(token) is None
     assert brief.file(token, "1.mid") is None
     brief.close()
+
+
+def test_a_piece_that_was_dropped_is_held_by_nobody(studio: Studio) -> None:
+    def said() -> tuple[list[Any], weakref.ref[Made]]:
+        *_, last = _composed(studio, lambda _: ComposeRequest(emotion="sad", bars=4, candidates=1), "a visitor")
+        piece = studio.pieces.get(last[-1])
+        assert piece is not None
+        return last, weakref.ref(piece)
+
+    shown, piece = said()  # Gradio keeps what is shown for long
+    assert piece() is not None
+    studio.leave("a visitor")
+    gc.collect()
+    assert piece() is None, f"held by one of {[type(one).__name__ for one in shown]}"
+
+
+def test_visits_are_forgotten_when_others_come(client: TestClient) -> None:
+    mounted = [getattr(route, "app", None) for route in cast(FastAPI, client.app).routes]
+    holder = next(one.state_holder for one in mounted if hasattr(one, "state_holder"))
+    for number in range(2 * limits.MAX_VISITORS):
+        holder[f"visitor {number}"]
+    assert len(holder.session_data) == limits.MAX_VISITORS
+    assert f"visitor {2 * limits.MAX_VISITORS - 1}" in holder
+
+
+def test_no_more_sounds_are_played_at_once_than_there_are_processors(
+    client: TestClient, studio: Studio, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, now, most = threading.Lock(), 0, 0
+
+    def write(made: Made, place: int, path: Path) -> None:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.05)
+        path.write_bytes(b"sound")
+        with lock:
+            now -= 1
+
+    monkeypatch.setattr("demos.pieces._write", write)
+    tokens = [studio.pieces.add(made, "a visitor") for _ in range(4 * limits.N_WORKERS)]
+    with ThreadPoolExecutor(len(tokens)) as people:
+        answers = list(people.map(lambda token: client.get(f"/pieces/{token}/1.wav").content, tokens))
+    assert answers == [b"sound"] * len(tokens)
+    assert most == limits.N_WORKERS
 
 
 def test_health(client: TestClient) -> None:
