@@ -25,6 +25,10 @@ from muse.generator.engines.graph import CONTRIB, Graph
 __all__ = ["OnnxCache", "OnnxEngine"]
 
 BLOCKS = (256, 128, 64, 32, 16)  # inputs that share a scale: the largest that divides a width; large ones are fast
+# Attention with a sink, even one that takes nothing, goes by ONNX Runtime's matrix products, which for one token go
+# in 256-bit instructions. The tiled attention that it prefers is for the baseline of x86, and takes half as long again.
+# Those products are the quick ones with a scale of 1, so the scale is in the weights of the queries.
+NO_SINK = -1e30
 LOADED_AT_ONCE = 512  # ids of a long history: attention holds a score for each of them and each slot of the cache
 
 
@@ -202,12 +206,8 @@ def _llama_graph(shape: Shape, tensors: Mapping[str, NDArray[np.float32]], *, qu
         attributes = {"N": n_out, "K": n_in, "bits": 8, "block_size": block, "accuracy_level": 4}
         return graph.node("MatMulNBits", inputs, name, domain=CONTRIB, **attributes)
 
-    # A sink that takes nothing: so one asks ONNX Runtime for attention by its matrix products, which for a single token
-    # run in 256-bit instructions. The tiled attention that it prefers is for the baseline of x86, and takes half as
-    # long again. Those products want a scale of 1, so the scale is in the weights of the queries.
-    no_sink = graph.constant("no_sink", np.full(shape.n_heads, -1e30, np.float32))
+    no_sink = graph.constant("no_sink", np.full(shape.n_heads, NO_SINK, np.float32))
     scale = np.float32(shape.head_dim**-0.5)
-
     stream, update = "", ""  # the residual stream, and what the last block adds to it
 
     def norm(name: str) -> str:
