@@ -43,9 +43,8 @@ _FARTHEST = 2.5  # standard deviations of log tempo
 _DRY_BARS = 4  # decided together: nobody takes the foot off and on from bar to bar
 _SHORTEST_SEC = 0.15  # of a pedal
 _SHORTEST_GAP_SEC = 0.03  # between two of them, for the dampers to fall
-_TUNE_ROOM, _AGAIN_ROOM = 1.4, 2.4
-"""Steps by which a note of the tune, and any note before its key is struck again, may end early: a tune's lengths are
-rounded to the same sixteenth, and a page closes gaps of up to one before the next onset."""
+_ROOM = 1.4
+"""Steps by which a key may be let go early: the end is still rounded to the sixteenth on which it was written."""
 _TOGETHER_SEC = 1.5  # between two onsets that belong together
 
 
@@ -224,13 +223,15 @@ class Expression:
         player, single = rng.normal(), rng.normal(size=(2, len(onset)))
         mixed = np.sqrt(self.of_player) * player + np.sqrt(1 - self.of_player) * single[0]
         out = span.astype(np.float64)
-        for wait, place, table, room in (
-            (_to_next(onset, np.where(is_tune, 0, np.arange(len(onset)) + 1)), mixed, self.tune, _TUNE_ROOM),
-            (_to_next(onset, pitch), single[1], self.struck_again, np.where(is_tune, _TUNE_ROOM, _AGAIN_ROOM)),
+        to_tune = _to_next(onset, np.where(is_tune, 0, np.arange(len(onset)) + 1))
+        to_again = _to_next(onset, pitch)
+        for wait, where, place, table in (
+            (to_tune, is_tune, mixed, self.tune),
+            (to_again, to_again == span, single[1], self.struck_again),
         ):
             share = np.interp([NormalDist().cdf(float(z)) for z in place], QUANTILES, table)
-            shorter = np.maximum(share * wait, np.maximum(span - room, span / 2))
-            out = np.where(wait < longest, np.minimum(out, shorter), out)
+            shorter = np.maximum(share * wait, np.maximum(span - _ROOM, span / 2))
+            out = np.where(where & (wait < longest), np.minimum(out, shorter), out)
         return out
 
 
