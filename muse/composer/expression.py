@@ -3,8 +3,8 @@
 Timing is a tempo for each beat, so onsets stay on the grid. A beat's log tempo is made of the course of a phrase, of a
 drift that is correlated from beat to beat, and of what is left to chance; how much of it there is falls with loudness,
 for quiet music is played more freely. The sustain pedal is changed with the harmony, as pianists do: lifted as the new
-chord is struck, caught just after. Keys are let go before they are struck again, and notes of a tune before the next,
-by less than what a page shows.
+chord is struck, caught just after. Keys are let go before they are struck again, and a tune's notes are more or less
+joined, by less than what a page shows.
 
 What was measured lies in ``attributes/expression.json`` (:func:`muse.training.expression.fit_expression`).
 
@@ -44,7 +44,7 @@ _DRY_BARS = 4  # decided together: nobody takes the foot off and on from bar to 
 _SHORTEST_SEC = 0.15  # of a pedal
 _SHORTEST_GAP_SEC = 0.03  # between two of them, for the dampers to fall
 _ROOM = 1.4
-"""Steps by which a key may be let go early: the end is still rounded to the sixteenth on which it was written."""
+"""Steps by which a key may be let go early or late: its end is still rounded to the sixteenth that was written."""
 _TOGETHER_SEC = 1.5  # between two onsets that belong together
 
 
@@ -206,7 +206,8 @@ class Expression:
         self, onset: Ints, pitch: Ints, span: Ints, is_tune: NDArray[np.bool_], tempo_bpm: float,
         rng: np.random.Generator,
     ) -> Floats:  # fmt: skip
-        """How long an instrument's keys are held, in steps: as written, or a little shorter.
+        """How long an instrument's keys are held, in steps: the tune's and those that are struck again at once a little
+        shorter than written, or longer where nothing follows; others as written.
 
         Parameters
         ----------
@@ -222,16 +223,19 @@ class Expression:
         longest = _TOGETHER_SEC * _STEPS * tempo_bpm / 60.0
         player, single = rng.normal(), rng.normal(size=(2, len(onset)))
         mixed = np.sqrt(self.of_player) * player + np.sqrt(1 - self.of_player) * single[0]
-        out = span.astype(np.float64)
+        # Never longer than until the next stroke after the written end, so that no more sounds at once than is written.
+        strokes = np.append(np.unique(onset), np.iinfo(np.int64).max)
+        latest = np.minimum(span + _ROOM, strokes[np.searchsorted(strokes, onset + span)] - onset)
         to_tune = _to_next(onset, np.where(is_tune, 0, np.arange(len(onset)) + 1))
         to_again = _to_next(onset, pitch)
+        out = span.astype(np.float64)
         for wait, where, place, table in (
             (to_tune, is_tune, mixed, self.tune),
             (to_again, to_again == span, single[1], self.struck_again),
         ):
             share = np.interp([NormalDist().cdf(float(z)) for z in place], QUANTILES, table)
-            shorter = np.maximum(share * wait, np.maximum(span - _ROOM, span / 2))
-            out = np.where(where & (wait < longest), np.minimum(out, shorter), out)
+            bent = np.clip(share * wait, np.maximum(span - _ROOM, span / 2), latest)
+            out = np.where(where & (wait < longest), np.where(out < span, np.minimum(out, bent), bent), out)
         return out
 
 

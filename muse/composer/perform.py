@@ -133,8 +133,8 @@ def perform(arrangement: Arrangement, touch: Touch = Touch(), rng: np.random.Gen
 def bar_notes(arrangement: Arrangement, bar: int, tempo_bpm: float) -> Notes:
     """The notes of one bar as they are written: those of :func:`perform`, but for what players add.
 
-    Velocities are the arranger's, and all notes are as long as they are written; hands let go a little earlier, and
-    what later bars strike may end those that reach beyond the bar.
+    Velocities are the arranger's, and all notes are as long as they are written; hands let go a little earlier
+    or later, and what later bars strike may end those that reach beyond the bar.
 
     Parameters
     ----------

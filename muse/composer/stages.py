@@ -162,8 +162,8 @@ class WrittenBar:
     """Its chords as text, spelled by the key: ``C G``; see :mod:`muse.theory.chord_text`."""
     notes: Notes
     """NOTE_DTYPE [n_notes], tune included, from the start of the piece: those of the finished one as they are written.
-    There velocities are a hand's, keys are let go a little earlier, and what later bars strike may end notes that reach
-    beyond the bar."""
+    There velocities are a hand's, keys are let go a little earlier or later, and what later bars strike may end notes
+    that reach beyond the bar."""
 
 
 class Stages:

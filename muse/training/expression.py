@@ -9,7 +9,8 @@ ways. With *e* its variance and *r* the true correlation of neighbours, variance
 ``s² + 2e`` and ``r s² - e`` (Wing & Kristofferson 1973, "Response delays and the timing of discrete motor responses"),
 so ``s² = (variance + 2 covariance) / (1 + 2 r)``.
 
-Contents: :func:`fit_expression`, :func:`tempo_figures`, :func:`pedal_figures`, :func:`beats_at_onsets`.
+Contents: :func:`fit_expression`; :func:`beats_at_onsets`, :func:`tempo_figures`; :class:`PedalledSong`,
+:func:`pedalled_songs`, :func:`pedal_sec`, :func:`pedal_figures`.
 """
 
 from __future__ import annotations
@@ -32,7 +33,15 @@ from muse.errors import MuseError
 from muse.score import Notes, Score, beat_to_sec, note_array, read_score, tempo_map, track_beats
 from muse.theory.lead_sheet import find_melody
 
-__all__ = ["PedalledSong", "beats_at_onsets", "fit_expression", "pedal_figures", "pedalled_songs", "tempo_figures"]
+__all__ = [
+    "PedalledSong",
+    "beats_at_onsets",
+    "fit_expression",
+    "pedal_figures",
+    "pedal_sec",
+    "pedalled_songs",
+    "tempo_figures",
+]
 
 Floats = NDArray[np.float64]
 
@@ -110,12 +119,12 @@ def _tempo(corpora: Path, n_songs: int) -> dict[str, Any]:
         if song.beats_path is None:
             continue
         with contextlib.suppress(MuseError):
-            beats = read_beats(song.beats_path)
-            found = list(_log_tempo(beats.time_sec, beats.quarters[:-1]))
+            told = read_beats(song.beats_path)
+            found = list(_log_tempo(told.time_sec, told.quarters[:-1]))
             found = [x for x in found if x.std() > 0.01]  # scores keep one tempo
             exact += found
-            if found and np.mean(beats.quarters == np.median(beats.quarters)) > 0.97:
-                phrases += list(_phrases(beats.time_sec, note_array(read_score(song.path))))
+            if found and np.mean(told.quarters == np.median(told.quarters)) > 0.97:
+                phrases += list(_phrases(told.time_sec, note_array(read_score(song.path))))
     _, lags = tempo_figures(exact)
     velocity = np.array([level for level, _ in clips])
     edges = np.quantile(velocity, (0, 0.25, 0.5, 0.75, 1))
@@ -221,7 +230,10 @@ def pedal_figures(pedal: Floats, first: float, last: float, n_bars: float) -> tu
 
 
 def _pedal(songs: Iterable[PedalledSong]) -> dict[str, Any]:
-    lift, press, at_bar, at_beat = [], [], [], []
+    lift: list[float] = []
+    press: list[float] = []
+    at_bar: list[bool] = []
+    at_beat: list[bool] = []
     key_down: list[float] = []
     dry: list[bool] = []
     for song in songs:

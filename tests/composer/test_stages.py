@@ -216,4 +216,4 @@ def test_bars_are_told_in_order_and_are_those_of_the_piece(stages: Stages, asked
         within = told["onset_beat"] % 3 + told["duration_beat"] <= 3
         assert within.mean() > 0.3
         np.testing.assert_allclose(told["duration_beat"][within], made["duration_beat"][within], atol=0.125)
-        assert (told["duration_beat"] >= made["duration_beat"] - 1e-9).all()
+        assert (told["duration_beat"] > made["duration_beat"] - 0.125).all()
