@@ -123,10 +123,11 @@ class Expression:
         """
         n = len(place)
         course = np.interp(place, (np.arange(len(self.phrase)) + 0.5) / len(self.phrase), self.phrase)
-        drift = rng.normal(size=n)
+        drift, chance = rng.normal(size=(2, n))
+        drift[:1] = chance[:1] = 0.0  # players begin in tempo
         for k in range(1, n):
             drift[k] = self.correlation * drift[k - 1] + np.sqrt(1 - self.correlation**2) * drift[k]
-        free = np.sqrt(self.drift) * drift + np.sqrt(1 - self.drift) * rng.normal(size=n)
+        free = np.sqrt(self.drift) * drift + np.sqrt(1 - self.drift) * chance
         free *= np.sqrt(max(1.0 - float(course.var()), 0.0)) if n else 1.0
         spread = np.interp(velocity, self.velocity, self.spread)
         log_tempo = spread * np.clip(course + free, -_FARTHEST, _FARTHEST)

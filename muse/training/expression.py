@@ -9,8 +9,8 @@ ways. With *e* its variance and *r* the true correlation of neighbours, variance
 ``s² + 2e`` and ``r s² - e`` (Wing & Kristofferson 1973, "Response delays and the timing of discrete motor responses"),
 so ``s² = (variance + 2 covariance) / (1 + 2 r)``.
 
-Contents: :func:`fit_expression`; :func:`beats_at_onsets`, :func:`tempo_figures`; :class:`PedalledSong`,
-:func:`pedalled_songs`, :func:`pedal_sec`, :func:`pedal_figures`.
+Contents: :func:`fit_expression`, :func:`fit_pedal`, :func:`fit_release`; :func:`beats_at_onsets`,
+:func:`tempo_figures`; :class:`PedalledSong`, :func:`pedalled_songs`, :func:`pedal_sec`, :func:`pedal_figures`.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ __all__ = [
     "PedalledSong",
     "beats_at_onsets",
     "fit_expression",
+    "fit_pedal",
+    "fit_release",
     "pedal_figures",
     "pedal_sec",
     "pedalled_songs",
@@ -70,7 +72,7 @@ def fit_expression(corpora: Path | str, n_songs: int = 150) -> dict[str, Any]:
         A corpus is not there.
     """
     songs = list(pedalled_songs(corpora, held_out=False, n_songs=n_songs))
-    return {"tempo": _tempo(Path(corpora), n_songs), "pedal": _pedal(songs), "release": _release(songs)}
+    return {"tempo": _tempo(Path(corpora), n_songs), "pedal": fit_pedal(songs), "release": fit_release(songs)}
 
 
 # -------------------------------------------------------------------------------------------------------------- tempo
@@ -229,7 +231,9 @@ def pedal_figures(pedal: Floats, first: float, last: float, n_bars: float) -> tu
     return float(np.diff(inside, axis=1).sum() / (last - first)), float(lifted / n_bars)
 
 
-def _pedal(songs: Iterable[PedalledSong]) -> dict[str, Any]:
+def fit_pedal(songs: Iterable[PedalledSong]) -> dict[str, Any]:
+    """When the pedal is lifted and caught about new chords, how often it is changed without one, which bars lack it;
+    the entries are those of :class:`muse.composer.expression.Expression`."""
     lift: list[float] = []
     press: list[float] = []
     at_bar: list[bool] = []
@@ -268,7 +272,8 @@ def _pedal(songs: Iterable[PedalledSong]) -> dict[str, Any]:
     }
 
 
-def _release(songs: Iterable[PedalledSong]) -> dict[str, Any]:
+def fit_release(songs: Iterable[PedalledSong]) -> dict[str, Any]:
+    """For how much of the time to the next note keys are held, in the tune and where the same key is struck again."""
     tunes: list[Floats] = []
     again: list[Floats] = []
     for song in songs:
