@@ -103,7 +103,7 @@ class Expression:
         return _load(path or data_path("attributes") / "expression.json")
 
     def tempo_curve(self, place: Floats, velocity: Floats, length: Floats, rng: np.random.Generator) -> Floats:
-        """Tempo of each beat as a multiple of the piece's, which takes as long as in one tempo.
+        """Tempo of each beat as a multiple of the piece's, which begins in tempo and takes as long as in one.
 
         Parameters
         ----------
@@ -124,15 +124,17 @@ class Expression:
         n = len(place)
         course = np.interp(place, (np.arange(len(self.phrase)) + 0.5) / len(self.phrase), self.phrase)
         drift, chance = rng.normal(size=(2, n))
-        drift[:1] = chance[:1] = 0.0  # players begin in tempo
+        drift[:1] = 0.0
         for k in range(1, n):
             drift[k] = self.correlation * drift[k - 1] + np.sqrt(1 - self.correlation**2) * drift[k]
         free = np.sqrt(self.drift) * drift + np.sqrt(1 - self.drift) * chance
         free *= np.sqrt(max(1.0 - float(course.var()), 0.0)) if n else 1.0
         spread = np.interp(velocity, self.velocity, self.spread)
         log_tempo = spread * np.clip(course + free, -_FARTHEST, _FARTHEST)
-        seconds = length * np.exp(-log_tempo)
-        return np.asarray(np.exp(log_tempo) * seconds.sum() / max(float(length.sum()), 1e-9))
+        share = np.exp(log_tempo)
+        share[1:] *= (length[1:] / share[1:]).sum() / max(float(length[1:].sum()), 1e-9)
+        share[:1] = 1.0
+        return np.asarray(share)
 
     def pedal(
         self,

@@ -64,6 +64,7 @@ def test_the_tempo_lives_more_in_quiet_music_and_is_the_one_asked_for_on_the_who
 
 def test_deadpan_leaves_all_of_it_out_and_a_seed_brings_all_of_it_back() -> None:
     one = arrangement()
+    assert tempo_map(played(one))[0, 1] == pytest.approx(TEMPO_BPM, abs=1e-3)  # begins as asked
     flat = perform(one, Touch(TEMPO_BPM, deadpan=True), np.random.default_rng(0))
     assert len(flat.tempos) == 1
     assert not flat.tracks[0].controls and not flat.tracks[0].pedals
