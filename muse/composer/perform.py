@@ -1,8 +1,9 @@
 """The third stage: from an arrangement to a score that sounds played.
 
 The loudness of each bar comes from the arranger in absolute terms; here it gets the accents and the unevenness of a
-hand (:class:`Hand`, seeded), a swell over each phrase and a tune above its accompaniment; the tempo gives way at the
-end. Onsets stay on the grid, so what is written can be read; a setting leaves all of it out.
+hand (:class:`Hand`, seeded), a swell over each phrase and a tune above its accompaniment. The tempo lives and gives way
+at the end, keys are let go and the pedal is used as people do (:class:`~muse.composer.expression.Expression`). Onsets
+stay on the grid, so what is written can be read; a setting leaves all of it out.
 
 Contents: :data:`PLACES`, :func:`place_of`, :class:`Hand`, :class:`Touch`, :func:`perform`, :func:`bar_notes`.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,9 +20,12 @@ import symusic
 from numpy.typing import NDArray
 
 from muse.composer.arrange import Arrangement
+from muse.composer.expression import Expression
 from muse.score import NOTE_DTYPE, Notes, from_notes
+from muse.score.notes import TICKS_PER_BEAT
 from muse.theory import instrument_name, instruments
 from muse.tokens.arrangement import part_of
+from muse.tokens.plan import Plan, beat_length
 from muse.tokens.plan_form import PHRASE_BARS
 
 if TYPE_CHECKING:
@@ -33,6 +38,8 @@ SHARPS = {0: 0, 7: 1, 2: 2, 9: 3, 4: 4, 11: 5, 6: 6, 1: -5, 8: -4, 3: -3, 10: -2
 _STEPS = 12  # a quarter note
 _SWELL = 3.0  # velocity at the middle of a phrase over its ends
 _TUNE_OVER = 2.0  # velocity of the tune over the loudest accompaniment that it sounds with
+_SUSTAIN = 64  # number of the control
+_TICKS = TICKS_PER_BEAT // _STEPS
 _SLOWING = (0.97, 0.92, 0.84, 0.72)  # of the tempo, over the quarters of the last bar
 
 
@@ -73,7 +80,7 @@ class Touch:
 
     tempo_bpm: float = 96.0
     deadpan: bool = False
-    """Velocities as the arranger says, and one tempo."""
+    """Velocities as the arranger says, lengths as written, one tempo, no pedal."""
     loudness: tuple[float, ...] = ()
     """Mean velocity of each bar, 1..127: loudness in absolute terms, as listeners hear it; empty: the arranger's."""
     spread: float | None = None
@@ -92,15 +99,16 @@ def perform(arrangement: Arrangement, touch: Touch = Touch(), rng: np.random.Gen
     touch
         How.
     rng
-        For the grain of the velocities.
+        Of the hand, the tempo and the pedal.
     """
     rng = rng or np.random.default_rng(0)
     plan, casting = arrangement.plan, arrangement.casting
+    free = rng.spawn(1)[0]  # what is timed otherwise leaves the velocities as they were
     size = plan.bar_length * 3
     onset, pitch, span, velocity, program, track = _sounding(arrangement, range(len(plan.bars)))
     if len(onset):
         if not touch.deadpan:
-            velocity = velocity + _swell(onset, size) + _unevenness(onset, pitch, track, size, touch.hand, rng)
+            velocity = velocity + _swell(onset, plan) + _unevenness(onset, pitch, track, size, touch.hand, rng)
         if touch.loudness:
             asked = np.array(touch.loudness)
             at = asked[np.minimum(onset // size, len(asked) - 1)]
@@ -108,20 +116,25 @@ def perform(arrangement: Arrangement, touch: Touch = Touch(), rng: np.random.Gen
             if touch.spread is not None and len(velocity) > 1:
                 velocity *= touch.spread / max(float(velocity.std()), 1.0)
             velocity = velocity + at
-    out = _table(onset, pitch, span, velocity, program, track)
+    held = span if touch.deadpan else _held(arrangement, onset, pitch, span, track, touch.tempo_bpm, free)
+    out = _table(onset, pitch, held, velocity, program, track)
     names = [instrument_name(p).title() for p in casting.programs]
     score = from_notes(out, tempo_bpm=touch.tempo_bpm, time_signature=plan.time_signature, names=names)
     sharps = SHARPS[plan.tonic if plan.mode == "major" else (plan.tonic + 3) % 12]
     score.key_signatures.append(symusic.KeySignature(0, sharps, int(plan.mode == "minor")))
-    if touch.slows_down and not touch.deadpan and len(plan.bars) > 1:
-        _slow_down(score, plan.bar_length, len(plan.bars), touch.tempo_bpm)
+    if not touch.deadpan and len(onset):
+        _shape_tempo(score, plan, np.array(touch.loudness or [velocity.mean()]), touch, free)
+        for i, played in zip(np.unique(track).tolist(), score.tracks, strict=True):
+            if instruments()[casting.programs[i]].has_pedal:
+                _press_pedal(played, plan, onset[track == i], held[track == i], touch.tempo_bpm, free)
     return score
 
 
 def bar_notes(arrangement: Arrangement, bar: int, tempo_bpm: float) -> Notes:
-    """The notes of one bar as they are written: those of :func:`perform`, but for what a hand adds to the velocities.
+    """The notes of one bar as they are written: those of :func:`perform`, but for what players add.
 
-    Notes that reach beyond the bar are as long as they are written; what later bars strike may end them earlier.
+    Velocities are the arranger's, and all notes are as long as they are written; hands let go a little earlier
+    or later, and what later bars strike may end those that reach beyond the bar.
 
     Parameters
     ----------
@@ -130,7 +143,7 @@ def bar_notes(arrangement: Arrangement, bar: int, tempo_bpm: float) -> Notes:
     bar
         Its number, from 0.
     tempo_bpm
-        For the seconds, at one tempo; :func:`perform` slows down in the last bar.
+        For the seconds, at one tempo; :func:`perform` keeps to it on the whole, but for the last bar.
 
     Returns
     -------
@@ -238,15 +251,83 @@ def _unevenness(
     return out + np.where(n_notes > 1, inside, 0.0)
 
 
-def _swell(onset: NDArray[np.int64], size: int) -> NDArray[np.float64]:
+def _phrase_place(at: NDArray[np.int64], plan: Plan) -> NDArray[np.float64]:
+    """Where in its phrase each moment (twelfths of a quarter) lies, 0..1: four bars of a section, or what is left."""
+    bounds = {0, len(plan.bars)}
+    for start, stop in pairwise(sorted({0, len(plan.bars), *plan.section_starts})):
+        bounds |= set(range(start, stop, PHRASE_BARS))
+    edges = np.array(sorted(bounds)) * plan.bar_length * 3
+    phrase = np.clip(np.searchsorted(edges, at, side="right") - 1, 0, len(edges) - 2)
+    return (at - edges[phrase]) / (edges[phrase + 1] - edges[phrase])
+
+
+def _swell(onset: NDArray[np.int64], plan: Plan) -> NDArray[np.float64]:
     """Velocity over each phrase, 0 on average: softer at both ends."""
-    place = (onset % (size * PHRASE_BARS)) / (size * PHRASE_BARS)
-    return np.asarray(_SWELL * (np.sin(np.pi * place) - 2 / np.pi))
+    return np.asarray(_SWELL * (np.sin(np.pi * _phrase_place(onset, plan)) - 2 / np.pi))
 
 
-def _slow_down(score: Score, bar_length: int, n_bars: int, tempo_bpm: float) -> None:
-    """Tempo events over the last bar."""
-    ticks = score.ticks_per_quarter * bar_length // 4
-    start = ticks * (n_bars - 1)
-    for k, share in enumerate(_SLOWING):
-        score.tempos.append(symusic.Tempo(start + ticks * k // len(_SLOWING), tempo_bpm * share))
+def _held(
+    arrangement: Arrangement,
+    onset: NDArray[np.int64],
+    pitch: NDArray[np.int64],
+    span: NDArray[np.int64],
+    track: NDArray[np.int64],
+    tempo_bpm: float,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """How long keys are held, instrument by instrument; drums are as they are."""
+    casting, size = arrangement.casting, arrangement.plan.bar_length * 3
+    tune = {
+        (b * size + n.position * 3, n.pitch + 12 * casting.octave)
+        for b, bar in enumerate(arrangement.plan.bars[: len(arrangement.lead)])
+        for n in bar.melody
+    }
+    out = span.astype(np.float64)
+    for i in np.unique(track).tolist():
+        mine = track == i
+        if part_of(casting.programs[i]) != "drums":
+            notes = zip(onset[mine].tolist(), pitch[mine].tolist(), strict=True)
+            is_tune = np.array([i == casting.lead and note in tune for note in notes])
+            out[mine] = Expression.load().held(onset[mine], pitch[mine], span[mine], is_tune, tempo_bpm, rng)
+    return out
+
+
+def _shape_tempo(
+    score: Score, plan: Plan, velocity: NDArray[np.float64], touch: Touch, rng: np.random.Generator
+) -> None:
+    """A tempo for each beat; the last bar slows down. `velocity`: mean of each bar, or one."""
+    n_bars, size = len(plan.bars), plan.bar_length * 3
+    beat = beat_length(plan.time_signature) * 3
+    slows_down = touch.slows_down and n_bars > 1
+    n_shaped = n_bars - slows_down
+    start = np.concatenate([np.arange(bar * size, (bar + 1) * size, beat) for bar in range(n_shaped)])
+    length = np.diff(np.append(start, n_shaped * size))
+    level = velocity[np.minimum(start // size, len(velocity) - 1)]
+    middle = _phrase_place(start + length // 2, plan)
+    curve = Expression.load().tempo_curve(middle, level, length.astype(np.float64), rng)
+    score.tempos.clear()
+    for at, share in zip((start * _TICKS).tolist(), curve.tolist(), strict=True):
+        score.tempos.append(symusic.Tempo(at, touch.tempo_bpm * share))
+    if slows_down:
+        for k, share in enumerate(_SLOWING):
+            at = (n_shaped * size + size * k // len(_SLOWING)) * _TICKS
+            score.tempos.append(symusic.Tempo(at, touch.tempo_bpm * share))
+
+
+def _press_pedal(
+    track: symusic.core.TrackTick,
+    plan: Plan,
+    onset: NDArray[np.int64],
+    held: NDArray[np.float64],
+    tempo_bpm: float,
+    rng: np.random.Generator,
+) -> None:
+    """Sustain pedal of an instrument, changed with the chords of the plan."""
+    changes = np.array([round(at * _STEPS) for at, _ in plan.chord_changes()], np.int64)
+    end = int(np.ceil((onset + held).max()))
+    beat, bar = beat_length(plan.time_signature) * 3, plan.bar_length * 3
+    for pressed, lifted in Expression.load().pedal(onset, held, changes, bar, beat, end, tempo_bpm, rng).tolist():
+        at, until = (round(moment * _TICKS) for moment in (pressed, lifted))
+        track.controls.append(symusic.ControlChange(at, _SUSTAIN, 127))
+        track.controls.append(symusic.ControlChange(until, _SUSTAIN, 0))
+        track.pedals.append(symusic.Pedal(at, until - at))

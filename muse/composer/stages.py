@@ -160,12 +160,14 @@ class WrittenBar:
     n_bars: int
     """Of the whole piece."""
     seconds: float
-    """How long a bar lasts; the last one of the finished piece slows down."""
+    """How long a bar lasts at the tempo of the piece. Bars of the finished one are a few hundredths longer or shorter,
+    and its last one slows down."""
     chords: str
     """Its chords as text, spelled by the key: ``C G``; see :mod:`muse.theory.chord_text`."""
     notes: Notes
-    """NOTE_DTYPE [n_notes], tune included, from the start of the piece: those of the finished one up to velocities, and
-    up to the ends of notes that reach beyond the bar, for later bars may strike the same keys again."""
+    """NOTE_DTYPE [n_notes], tune included, from the start of the piece: those of the finished one as they are written.
+    There velocities are a hand's, keys are let go a little earlier or later, and what later bars strike may end notes
+    that reach beyond the bar."""
 
 
 class Stages:

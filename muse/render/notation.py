@@ -24,7 +24,7 @@ import numpy as np
 from muse.errors import InputError
 from muse.files import write_bytes
 from muse.render.written import DIVISIONS, Symbol, WrittenPart, written_parts
-from muse.score import DRUMS, BarGrid, Score, note_array
+from muse.score import DRUMS, BarGrid, Score, beat_to_sec, note_array, tempo_map
 from muse.theory import estimate_key, instruments, key_signature, parse_key, spell
 
 __all__ = ["CHORD_KINDS", "MUSICXML_SUFFIXES", "OPEN", "Page", "musicxml", "write_musicxml", "write_page"]
@@ -39,8 +39,10 @@ _DYNAMICS: Final = (("pp", 40), ("p", 56), ("mp", 72), ("mf", 88), ("f", 104), (
 """Marks and the velocity below which each holds; as notation programs play them, in steps of 16."""
 _STEADY: Final = 4
 """Velocity by which a bar must leave the range of the mark in force before another is written."""
-_TEMPO_STEP: Final = 0.06
+_TEMPO_STEP: Final = 0.08
 """Least change of tempo that is written, as a share."""
+_LASTING_BARS: Final = 4
+"""Over so many bars, or as many as are left, must it hold."""
 CHORD_KINDS: Final = {
     "": "major", "m": "minor", "7": "dominant", "maj7": "major-seventh", "m7": "minor-seventh", "dim": "diminished",
     "dim7": "diminished-seventh", "m7b5": "half-diminished", "aug": "augmented", "6": "major-sixth",
@@ -194,17 +196,21 @@ def _signature(score: Score, key: str | None) -> tuple[int, str]:
 
 
 def _tempos(score: Score, grid: BarGrid) -> dict[int, float]:
-    """Tempo in force at the start of each bar, where it is the first or another than the one written last."""
-    at = [event.time / score.ticks_per_quarter for event in score.tempos]
-    qpm = [float(event.qpm) for event in score.tempos]
-    written: dict[int, float] = {}
-    last = 0.0
-    for bar, beat in enumerate(grid.start_beat[:-1]):
-        index = int(np.searchsorted(at, beat + 1e-6, side="right")) - 1
-        now = qpm[index] if index >= 0 else 120.0
-        if abs(now - last) > _TEMPO_STEP * now:
-            written[bar] = last = now
-    return written
+    """Bars with a new tempo, and what it is on the whole until the next: how players bend it is not written, nor that
+    the last bar gives way."""
+    beats = np.diff(grid.start_beat)
+    seconds = np.diff(beat_to_sec(tempo_map(score), grid.start_beat))
+
+    def mean(start: int, stop: int) -> float:
+        return float(60 * beats[start:stop].sum() / seconds[start:stop].sum())
+
+    starts = [0]
+    for bar in range(1, grid.n_bars - 1):
+        last, stop = mean(starts[-1], bar), min(bar + _LASTING_BARS, grid.n_bars)
+        if all(abs(now - last) > _TEMPO_STEP * now for now in (mean(bar, bar + 1), mean(bar, stop))):
+            starts.append(bar)
+    ends = [*starts[1:], max(grid.n_bars - 1, starts[-1] + 1)]
+    return {start: mean(start, end) for start, end in zip(starts, ends, strict=True)}
 
 
 def _harmonies(chords: Sequence[tuple[float, str]], grid: BarGrid) -> dict[int, list[tuple[int, str]]]:

@@ -69,6 +69,8 @@ class Instrument:
     """Highest pitch that is usually written for it."""
     polyphony: int
     """Most notes at once."""
+    has_pedal: bool
+    """A pedal keeps struck notes sounding."""
     roles: tuple[str, ...]
     """What it does in an ensemble, the most usual first."""
     aliases: tuple[str, ...]
@@ -93,6 +95,7 @@ def instruments() -> tuple[Instrument, ...]:
             usual_low=int(row["usual_low"]),
             usual_high=int(row["usual_high"]),
             polyphony=int(row["polyphony"]),
+            has_pedal=row["pedal"] == "yes",
             roles=tuple(row["roles"].split("|")),
             aliases=tuple(filter(None, row["aliases"].split("|"))),
         )
