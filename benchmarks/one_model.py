@@ -244,7 +244,7 @@ def main() -> None:
     parser.add_argument("sheets", type=Path, help="folder that `muse corpus lead-sheets` made, with POP909")
     parser.add_argument("-o", "--out", type=Path, required=True, help="networks, runs and pieces")
     parser.add_argument("--size", default="micro")
-    parser.add_argument("--steps", type=int, nargs=2, default=[700, 900], metavar=("PLANS", "ARRANGEMENTS"))
+    parser.add_argument("--steps", type=int, nargs=2, default=[700, 600], metavar=("PLANS", "ARRANGEMENTS"))
     parser.add_argument("--batch-tokens", type=int, nargs=2, default=[1000, 1200], metavar=("PLANS", "ARRANGEMENTS"))
     parser.add_argument("--pieces", type=int, default=64, help="of each pair")
     parser.add_argument("--seed", type=int, default=0)
