@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -188,6 +188,7 @@ class _SheetTask:
     """
 
     kind: str
+    defaults: SheetSettings
     vocabulary: Vocabulary
     buckets: Buckets
     validation_rows: int
@@ -198,6 +199,19 @@ class _SheetTask:
         self.settings = settings = self._windows.settings
         self.buckets = self._fit(np.random.default_rng([settings.seed, 2]))
         self._validation = self._windows.held_out_batches(self._encode, self.validation_rows)
+
+    @classmethod
+    def configured(cls, folder: Path | str, windows: Mapping[str, Any]) -> Self:
+        """The task with settings as ``training.json`` names them, and its defaults for the rest.
+
+        Raises
+        ------
+        InputError
+            A setting is unknown, or the folder holds nothing to learn from.
+        """
+        settings = settings_from(SheetSettings, {**vars(cls.defaults), **windows})
+        bars = {int(n): share for n, share in settings.bars.items()}  # names in JSON are texts
+        return cls(folder, replace(settings, bars=bars))
 
     @property
     def vocab_size(self) -> int:
@@ -254,7 +268,7 @@ class _SheetTask:
 class PlannerTask(_SheetTask):
     """Windows of lead sheets as ids; all bars count in the loss."""
 
-    kind, vocabulary, validation_rows = "planner", VOCABULARY, 6
+    kind, defaults, vocabulary, validation_rows = "planner", SheetSettings(), VOCABULARY, 6
 
     def _fit(self, rng: np.random.Generator) -> Buckets:
         w = self._windows
@@ -351,7 +365,7 @@ _DROP_PART = 0.15  # of ensembles of three and more
 class ArrangerTask(_SheetTask):
     """Windows of arrangements as ids; only what the arranger writes counts in the loss."""
 
-    kind, vocabulary, validation_rows = "arranger", ARRANGEMENT, 4
+    kind, defaults, vocabulary, validation_rows = "arranger", ARRANGED, ARRANGEMENT, 4
 
     def __init__(self, folder: Path | str, settings: SheetSettings) -> None:
         self._bars: dict[str, Accompaniment] = {}
@@ -448,7 +462,7 @@ def train_planner(
     InputError
         A setting is unknown, or the folder holds nothing to learn from.
     """
-    return _train(PlannerTask, SheetSettings(), folder, out, windows or {}, run or {}, **call)
+    return _train(PlannerTask, folder, out, windows or {}, run or {}, **call)
 
 
 def train_arranger(
@@ -460,12 +474,11 @@ def train_arranger(
     **call: Any,
 ) -> dict[str, Any]:
     """Train an arranger and write its checkpoint folder; all as for :func:`train_planner`."""
-    return _train(ArrangerTask, ARRANGED, folder, out, windows or {}, run or {}, **call)
+    return _train(ArrangerTask, folder, out, windows or {}, run or {}, **call)
 
 
 def _train(
     kind: type[_SheetTask],
-    defaults: SheetSettings,
     folder: Path | str,
     out: Path | str,
     windows: Mapping[str, Any],
@@ -476,9 +489,7 @@ def _train(
     threads: int = 0,
     **call: Any,
 ) -> dict[str, Any]:
-    chosen = settings_from(SheetSettings, {**vars(defaults), **windows})
-    chosen = replace(chosen, bars={int(n): share for n, share in chosen.bars.items()})  # names in JSON are texts
     settings = settings_from(RunSettings, run).sized()
-    task = kind(folder, chosen)
+    task = kind.configured(folder, windows)
     how = settings.run(devices=devices, nodes=nodes, threads=threads)
     return loop.train(lambda: LanguageModel(task, settings), out, how, **call).metrics()

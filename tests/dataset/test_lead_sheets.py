@@ -9,10 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from one_model import BothTasks, compare_losses, cut, held_out, train
+from transformers import AutoModelForCausalLM
 
 from muse.checkpoint import find
 from muse.cli import main
 from muse.composer.perform import PLACES
+from muse.composer.plan import PlanRequest
+from muse.composer.stages import Stages
 from muse.dataset.lead_sheets import build, load
 from muse.errors import InputError
 from muse.files import read_json, write_json
@@ -20,7 +24,7 @@ from muse.generator.model import size_of
 from muse.score import NOTE_DTYPE, from_notes, write_score
 from muse.tokens.arrangement import VOCABULARY as ARRANGEMENT
 from muse.tokens.plan import VOCABULARY, decode
-from muse.training.language_model import IGNORED
+from muse.training.language_model import IGNORED, RunSettings
 from muse.training.lead_sheets import ArrangerTask, PlannerTask, SheetSettings
 from muse.training.touch import fit_touch
 
@@ -184,6 +188,33 @@ def test_a_run_from_weights_has_their_size(shards: Path, tmp_path: Path, capsys:
     assert json.loads(capsys.readouterr().out)["val_loss"] < 3  # random weights: 5.8 nats
     assert read_json(tmp_path / "more" / "training.json")["run"]["size"] == "mini"
     assert size_of(tmp_path / "more") == "mini"
+
+
+def test_one_network_learns_both_stages_and_is_cut_into_two(shards: Path, tmp_path: Path) -> None:
+    windows = {"corpora": {"pop909": 1.0}, "bars": {"8": 1.0}, "batch_tokens": 200, "n_validation": 2}
+    planner, arranger = (kind.configured(shards, windows) for kind in (PlannerTask, ArrangerTask))
+    both = BothTasks(planner, arranger, (3, 5))
+    turns = [arranger, arranger, planner, arranger, arranger, planner, arranger, planner]
+    for number, task in enumerate(turns):  # the very batches that each task gives alone, as often and in their order
+        for one, alone in zip(both.batch(number), task.batch(turns[:number].count(task)), strict=True):
+            assert torch.equal(one, alone)
+    metrics = train(both, tmp_path / "both", RunSettings(max_steps=4, warmup_steps=1))
+    whole = AutoModelForCausalLM.from_pretrained(tmp_path / "both").float()
+    for task in (planner, arranger):
+        cut(tmp_path / "both", task, tmp_path / task.kind)
+        part = AutoModelForCausalLM.from_pretrained(tmp_path / task.kind).float()
+        ids, _ = task.batch(0)
+        assert part(ids).logits.shape[-1] == len(task.vocabulary)
+        torch.testing.assert_close(part(ids).logits, whole(ids).logits[..., : len(task.vocabulary)])
+    losses = {task.kind: held_out(tmp_path / task.kind, task) for task in (planner, arranger)}
+    pooled = sum(rows[:, 0].sum() for rows in losses.values()) / sum(rows[:, 1].sum() for rows in losses.values())
+    assert metrics["val_loss"] - 0.5 < pooled < metrics["val_loss"] + 0.01  # ids that no plan has cost nothing any more
+    worse = losses["planner"] * [1.5, 1]
+    found = compare_losses(losses["planner"], worse)
+    assert found["one_minus_two"] == pytest.approx(0.5 * found["two"])
+    assert found["interval"][0] <= found["one_minus_two"] <= found["interval"][1]
+    stages = Stages.from_pretrained(tmp_path / "planner", tmp_path / "arranger")
+    assert len(stages.planner.plan(PlanRequest(4), rng=np.random.default_rng(0))[0].bars) == 4
 
 
 def test_a_few_songs_of_ones_own_are_learnt_from_and_some_kept_to_test_on(corpora: Path, tmp_path: Path) -> None:
