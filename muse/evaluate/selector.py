@@ -9,7 +9,8 @@ emotion
     a selector that was trained without it (5-fold over pieces).
 quality
     Share of pairs in which the real window is rated above itself spoilt, by kind and grade of damage, and above a
-    generator's samples of the same meter, tempo, genre and instruments, by temperature.
+    generator's samples of the same meter, tempo, genre and instruments, by temperature; beside it that of the network
+    alone.
 genre
     Of windows of held-out songs; rare genres say how rare they are.
 intervals
@@ -34,7 +35,7 @@ from muse.corpora import Song, emopia_clips, vgmidi_pieces
 from muse.errors import InputError
 from muse.score import read_score
 from muse.selector.answer import deviates, quadrant_masses
-from muse.selector.events import passage
+from muse.selector.events import Passage, passage
 from muse.selector.features import hearings
 from muse.selector.model import Selector
 from muse.statistics import bootstrap, spearman
@@ -227,8 +228,8 @@ def quality_of_windows(
     rows = rng.choice(pool, min(n_windows, len(pool)), replace=False, p=weight / weight.sum())
     donors = rng.choice(pool, len(rows))
     music = [library.passage(int(row)) for row in rows]
-    real = selector.outputs(music)["quality"]
-    found: dict[str, Any] = {"n": len(rows), "real_mean": float(real.mean()), "damage": {}}
+    real = _qualities(selector, music)
+    found: dict[str, Any] = {"n": len(rows), "real_mean": float(real[0].mean()), "damage": {}}
     for kind in KINDS:
         by_grade = []
         for share in GRADES:
@@ -236,28 +237,42 @@ def quality_of_windows(
                 corrupt(one, kind, share, library.passage(int(donor)), int(row))
                 for one, donor, row in zip(music, donors, rows, strict=True)
             ]
-            score = selector.outputs(spoilt)["quality"]
-            by_grade.append({"share": share, "real_above": float((real > score).mean()), "mean": float(score.mean())})
+            score = _qualities(selector, spoilt)
+            above, network = (real > score).mean(axis=1).tolist()
+            by_grade.append(
+                {"share": share, "real_above": above, "network_above": network, "mean": float(score[0].mean())}
+            )
         means = [found["real_mean"], *(entry["mean"] for entry in by_grade)]
         found["damage"][kind] = {
             "grades": by_grade,
             "real_above": float(np.mean([entry["real_above"] for entry in by_grade])),
+            "network_above": float(np.mean([entry["network_above"] for entry in by_grade])),
             "falls": bool(np.all(np.diff(means) < 0)),
         }
     found["samples"] = {}
     kin = pool[library.permissive[pool]] if library.permissive[pool].any() else pool
     human = [library.passage(int(row)) for row in rng.choice(kin, min(200, len(kin)), False)]
-    beside = selector.outputs(human)["quality"]
+    beside = _qualities(selector, human)
     for rank, temperature in enumerate(TEMPERATURES):
-        score = selector.outputs([passage(sample.ids) for sample in samples if sample.rank == rank])["quality"]
-        if len(score):
-            above = (beside[:, None] > score[None]).mean()
+        sampled = [passage(sample.ids) for sample in samples if sample.rank == rank]
+        if sampled:
+            score = _qualities(selector, sampled)
+            above, network = (beside[:, :, None] > score[:, None]).mean(axis=(1, 2)).tolist()
             found["samples"][str(temperature)] = {
-                "n": len(score), "real_above": float(above), "mean": float(score.mean()),
+                "n": len(sampled), "real_above": above, "network_above": network, "mean": float(score[0].mean()),
             }  # fmt: skip
     pairs = [entry["real_above"] for part in ("damage", "samples") for entry in found[part].values()]
     found["accuracy"] = float(np.mean(pairs))
     return found
+
+
+def _qualities(selector: Selector, windows: Sequence[Passage]) -> Floats:
+    """What the selector, and its network alone, say of the quality of windows, in logits, [2, n]."""
+    network = selector.without_form().outputs(windows)["quality"]
+    if selector.form is None:
+        return np.stack([network, network])
+    together = [selector.form.quality(float(one), window) for one, window in zip(network, windows, strict=True)]
+    return np.stack([together, network])
 
 
 def genre_of_windows(

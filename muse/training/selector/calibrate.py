@@ -30,7 +30,7 @@ from muse.tokens import GENRES
 from muse.training.selector.damage import GRADES, KINDS
 from muse.training.selector.data import N_FOLDS, Library, fold_of, is_kept
 from muse.training.selector.experts import fit_experts
-from muse.training.selector.form import fit_form, spoilt_windows
+from muse.training.selector.form import drawn_windows, fit_form, spoilt
 from muse.training.selector.samples import Sample
 
 __all__ = ["calibrate", "fit_answer", "fit_emotion", "fit_mix", "fit_quality", "unseen_by_network"]
@@ -97,14 +97,13 @@ def fit_quality(folder: Path | str, corpus: Path | str, samples: Sequence[Sample
     network = Selector.from_pretrained(folder).without_form()
     held_out = Library(dataset, "val")
     pairs = [
-        pair
-        for grade in range(len(GRADES))
-        for pair in spoilt_windows(held_out, N_PAIRS // len(GRADES), grade, dict.fromkeys(KINDS, (grade,)))
+        spoilt(held_out, row, donor, dict.fromkeys(KINDS, (i % len(GRADES),)))
+        for i, (row, donor) in enumerate(drawn_windows(held_out, N_PAIRS, 1))
     ]
-    real, spoilt = ([pair.real for pair in pairs], [one for pair in pairs for one in pair.worse])
+    real, worse = [pair.real for pair in pairs], [one for pair in pairs for one in pair.worse]
     beside = [i for i, pair in enumerate(pairs) for _ in pair.worse]
     beside += np.random.default_rng(0).integers(len(real), size=len(kept)).tolist()
-    good, bad = (_opinions(network, expert, windows) for windows in (real, [*spoilt, *kept]))
+    good, bad = (_opinions(network, expert, windows) for windows in (real, [*worse, *kept]))
     mix, scale, shift = fit_mix(good, bad, np.array(beside))
     weights = {name: tensor for name, tensor in load_tensors(folder).items() if not name.startswith(FORM)}
     fitted = replace(expert, mix=mix.astype(np.float32)).tensors()

@@ -6,12 +6,13 @@ so the trees learn from figures of windows that no perceptron has learnt from; w
 Then trees are grown one after another, each on what the ones before leave undecided between the real window and the
 spoilt one or the sample.
 
-Contents: :func:`fit_form`; its steps :func:`spoilt_windows`, :func:`chord_transitions`, :func:`boosted`.
+Contents: :func:`fit_form`; its steps :func:`drawn_windows`,
+:func:`spoilt`, :func:`chord_transitions`, :func:`boosted`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.tree import DecisionTreeRegressor
 
+from muse.errors import InputError
 from muse.selector.bars import N_CHORDS, PAIR_NAMES, Bars, bars_of, jaccard, likeness_sets, pair_measures
 from muse.selector.events import Passage
 from muse.selector.forest import Forest
@@ -28,7 +30,7 @@ from muse.selector.form import FormExpert, window_figures
 from muse.training.selector.damage import GRADES, corrupt
 from muse.training.selector.data import Library, fold_of
 
-__all__ = ["boosted", "chord_transitions", "fit_form", "spoilt_windows"]
+__all__ = ["boosted", "chord_transitions", "drawn_windows", "fit_form", "spoilt"]
 
 Floats = NDArray[np.float64]
 
@@ -54,27 +56,29 @@ NO_TREES: Final = Forest(*(np.zeros(shape, np.int32) for shape in (0, 0, 0, (0, 
 class Pairs:
     """A real window, and what it is better than."""
 
-    song: str
     real: Passage
     worse: tuple[Passage, ...]
     kinds: tuple[str, ...]
     """Of what is worse: a kind of damage, or ``sample``."""
 
 
-def spoilt_windows(
-    library: Library, n: int, seed: int, grades: Mapping[str, Sequence[int]] = DRAWN
-) -> Iterator[Pairs]:
-    """Windows on a grid, small corpora counting more than their size, each with itself spoilt by `grades`."""
+def drawn_windows(library: Library, n: int, seed: int) -> Iterator[tuple[int, int]]:
+    """Rows of windows on a grid, small corpora counting more than their size, each with another that it is pasted from.
+    """
     rng = np.random.default_rng([seed, 5])
     pool = library.pitched[library.on_grid[library.pitched]]
     _, place, sizes = np.unique(library.corpus_name[pool], return_inverse=True, return_counts=True)
     weight = sizes[place].astype(float) ** -0.5
     rows = rng.choice(pool, min(n, len(pool)), replace=False, p=weight / weight.sum())
-    for row, donor in zip(rows.tolist(), rng.choice(pool, len(rows)).tolist(), strict=True):
-        real, other = library.passage(row), library.passage(donor)
-        kinds = [(kind, GRADES[g]) for kind, some in grades.items() for g in some]
-        worse = tuple(corrupt(real, kind, share, other, row) for kind, share in kinds)
-        yield Pairs(str(library.song[row]), real, worse, tuple(kind for kind, _ in kinds))
+    yield from zip(rows.tolist(), rng.choice(pool, len(rows)).tolist(), strict=True)
+
+
+def spoilt(library: Library, row: int, donor: int, grades: Mapping[str, Sequence[int]] = DRAWN) -> Pairs:
+    """A window beside itself spoilt by some grades of each kind of damage."""
+    real, other = library.passage(row), library.passage(donor)
+    kinds = [(kind, GRADES[g]) for kind, some in grades.items() for g in some]
+    worse = tuple(corrupt(real, kind, share, other, row) for kind, share in kinds)
+    return Pairs(real, worse, tuple(kind for kind, _ in kinds))
 
 
 # ---------------------------------------------------------------------------------------------- which follows which
@@ -177,7 +181,8 @@ def boosted(
 
 
 def fit_form(
-    library: Library, samples: Sequence[Passage], *, n_windows: int = 1600, n_trees: int = 300, seed: int = 0
+    library: Library, samples: Sequence[Passage], *, n_windows: int = 1600, n_spoilt: int = 500, n_trees: int = 250,
+    seed: int = 0,
 ) -> FormExpert:
     """Fit the expert; its ``mix`` leaves the network out.
 
@@ -186,45 +191,67 @@ def fit_form(
     library
         Windows of the training songs.
     samples
-        Of generators, not the ones that what the expert has to say is fitted on.
+        Of generators.
     n_windows
-        Real windows to learn from.
+        Real windows that the perceptron learns from.
+    n_spoilt
+        So many of them the trees learn from.
+
+    Raises
+    ------
+    InputError
+        There are too few windows on a grid.
     """
     rng = np.random.default_rng([seed, 6])
-    drawn = list(spoilt_windows(library, n_windows, seed))
-    windows = [bars_of(one.real) for one in drawn]
+    drawn = list(drawn_windows(library, n_windows, seed))
+    windows = [bars_of(library.passage(row)) for row, _ in drawn]
     transitions = chord_transitions(windows).astype(np.float32)
-    rows = [list(_bar_pairs(bars, pair_measures(bars, transitions), rng)) for bars in windows]
-    half = np.array([fold_of(one.song, N_HALVES) for one in drawn])
+    pairs = [list(_bar_pairs(bars, pair_measures(bars, transitions), rng)) for bars in windows]
+    half = np.array([fold_of(str(library.song[row]), N_HALVES) for row, _ in drawn])
 
     def expert(chosen: NDArray[np.bool_]) -> FormExpert:
-        found = [pair for taken, pairs in zip(chosen, rows, strict=True) if taken for pair in pairs]
+        found = [pair for taken, some in zip(chosen, pairs, strict=True) if taken for pair in some]
+        if not found:
+            raise InputError("form is learnt from windows of three bars or more of several songs, and there are too few")
         x, y = (np.array(part, np.float32) for part in zip(*found, strict=True))
         return FormExpert(transitions, **_perceptron(x, y, seed), trees=NO_TREES, mix=np.array([0, 1, 0], np.float32))
 
     halves = [expert(half != k) for k in range(N_HALVES)]
-    figures: list[Floats] = []
-    better, worse, kinds = [], [], []
-    real = []
-    for one, k in zip(drawn, half, strict=True):
-        first = len(figures)
-        real.append(first)
-        figures.append(halves[k].figures(one.real))
-        for kind, passage in zip(one.kinds, one.worse, strict=True):
-            better.append(first)
-            worse.append(len(figures))
-            kinds.append(kind)
-            figures.append(halves[k].figures(passage))
+    trees = _Judged()
+    for (row, donor), k in zip(drawn[:n_spoilt], half, strict=False):
+        pair = spoilt(library, row, donor)
+        trees.add(halves[k].figures(pair.real), zip(pair.kinds, map(halves[k].figures, pair.worse), strict=True))
     for i, sample in enumerate(samples):
-        for row in rng.choice(real, BESIDE_A_SAMPLE).tolist():
-            better.append(row)
-            worse.append(len(figures))
-            kinds.append("sample")
-        figures.append(halves[i % N_HALVES].figures(sample))
-    trees = boosted(
-        np.array(figures), np.array(better), np.array(worse), _evened(kinds), n_trees=n_trees, seed=seed
-    )
-    return replace(expert(np.ones(len(drawn), bool)), trees=trees)
+        trees.add_beside(rng.integers(len(trees.real), size=BESIDE_A_SAMPLE), halves[i % N_HALVES].figures(sample))
+    return replace(expert(np.ones(len(drawn), bool)), trees=trees.grown(n_trees, seed))
+
+
+class _Judged:
+    """Figures of real windows and of what they are better than."""
+
+    def __init__(self) -> None:
+        self.figures: list[Floats] = []
+        self.real: list[int] = []
+        self.pairs: list[tuple[int, int, str]] = []
+
+    def add(self, real: Floats, worse: Iterable[tuple[str, Floats]]) -> None:
+        """A real window, and what is spoilt of it, of which kind."""
+        self.real.append(len(self.figures))
+        self.figures.append(real)
+        for kind, figures in worse:
+            self.pairs.append((self.real[-1], len(self.figures), kind))
+            self.figures.append(figures)
+
+    def add_beside(self, real: NDArray[np.int64], sample: Floats) -> None:
+        """A sample, set beside some of the real windows so far."""
+        self.pairs += [(self.real[i], len(self.figures), "sample") for i in real.tolist()]
+        self.figures.append(sample)
+
+    def grown(self, n_trees: int, seed: int) -> Forest:
+        better, worse, kinds = zip(*self.pairs, strict=True)
+        return boosted(
+            np.array(self.figures), np.array(better), np.array(worse), _evened(kinds), n_trees=n_trees, seed=seed
+        )
 
 
 def _evened(kinds: Sequence[str]) -> Floats:
