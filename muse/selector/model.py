@@ -211,7 +211,8 @@ class Selector:
         if by_attributes is not None:
             logits = logits + config.attribute_weight * by_attributes[0]
         mean, spread = self._rated(out, weight, by_attributes)
-        mean, spread, quadrants = answer(softmax(logits), mean, spread)
+        middle = None if by_attributes is None or self.experts is None else self.experts.middle.astype(np.float64)
+        mean, spread, quadrants = answer(softmax(logits), mean, spread, middle)
         genres = softmax(weight @ out["genre"] / config.genre_temperature)
         return Ratings(
             quality=float(expit(quality)),
