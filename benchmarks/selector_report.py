@@ -1,9 +1,8 @@
 """What the selector can and cannot do, measured on music that it has never seen.
 
 ``python benchmarks/selector_report.py --dataset ALL --corpora CORPORA --samples SAMPLES`` writes ``docs/selector.md``
-and ``docs/selector.json``. `SAMPLES` is a folder that ``muse train samples --split test`` made. With ``--folds`` (five
-checkpoints trained with ``exclude_fold`` 0..4) it also measures correlation with listeners, with ``--ablation`` what
-the tasks do for each other. ``checkpoints/TRAINING.md`` has the commands that train them.
+and ``docs/selector.json``. `SAMPLES` is a folder that ``muse train samples --split test`` made. With ``--ablation`` it also
+measures what the tasks do for each other. ``checkpoints/TRAINING.md`` has the commands that train them.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from muse.dataset.read import Corpus
 from muse.errors import MuseError
 from muse.evaluate.reports import TEMPLATES
 from muse.evaluate.selector import (
-    emotion_across_folds,
     emotion_across_songs,
     emotion_of_clips,
+    emotion_of_pieces,
     genre_of_windows,
     quality_of_windows,
 )
@@ -48,12 +47,10 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     document: dict[str, Any] = {
         "config": selector.config.to_json(),
         "emopia": emotion_across_songs(arguments.corpora, selector),
+        "vgmidi": emotion_of_pieces(selector, arguments.corpora),
         "quality": quality_of_windows(selector, library, samples),
         "genre": genre_of_windows(selector, library),
     }
-    if arguments.folds:
-        folds = [Selector.from_pretrained(folder) for folder in arguments.folds]
-        document["vgmidi"] = emotion_across_folds(folds, arguments.corpora)
     if arguments.ablation:
         document["ablation"] = dict(
             _with_tasks(folder, arguments.corpora, library, samples) for folder in arguments.ablation
@@ -85,7 +82,6 @@ def main() -> None:
     parser.add_argument("--dataset", required=True, help="dataset of all corpora")
     parser.add_argument("--corpora", required=True, help="folder with emopia-nc and vgmidi-unclear")
     parser.add_argument("--samples", required=True, help="samples beside windows of the test split")
-    parser.add_argument("--folds", nargs=5, metavar="DIR", help="selectors trained with exclude_fold 0..4")
     parser.add_argument("--ablation", nargs="+", metavar="DIR", help="selectors trained on fewer tasks")
     parser.add_argument("-o", "--output", type=Path, default=DOCS)
     arguments = parser.parse_args()

@@ -177,12 +177,11 @@ def train_selector(
 
     options = read_config(config, Settings) | given(init=init, max_steps=steps, max_minutes=minutes, seed=seed)
     drawn = [(stage, sample) for stage, folder in enumerate(samples or []) for sample in read_samples(folder)]
-    pairs = [((stage, sample.rank), sample.ids) for stage, sample in drawn if sample.row % 10]
-    kept = [sample for _, sample in drawn if sample.row % 10 == 0]
+    pairs = [((stage, sample.rank), sample.ids) for stage, sample in drawn if not sample.is_kept]
     with contextlib.redirect_stdout(sys.stderr):  # Lightning's bar and tables
         document = train(corpus, output, samples=pairs, resume=resume, progress=sys.stderr.isatty(), **options)
     if "masked" not in options.get("tasks", ()):
-        calibrate(output, corpus, kept, corpora)
+        calibrate(output, corpus, [sample for _, sample in drawn], corpora)
     print_document(document, as_json)
 
 
@@ -196,6 +195,23 @@ def train_selector_experts(
     from muse.training.selector.calibrate import fit_emotion
 
     print_document(fit_emotion(output, corpora).to_json(), as_json)
+
+
+@app.command("selector-form")
+def train_selector_form(
+    corpus: Annotated[str, typer.Argument(metavar="DIR", help="Dataset that the selector learnt from.")],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Checkpoint of the selector.")],
+    samples: Annotated[
+        list[str] | None, typer.Option(metavar="DIR", help="Samples by `muse train samples`; repeatable.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit a trained selector's expert on form anew, and how far to trust it and the network in quality."""
+    from muse.training.selector.calibrate import fit_quality
+    from muse.training.selector.samples import read_samples
+
+    drawn = [sample for folder in samples or [] for sample in read_samples(folder)]
+    print_document(fit_quality(output, corpus, drawn).to_json(), as_json)
 
 
 @app.command("selector-report")

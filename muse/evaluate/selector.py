@@ -6,16 +6,17 @@ emotion
     EMOPIA's labelled clips, each judged by experts that were fitted, and all their settings chosen, without its
     recording (nested 5-fold cross-validation), and clips that were held out of everything (:data:`HELD_OUT`); the
     network alone on the official validation clips, which it never learnt from; and VGMIDI's rated pieces, each rated by
-    a selector that was trained without it (5-fold over pieces).
+    experts that were fitted without it (5-fold over pieces).
 quality
     Share of pairs in which the real window is rated above itself spoilt, by kind and grade of damage, and above a
-    generator's samples of the same meter, tempo, genre and instruments, by temperature.
+    generator's samples of the same meter, tempo, genre and instruments, by temperature; beside it that of the network
+    alone.
 genre
     Of windows of held-out songs; rare genres say how rare they are.
 intervals
     95 %, bootstrap over recordings or windows.
 
-Contents: :func:`emotion_across_songs`, :func:`emotion_of_clips`, :func:`emotion_across_folds`,
+Contents: :func:`emotion_across_songs`, :func:`emotion_of_clips`, :func:`emotion_of_pieces`,
 :func:`quality_of_windows`, :func:`genre_of_windows`, :func:`expected_calibration_error`.
 ``benchmarks/selector_report.py`` writes it all down.
 """
@@ -33,8 +34,8 @@ from scipy.special import softmax
 from muse.corpora import Song, emopia_clips, vgmidi_pieces
 from muse.errors import InputError
 from muse.score import read_score
-from muse.selector.answer import deviates, quadrant_masses
-from muse.selector.events import passage
+from muse.selector.answer import answer, deviates, quadrant_masses
+from muse.selector.events import Passage, passage
 from muse.selector.features import hearings
 from muse.selector.model import Selector
 from muse.statistics import bootstrap, spearman
@@ -42,13 +43,14 @@ from muse.tokens import GENRES
 from muse.training.selector.calibrate import fit_answer, unseen_by_network
 from muse.training.selector.damage import GRADES, KINDS, corrupt
 from muse.training.selector.data import N_FOLDS, Library, fold_of
+from muse.training.selector.experts import rated_across_folds
 from muse.training.selector.quadrants import fit_stack, folds_of, nested
 from muse.training.selector.samples import TEMPERATURES, Sample
 
 __all__ = [
-    "emotion_across_folds",
     "emotion_across_songs",
     "emotion_of_clips",
+    "emotion_of_pieces",
     "expected_calibration_error",
     "genre_of_windows",
     "quality_of_windows",
@@ -174,26 +176,39 @@ def _figures(p: Floats, y: NDArray[np.int64], song: Sequence[str] | NDArray[Any]
     return found
 
 
-def emotion_across_folds(selectors: Sequence[Selector], corpora: Path | str) -> dict[str, Any]:
-    """Spearman correlation with listeners on VGMIDI's rated pieces, each rated by the selector of its fold.
+def emotion_of_pieces(selector: Selector, corpora: Path | str) -> dict[str, Any]:
+    """Spearman correlation with listeners and error on VGMIDI's rated pieces (5-fold over pieces).
 
-    Parameters
-    ----------
-    selectors
-        Trained with ``exclude_fold`` 0, 1 ...
+    What is said of a piece is joined of the selector's experts on quadrants and of experts on ratings that were fitted
+    without the piece's fold. The network, which has learnt from the pieces, is left out.
+
+    Raises
+    ------
+    InputError
+        The corpus is not there, or the selector has no experts.
     """
-    if len(selectors) != N_FOLDS:
-        raise InputError(f"{len(selectors)} selectors came, one for each of {N_FOLDS} folds is needed")
+    experts = selector.experts
+    if experts is None:
+        raise InputError("this selector has no experts on emotion: fit them with muse train selector-experts")
     pieces = vgmidi_pieces(corpora)
+    scores = [read_score(piece.path) for piece in pieces]
     fold = np.array([fold_of(piece.song_id, N_FOLDS) for piece in pieces])
     rated = np.array([(piece.valence, piece.arousal) for piece in pieces])
-    judged = np.zeros_like(rated)
-    for k, selector in enumerate(selectors):
-        at = np.flatnonzero(fold == k)
-        ratings = selector.rate([read_score(pieces[i].path) for i in at])
-        judged[at] = [(r.emotion.valence, r.emotion.arousal) for r in ratings]
+    alone = rated_across_folds(scores, rated, fold)
+    quadrants = np.exp(experts.quadrants.log_probabilities(np.stack([hearings(score) for score in scores])))
+    middle = np.stack([rated[fold != k].mean(axis=0) for k in fold])
+    judged = answer(quadrants, alone, experts.spread.astype(np.float64), middle)[0]
+    return {
+        "n": len(pieces),
+        "joined": _beside_ratings(judged, rated, fold),
+        "ratings_alone": _beside_ratings(alone, rated, fold),
+    }
+
+
+def _beside_ratings(judged: Floats, rated: Floats, fold: NDArray[np.int64]) -> dict[str, Any]:
+    """Figures of valence and arousal [n, 2] beside those of listeners."""
     both = np.concatenate([rated, judged], axis=1)
-    found: dict[str, Any] = {"n": len(pieces)}
+    found: dict[str, Any] = {}
     for k, name in enumerate(("valence", "arousal")):
         interval = bootstrap(both, lambda x, k=k: spearman(x[:, k], x[:, 2 + k]))  # type: ignore[misc]
         within = [spearman(rated[fold == f, k], judged[fold == f, k]) for f in range(N_FOLDS)]
@@ -227,8 +242,8 @@ def quality_of_windows(
     rows = rng.choice(pool, min(n_windows, len(pool)), replace=False, p=weight / weight.sum())
     donors = rng.choice(pool, len(rows))
     music = [library.passage(int(row)) for row in rows]
-    real = selector.outputs(music)["quality"]
-    found: dict[str, Any] = {"n": len(rows), "real_mean": float(real.mean()), "damage": {}}
+    real = _qualities(selector, music)
+    found: dict[str, Any] = {"n": len(rows), "real_mean": float(real[0].mean()), "damage": {}}
     for kind in KINDS:
         by_grade = []
         for share in GRADES:
@@ -236,28 +251,42 @@ def quality_of_windows(
                 corrupt(one, kind, share, library.passage(int(donor)), int(row))
                 for one, donor, row in zip(music, donors, rows, strict=True)
             ]
-            score = selector.outputs(spoilt)["quality"]
-            by_grade.append({"share": share, "real_above": float((real > score).mean()), "mean": float(score.mean())})
+            score = _qualities(selector, spoilt)
+            above, network = (real > score).mean(axis=1).tolist()
+            by_grade.append(
+                {"share": share, "real_above": above, "network_above": network, "mean": float(score[0].mean())}
+            )
         means = [found["real_mean"], *(entry["mean"] for entry in by_grade)]
         found["damage"][kind] = {
             "grades": by_grade,
             "real_above": float(np.mean([entry["real_above"] for entry in by_grade])),
+            "network_above": float(np.mean([entry["network_above"] for entry in by_grade])),
             "falls": bool(np.all(np.diff(means) < 0)),
         }
     found["samples"] = {}
     kin = pool[library.permissive[pool]] if library.permissive[pool].any() else pool
     human = [library.passage(int(row)) for row in rng.choice(kin, min(200, len(kin)), False)]
-    beside = selector.outputs(human)["quality"]
+    beside = _qualities(selector, human)
     for rank, temperature in enumerate(TEMPERATURES):
-        score = selector.outputs([passage(sample.ids) for sample in samples if sample.rank == rank])["quality"]
-        if len(score):
-            above = (beside[:, None] > score[None]).mean()
+        sampled = [passage(sample.ids) for sample in samples if sample.rank == rank]
+        if sampled:
+            score = _qualities(selector, sampled)
+            above, network = (beside[:, :, None] > score[:, None]).mean(axis=(1, 2)).tolist()
             found["samples"][str(temperature)] = {
-                "n": len(score), "real_above": float(above), "mean": float(score.mean()),
+                "n": len(sampled), "real_above": above, "network_above": network, "mean": float(score[0].mean()),
             }  # fmt: skip
     pairs = [entry["real_above"] for part in ("damage", "samples") for entry in found[part].values()]
     found["accuracy"] = float(np.mean(pairs))
     return found
+
+
+def _qualities(selector: Selector, windows: Sequence[Passage]) -> Floats:
+    """What the selector, and its network alone, say of the quality of windows, in logits, [2, n]."""
+    network = selector.without_form().outputs(windows)["quality"]
+    if selector.form is None:
+        return np.stack([network, network])
+    together = [selector.form.quality(float(one), window) for one, window in zip(network, windows, strict=True)]
+    return np.stack([together, network])
 
 
 def genre_of_windows(

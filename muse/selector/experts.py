@@ -38,6 +38,8 @@ __all__ = ["AttributeExperts", "predict_plane"]
 Floats = NDArray[np.float64]
 
 COLUMNS_FILE = "attributes.json"
+FLAT = ("median", "weight", "bias", "spread", "middle")
+"""Fields that are one array each."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class AttributeExperts:
     """[2]."""
     spread: NDArray[Any]
     """Standard deviation of the error of valence and arousal on pieces that were not learnt from, [2]."""
+    middle: NDArray[Any]
+    """Mean valence and arousal of the rated pieces, [2]."""
     mapper: EmotionMapper
     """Has the levels."""
 
@@ -78,7 +82,7 @@ class AttributeExperts:
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Arrays by name, to be stored; :meth:`save_columns` has the rest."""
-        found = {name: getattr(self, name) for name in ("median", "weight", "bias", "spread")}
+        found = {name: getattr(self, name) for name in FLAT}
         parts = {"quadrants": self.quadrants.tensors(), "plane": vars(self.plane)}
         return found | {f"{name}.{key}": values for name, part in parts.items() for key, values in part.items()}
 
@@ -106,15 +110,15 @@ class AttributeExperts:
         try:
             quadrants = QuadrantStack.of(under(tensors, "quadrants."))
             plane = Forest(*(tensors[f"plane.{part}"] for part in Forest.__dataclass_fields__))
-            median, weight, bias, spread = (tensors[name] for name in ("median", "weight", "bias", "spread"))
+            median, weight, bias, spread, middle = (tensors[name] for name in FLAT)
         except KeyError as error:
             raise InputError(f"{folder}: the experts on attributes lack {error}: get the checkpoint again") from None
         mapper = EmotionMapper.from_pretrained()
-        flat = {"median": (len(columns),), "weight": (len(mapper.neutral_), 2), "bias": (2,), "spread": (2,)}
+        flat = {"median": (len(columns),), "weight": (len(mapper.neutral_), 2), "bias": (2,), "spread": (2,), "middle": (2,)}
         check_tensors(folder, {name: tensors[name] for name in flat}, flat)
         if not (quadrants.is_sound(len(feature_names())) and plane.is_sound(len(columns), 2)):
             raise InputError(f"{folder}: the experts on attributes are damaged: get the checkpoint again")
-        return cls(columns, median, quadrants, plane, weight, bias, spread, mapper)
+        return cls(columns, median, quadrants, plane, weight, bias, spread, middle, mapper)
 
 
 def predict_plane(forest: Forest, weight: NDArray[Any], bias: NDArray[Any], x: Floats, levels: Floats) -> Floats:

@@ -1,8 +1,8 @@
 """The selector: how good a piece is, which emotion and which genre it has, from its notes alone.
 
 A small transformer reads the events of a window (:mod:`muse.selector.events`), in numpy on the CPU
-(:mod:`muse.selector.encoder`) and in PyTorch elsewhere (:mod:`muse.selector.network`). A long piece is the mean over
-its windows, and :meth:`Selector.curve` shows them one by one. The emotion of a piece is predicted from its
+(:mod:`muse.selector.encoder`) and in PyTorch elsewhere (:mod:`muse.selector.network`). Whether the bars of a window
+follow one another is judged by an expert beside it (:mod:`muse.selector.form`). A long piece is the mean over its windows, and :meth:`Selector.curve` shows them one by one. The emotion of a piece is predicted from its
 notes by plainer learners too (:mod:`muse.selector.experts`), and all that is said of it is one distribution
 (:mod:`muse.selector.answer`).
 
@@ -29,13 +29,16 @@ from muse.selector.config import Config
 from muse.selector.encoder import Encoder
 from muse.selector.events import Ints, Passage, encode, passages
 from muse.selector.experts import AttributeExperts
+from muse.selector.form import FormExpert
 from muse.tokens import GENRES
 
-__all__ = ["DEFAULT_SELECTOR", "EXPERTS", "Ratings", "Selector"]
+__all__ = ["DEFAULT_SELECTOR", "EXPERTS", "FORM", "Ratings", "Selector"]
 
 DEFAULT_SELECTOR = "selector"
 EXPERTS = "experts."
 """Prefix of the arrays of the experts on attributes in a checkpoint."""
+FORM = "form."
+"""Prefix of those of the expert on form."""
 
 Reader = Callable[[Ints, Ints], dict[str, NDArray[np.float64]]]
 """Raw outputs of a window's events and header: :class:`muse.selector.encoder.Encoder`, or the network in PyTorch."""
@@ -87,6 +90,8 @@ class Selector:
         The network: outputs of a window.
     experts
         Predict emotion from attributes; None leaves it to the network.
+    form
+        Judges how bars follow one another; None leaves quality to the network.
 
     Examples
     --------
@@ -95,8 +100,10 @@ class Selector:
     >>> rating.quality, rating.emotion.quadrant, rating.genre                              # doctest: +SKIP
     """
 
-    def __init__(self, config: Config, read: Reader, experts: AttributeExperts | None = None) -> None:
-        self.config, self.experts = config, experts
+    def __init__(
+        self, config: Config, read: Reader, experts: AttributeExperts | None = None, form: FormExpert | None = None
+    ) -> None:
+        self.config, self.experts, self.form = config, experts, form
         self._read = read
 
     @classmethod
@@ -118,20 +125,26 @@ class Selector:
         """
         folder = find(name_or_path, "muse-selector")
         config, tensors = Config.load(folder), load_tensors(folder, "np")
-        check_tensors(folder, tensors, config.tensors(), besides=(EXPERTS, "masked."))
+        check_tensors(folder, tensors, config.tensors(), besides=(EXPERTS, FORM, "masked."))
         fitted = under(tensors, EXPERTS)
         experts = AttributeExperts.load(fitted, folder) if fitted else None
+        on_form = under(tensors, FORM)
+        form = FormExpert.load(on_form, folder) if on_form else None
         read: Reader = Encoder(config, {name: tensors[name] for name in config.tensors()})
         if device.partition(":")[0] != "cpu":
             from muse.generator.engines.torch import device_of
             from muse.selector.network import Network
 
             read = Network.of(config, tensors).to(device_of(device)).reader()
-        return cls(config, read, experts)
+        return cls(config, read, experts, form)
 
     def without_experts(self) -> Selector:
-        """The network alone, which has learnt from fewer clips."""
-        return Selector(self.config, self._read)
+        """The network alone in emotion, where it has learnt from fewer clips."""
+        return Selector(self.config, self._read, form=self.form)
+
+    def without_form(self) -> Selector:
+        """The network alone in quality."""
+        return Selector(self.config, self._read, self.experts)
 
     def rate(self, scores: Sequence[Score]) -> list[Ratings]:
         """Ratings of pieces, each the mean over its windows weighted by their notes.
@@ -178,8 +191,12 @@ class Selector:
         return np.stack([part.mean(0) for part in np.split(flat, stops[:-1])]).astype(np.float32)
 
     def outputs(self, windows: Sequence[Passage]) -> dict[str, NDArray[np.float64]]:
-        """Raw outputs of windows in order, see :meth:`Encoder.__call__`, stacked along the first axis."""
+        """Raw outputs of windows in order, see :meth:`Encoder.__call__`, stacked along the first axis; in the quality the
+        expert on form has its say."""
         found = [self._read(*encode(window)) for window in windows]
+        if self.form is not None:
+            for out, window in zip(found, windows, strict=True):
+                out["quality"] = np.asarray(self.form.quality(float(out["quality"]), window))
         return {name: np.stack([one[name] for one in found]) for name in (found[0] if found else ())}
 
     def _ratings(
@@ -194,7 +211,8 @@ class Selector:
         if by_attributes is not None:
             logits = logits + config.attribute_weight * by_attributes[0]
         mean, spread = self._rated(out, weight, by_attributes)
-        mean, spread, quadrants = answer(softmax(logits), mean, spread)
+        middle = None if by_attributes is None or self.experts is None else self.experts.middle.astype(np.float64)
+        mean, spread, quadrants = answer(softmax(logits), mean, spread, middle)
         genres = softmax(weight @ out["genre"] / config.genre_temperature)
         return Ratings(
             quality=float(expit(quality)),

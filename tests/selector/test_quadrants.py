@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.special import ndtr
+from scipy.special import ndtri, ndtr
 
 from muse.emotion import QUADRANTS
 from muse.emotion.emotion import Emotion
@@ -162,12 +162,20 @@ def test_quadrant_valence_and_arousal_never_contradict() -> None:
     quadrants = rng.dirichlet(np.full(4, 0.3), 1000)
     quadrants[:4], quadrants[4] = np.eye(4), 0.25
     mean, spread = rng.normal(0, 0.6, (1000, 2)), rng.uniform(0.05, 1.5, (1000, 2))
-    point, sigma, masses = answer(quadrants, mean, spread)
-    np.testing.assert_allclose(masses.sum(axis=1), 1, atol=1e-12)
-    for (valence, arousal), row in zip(point, masses, strict=True):
-        assert Emotion(float(valence), float(arousal)).quadrant == QUADRANTS[int(row.argmax())]
-        assert (row[0] + row[3] > 0.5) == (valence >= 0) and (row[0] + row[1] > 0.5) == (arousal >= 0)
-    assert (sigma > 0).all()
+    for middle in (None, np.array([0.2, -0.1])):
+        point, sigma, masses = answer(quadrants, mean, spread, middle)
+        np.testing.assert_allclose(masses.sum(axis=1), 1, atol=1e-12)
+        for (valence, arousal), row in zip(point, masses, strict=True):
+            assert Emotion(float(valence), float(arousal)).quadrant == QUADRANTS[int(row.argmax())]
+            assert (row[0] + row[3] > 0.5) == (valence >= 0) and (row[0] + row[1] > 0.5) == (arousal >= 0)
+        assert (sigma > 0).all()
+
+
+def test_ratings_far_from_their_middle_have_a_say_in_the_side() -> None:
+    even, spread, middle = np.full(4, 0.25), np.array([0.2, 0.2]), np.array([0.3, 0.0])
+    point, _, masses = answer(even, np.array([0.1, 0.4]), spread, middle)
+    np.testing.assert_allclose(ndtri([masses[0] + masses[3], masses[0] + masses[1]]), [-0.2, 0.4], atol=1e-5)
+    assert point[0] < 0 < point[1]
 
 
 def test_one_distribution_holds_what_clips_and_ratings_say() -> None:

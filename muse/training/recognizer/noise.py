@@ -1,11 +1,11 @@
-"""Noise of several kinds, from which the gate learns what is no music.
+"""Noise, machines, animals and crowds, from which the gate learns what is no music.
 
 Contents: :func:`noise`, :data:`NOISES`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -68,6 +68,180 @@ def _mains(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64
     return np.sum(parts, axis=0) + random.uniform(0.01, 0.5) * random.normal(size=n)
 
 
+# ------------------------------------------------------------------------------------- sounds that have a pitch, and crowds
+
+
+def _placed(n: int, events: Iterable[tuple[int, NDArray[np.float64]]]) -> NDArray[np.float64]:
+    """Sounds that begin at these samples, one over another."""
+    out = np.zeros(n)
+    for first, sound in events:
+        stop = min(first + len(sound), n)
+        out[first:stop] += sound[: max(stop - first, 0)]
+    return out
+
+
+def _room(sound: NDArray[np.float64], rate: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """The sound with the tail of a room or of a wood."""
+    time = np.arange(int(random.uniform(0.1, 1.2) * rate)) / rate
+    tail = random.normal(size=len(time)) * np.exp(-6.9 * time / time[-1])
+    tail *= random.uniform(0.05, 0.6) / np.sqrt(np.square(tail).sum())
+    tail[0] = 1
+    return np.asarray(scipy.signal.fftconvolve(sound, tail)[: len(sound)])
+
+
+def _backed(sound: NDArray[np.float64], rate: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """The sound in a room, with the noise of the place 10 to 45 dB below it."""
+    sound = _room(sound, rate, random)
+    hiss = _hiss(len(sound), rate, random, 0.2, 1.0)
+    loud = np.sqrt(np.square(sound).mean()) / max(float(np.sqrt(np.square(hiss).mean())), 1e-12)
+    return sound + hiss * loud * 10 ** (-random.uniform(10, 45) / 20)
+
+
+def _sung(hertz: NDArray[np.float64], rate: int, shares: Sequence[float]) -> NDArray[np.float64]:
+    """A tone that follows a pitch, its harmonics in these shares; none above half the sample rate."""
+    turns = np.cumsum(hertz) / rate
+    parts = [
+        share * np.where(k * hertz < 0.48 * rate, np.sin(2 * np.pi * k * turns), 0) for k, share in enumerate(shares, 1)
+    ]
+    return np.asarray(np.sum(parts, axis=0))
+
+
+def _swell(n: int, rise: float = 0.2, fall: float = 0.4) -> NDArray[np.float64]:
+    place = np.linspace(0, 1, n)
+    return np.minimum(np.minimum(place / rise, (1 - place) / fall), 1)
+
+
+def _throat(sound: NDArray[np.float64], rate: int, formants: Sequence[float]) -> NDArray[np.float64]:
+    """The sound through resonances at these hertz."""
+    out = np.zeros(len(sound))
+    for hertz in formants:
+        low, high = hertz * 0.88, min(hertz * 1.13, 0.49 * rate)
+        out += scipy.signal.sosfilt(scipy.signal.butter(1, [low, high], "bandpass", fs=rate, output="sos"), sound)
+    return out
+
+
+def _birds(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """Songs of one to three birds: phrases of chirps, trills and whistles that glide, repeated after pauses."""
+    events = []
+    for _ in range(int(random.integers(1, 4))):
+        base, at = random.uniform(1500, 5500), random.uniform(0, 0.5)
+        phrase = []
+        for _ in range(int(random.integers(1, 7))):
+            length = int(random.uniform(0.03, 0.3) * rate)
+            place = np.linspace(0, 1, length)
+            glide = random.uniform(-0.5, 0.5) * place + random.uniform(-0.3, 0.3) * np.sin(np.pi * place)
+            trill = random.uniform(0, 0.12) * np.sin(2 * np.pi * random.uniform(15, 60) * place * length / rate)
+            hertz = base * np.exp2(random.uniform(-0.4, 0.4) + glide + trill)
+            phrase.append((_sung(hertz, rate, (1, random.uniform(0, 0.3))) * _swell(length), random.uniform(0.01, 0.15)))
+        level = random.uniform(0.2, 1)
+        while at < n / rate:
+            for chirp, pause in phrase * int(random.integers(1, 4)):
+                events.append((int(at * rate), level * chirp))
+                at += len(chirp) / rate + pause
+            at += random.uniform(0.2, 2)
+    return _backed(_placed(n, events), rate, random)
+
+
+def _siren(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """A siren that wails, yelps or has two tones, a horn of an alarm; it passes by."""
+    time = np.arange(n) / rate
+    low = random.uniform(350, 900)
+    span = random.uniform(0.4, 1.6)
+    turn = time / random.choice([random.uniform(0.2, 0.5), random.uniform(2, 8)]) % 1
+    wail = np.minimum(turn / 0.4, (1 - turn) / 0.6)
+    two = (time / random.uniform(0.4, 1.2) % 2 < 1) * random.uniform(0.25, 0.6) / span
+    hertz = low * np.exp2(span * (two if random.random() < 0.35 else wail))
+    passing = 1 + random.uniform(0, 0.04) * np.tanh((time - random.uniform(0, n / rate)) * -random.uniform(0.5, 3))
+    shares = [random.uniform(0.3, 1) / k**0.7 for k in range(1, 9)]
+    return _backed(_sung(hertz * passing, rate, shares), rate, random)
+
+
+def _engine(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """A motor: pulses of gas through a pipe, turning faster and slower, never evenly; a saw or drill at its fastest."""
+    knots = random.uniform(-0.4, 0.4, int(n / rate * random.uniform(0.2, 1.5)) + 2)
+    speed = np.interp(np.linspace(0, len(knots) - 1, n), range(len(knots)), knots)
+    jitter = scipy.signal.lfilter([0.02], [1, -0.98], random.normal(size=n)) * random.uniform(0.02, 0.3)
+    hertz = np.exp2(random.uniform(np.log2(18), np.log2(300))) * np.exp2(speed * random.uniform(0, 1) + jitter)
+    pulses = np.diff(np.floor(np.cumsum(hertz) / rate), prepend=0) * random.uniform(0.6, 1, n)
+    time = np.arange(int(0.05 * rate)) / rate
+    pipe = np.sum([
+        np.exp(-time * random.uniform(40, 300)) * np.sin(2 * np.pi * random.uniform(60, 2500) * time) for _ in range(4)
+    ], axis=0)  # fmt: skip
+    gas = scipy.signal.fftconvolve(pulses, pipe)[:n]
+    return _backed(gas / max(float(np.abs(gas).max()), 1e-9), rate, random)
+
+
+def _applause(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """Two hands to a hall that claps, each at a pace of its own."""
+    events = []
+    for _ in range(int(np.exp2(random.uniform(1, 7)))):
+        pace, at = random.uniform(2.2, 5.5), random.uniform(0, 0.6)
+        time = np.arange(int(0.02 * rate)) / rate
+        low = random.uniform(500, 1500)
+        sections = scipy.signal.butter(1, [low, low * random.uniform(1.5, 3)], "bandpass", fs=rate, output="sos")
+        level = random.uniform(0.1, 1)
+        while at < n / rate:
+            clap = random.normal(size=len(time)) * np.exp(-time / random.uniform(1e-3, 5e-3))
+            events.append((int(at * rate), level * random.uniform(0.5, 1) * scipy.signal.sosfilt(sections, clap)))
+            at += random.normal(1, 0.06) / pace
+    return _backed(_placed(n, events), rate, random)
+
+
+def _heartbeat(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """Two thumps a beat, as a stethoscope has them."""
+    events, at, period = [], 0.0, 60 / random.uniform(45, 140)
+    time = np.arange(int(0.15 * rate)) / rate
+    tones = random.uniform(35, 90, 2)
+    while at < n / rate:
+        for tone, after, level in ((tones[0], 0, 1), (tones[1], random.normal(0.32, 0.01) * period**0.5, 0.7)):
+            thump = np.exp(-time / 0.03) * np.sin(2 * np.pi * tone * time) * level * random.uniform(0.8, 1)
+            events.append((int((at + after) * rate), thump))
+        at += period * random.normal(1, 0.04)
+    return _backed(_placed(n, events), rate, random)
+
+
+def _typing(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """Keys of a keyboard, in words."""
+    events, at = [], 0.0
+    time = np.arange(int(0.03 * rate)) / rate
+    pace = random.uniform(0.07, 0.25)
+    while at < n / rate:
+        for _ in range(int(random.integers(1, 9))):
+            body = np.sin(2 * np.pi * random.uniform(200, 3500) * time) * random.uniform(0, 0.7)
+            key = (random.normal(size=len(time)) + body) * np.exp(-time / random.uniform(1e-3, 8e-3))
+            events.append((int(max(at, 0) * rate), key * random.uniform(0.3, 1)))
+            at += pace * random.lognormal(0, 0.4)
+        at += random.uniform(0, 4 * pace)
+    return _backed(_placed(n, events), rate, random)
+
+
+def _animals(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """A dog, a cow, a cat or a sheep calls again and again; or insects chirp."""
+    kind = str(random.choice(["dog", "cow", "cat", "sheep", "cricket"]))
+    base, length, rise = {
+        "dog": (random.uniform(250, 800), 0.2, 0.5), "cow": (random.uniform(80, 180), 1.4, 0.3),
+        "cat": (random.uniform(350, 700), 0.7, 0.6), "sheep": (random.uniform(180, 400), 0.8, 0.1),
+        "cricket": (random.uniform(2500, 5500), 0.03, 0.0),
+    }[kind]  # fmt: skip
+    events, at = [], random.uniform(0, 0.3)
+    formants = [random.uniform(500, 1100), random.uniform(1200, 2200), random.uniform(2300, 3500)]
+    while at < n / rate:
+        size = int(length * random.uniform(0.7, 1.4) * rate)
+        place = np.linspace(0, 1, size)
+        shake = 0.04 * np.sin(2 * np.pi * random.uniform(6, 11) * place * size / rate) * (kind == "sheep")
+        hertz = base * np.exp2(rise * np.sin(np.pi * place ** random.uniform(0.5, 1.2)) * random.uniform(0.5, 1) + shake)
+        if kind == "cricket":
+            call = _sung(hertz, rate, (1,)) * _swell(size)
+        else:
+            voice = _sung(hertz, rate, [1 / k**0.5 for k in range(1, 16)])
+            breath = random.normal(size=size) * random.uniform(0.05, 1.0)
+            call = _throat(voice + breath, rate, formants) * _swell(size, 0.1, 0.5)
+        events.append((int(at * rate), call * random.uniform(0.6, 1)))
+        at += size / rate + (random.uniform(0.01, 0.03) if kind == "cricket" and random.random() < 0.75
+                             else random.uniform(0.15, 1.5))  # fmt: skip
+    return _backed(_placed(n, events), rate, random)
+
+
 NOISES: Final[Mapping[str, Callable[[int, int, np.random.Generator], NDArray[np.float64]]]] = {
     "coloured": _coloured,
     "band": _band,
@@ -76,8 +250,15 @@ NOISES: Final[Mapping[str, Callable[[int, int, np.random.Generator], NDArray[np.
     "clicks": _clicks,
     "rain": _rain,
     "mains": _mains,
+    "birds": _birds,
+    "siren": _siren,
+    "engine": _engine,
+    "applause": _applause,
+    "heartbeat": _heartbeat,
+    "typing": _typing,
+    "animals": _animals,
 }
-"""Kinds of noise: samples, sample rate in hertz, generator -> samples."""
+"""Kinds of noise and of other sound that is no music: number of samples, sample rate in hertz, generator -> samples."""
 
 
 def noise(kind: str, sample_rate: int, random: np.random.Generator) -> Floats:

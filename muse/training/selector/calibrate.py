@@ -1,8 +1,9 @@
-"""The last step of the selector's training: experts on emotion, and temperatures that make its probabilities true.
+"""The last step of the selector's training: its experts, and temperatures that make its probabilities true.
 
 Guo et al., *On Calibration of Modern Neural Networks*, ICML 2017; Platt 1999 for quality.
 
-Contents: :func:`calibrate`, :func:`fit_emotion`; :func:`unseen_by_network`, :func:`fit_answer`.
+Contents: :func:`calibrate`, :func:`fit_emotion`, :func:`fit_quality`; :func:`unseen_by_network`, :func:`fit_answer`,
+:func:`fit_mix`.
 """
 
 from __future__ import annotations
@@ -22,20 +23,24 @@ from muse.files import read_json, write_json
 from muse.score import read_score
 from muse.selector.answer import deviates, quadrant_masses
 from muse.selector.config import Config
-from muse.selector.events import passage
-from muse.selector.model import EXPERTS, Selector
+from muse.selector.events import Passage, passage
+from muse.selector.form import FormExpert
+from muse.selector.model import EXPERTS, FORM, Selector
 from muse.tokens import GENRES
-from muse.training.selector.damage import GRADES, KINDS, corrupt
+from muse.training.selector.damage import GRADES, KINDS
 from muse.training.selector.data import N_FOLDS, Library, fold_of, is_kept
 from muse.training.selector.experts import fit_experts
+from muse.training.selector.form import drawn_windows, fit_form, spoilt
 from muse.training.selector.samples import Sample
 
-__all__ = ["calibrate", "fit_answer", "fit_emotion", "unseen_by_network"]
+__all__ = ["calibrate", "fit_answer", "fit_emotion", "fit_mix", "fit_quality", "unseen_by_network"]
 
 Floats = NDArray[np.float64]
 
 N_WINDOWS = 1500
 """Windows that the temperature of genres is fitted on."""
+N_PAIRS = 120
+"""Windows that what network and expert on form have to say of quality is fitted on."""
 
 
 def calibrate(
@@ -43,8 +48,8 @@ def calibrate(
 ) -> Config:
     """Find the temperatures that make a selector's probabilities true, and write them into its ``config.json``.
 
-    Quadrants as :func:`fit_emotion` does, spread on rated windows, genre and quality on the validation songs; quality
-    is the probability of being real beside as many spoilt windows and samples.
+    Quadrants as :func:`fit_emotion` does, quality as :func:`fit_quality`, spread on rated windows, genre on the
+    validation songs.
 
     Parameters
     ----------
@@ -53,7 +58,7 @@ def calibrate(
     corpus
         The dataset that it learnt from.
     samples
-        Of the generator, not learnt from.
+        Of the generator; those beside every tenth real window have not been learnt from.
     corpora
         Folder with ``emopia-nc`` and ``vgmidi-unclear``, on which the experts are fitted; None leaves emotion to the
         network.
@@ -61,16 +66,88 @@ def calibrate(
     folder = Path(folder)
     plain = Config.load(folder) if corpora is None else fit_emotion(folder, corpora)
     selector, held_out = Selector.from_pretrained(folder), Library(Corpus(corpus), "val")
-    scale, shift = _quality(selector, held_out, samples)
     config = replace(
         plain,
         genre_temperature=_genre_temperature(selector, held_out),
-        quality_scale=scale,
-        quality_shift=shift,
         spread_scale=_spread(selector, held_out, plain.spread_scale),
     )
     write_json(config.to_json(), folder / "config.json")
+    return fit_quality(folder, corpus, samples)
+
+
+def fit_quality(folder: Path | str, corpus: Path | str, samples: Sequence[Sample]) -> Config:
+    """Fit a selector's expert on form, put it to its weights, and find how far to trust it and the network.
+
+    The expert learns from windows of training songs and from samples that are learnt from; what it and the network have
+    to say, and the probability of being real, is fitted on windows of validation songs, each beside itself spoilt, and
+    the other samples.
+
+    Parameters
+    ----------
+    folder
+        Checkpoint, which is changed.
+    corpus
+        Dataset of the windows.
+    samples
+        Of the generator; those beside every tenth real window are kept from learning.
+    """
+    folder, dataset = Path(folder), Corpus(corpus)
+    learnt, kept = ([passage(one.ids) for one in samples if one.is_kept == kept] for kept in (False, True))
+    expert = fit_form(Library(dataset, "train"), learnt)
+    network = Selector.from_pretrained(folder).without_form()
+    held_out = Library(dataset, "val")
+    pairs = [
+        spoilt(held_out, row, donor, dict.fromkeys(KINDS, (i % len(GRADES),)))
+        for i, (row, donor) in enumerate(drawn_windows(held_out, N_PAIRS, 1))
+    ]
+    real, worse = [pair.real for pair in pairs], [one for pair in pairs for one in pair.worse]
+    beside = [i for i, pair in enumerate(pairs) for _ in pair.worse]
+    beside += np.random.default_rng(0).integers(len(real), size=len(kept)).tolist()
+    good, bad = (_opinions(network, expert, windows) for windows in (real, [*worse, *kept]))
+    mix, scale, shift = fit_mix(good, bad, np.array(beside))
+    weights = {name: tensor for name, tensor in load_tensors(folder).items() if not name.startswith(FORM)}
+    fitted = replace(expert, mix=mix.astype(np.float32)).tensors()
+    save_tensors(weights | {FORM + name: torch.from_numpy(values) for name, values in fitted.items()}, folder)
+    config = replace(Config.load(folder), quality_scale=scale, quality_shift=shift)
+    write_json(config.to_json(), folder / "config.json")
     return config
+
+
+def _opinions(network: Selector, expert: FormExpert, windows: Sequence[Passage]) -> Floats:
+    """What network and expert on form say of windows, [n, 2]."""
+    form = expert.judge(np.stack([expert.figures(one) for one in windows]))
+    return np.stack([network.outputs(windows)["quality"], form], axis=1)
+
+
+def fit_mix(good: Floats, bad: Floats, beside: NDArray[np.int64]) -> tuple[Floats, float, float]:
+    """What network and expert on form have to say.
+
+    The weights are those that set most of what is bad below the good window `beside` it; then scale and shift make the
+    logistic curve of the network alone true, which holds off the grid, and the mix on the same scale.
+
+    Parameters
+    ----------
+    good, bad
+        Opinions of network and expert, [n, 2] and [m, 2].
+    beside
+        Which good window each bad one is set beside, [m].
+
+    Returns
+    -------
+    mix, scale, shift
+        Weights of network and expert and a constant [3]; scale and shift of the logistic curve.
+    """
+    from scipy.optimize import minimize
+
+    gap = good[beside] - bad
+
+    def loss(weight: Floats) -> float:
+        return float(np.logaddexp(0, -gap @ weight).mean())
+
+    weight = minimize(loss, np.array([0.4, 0.4]), bounds=[(0, 10), (0, 10)]).x
+    scale, shift = _logistic(good[:, 0], bad[:, 0])
+    together, constant = _logistic(good @ weight, bad @ weight)
+    return np.array([*(weight * together / scale), (constant - shift) / scale]), scale, shift
 
 
 def fit_emotion(folder: Path | str, corpora: Path | str) -> Config:
@@ -133,20 +210,6 @@ def _spread(selector: Selector, held_out: Library, default: float) -> float:
     out = selector.outputs([held_out.passage(int(row)) for row in rated])
     z = (held_out.rating[rated] - out["mean"]) / np.exp(out["log_variance"] / 2)
     return float(np.sqrt(np.mean(z**2)))
-
-
-def _quality(selector: Selector, held_out: Library, samples: Sequence[Sample]) -> tuple[float, float]:
-    """Scale and shift of the probability of being real."""
-    rng = np.random.default_rng(0)
-    pool = held_out.pitched[held_out.on_grid[held_out.pitched]]
-    music = [held_out.passage(int(row)) for row in rng.choice(pool, min(200, len(pool)), replace=False)]
-    kinds = list(KINDS)
-    spoilt = [
-        corrupt(one, kinds[i % len(kinds)], GRADES[i // len(kinds) % len(GRADES)], music[i - 1], i)
-        for i, one in enumerate(music)
-    ]
-    sampled = [passage(sample.ids) for sample in samples][: len(spoilt)]
-    return _logistic(selector.outputs(music)["quality"], selector.outputs([*spoilt, *sampled])["quality"])
 
 
 def fit_answer(network: Floats, experts: Floats, labels: NDArray[np.int64]) -> tuple[float, float]:

@@ -1,11 +1,12 @@
 """Fitting of the experts that predict emotion from measured attributes, :mod:`muse.selector.experts`.
 
-Contents: :func:`fit_experts`.
+Contents: :func:`fit_experts`, :func:`rated_across_folds`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from muse.selector.forest import Forest
 from muse.selector.quadrants import pooled
 from muse.training.selector.quadrants import fit_stack
 
-__all__ = ["fit_experts"]
+__all__ = ["fit_experts", "rated_across_folds"]
 
 Floats = NDArray[np.float64]
 
@@ -66,33 +67,60 @@ def fit_experts(
     """
     features = np.stack([hearings(clip) for clip in clips])
     quadrants, opinions = fit_stack(features, labels, np.asarray(songs), seed=seed)
-    mapper = EmotionMapper.from_pretrained()
-    measured = [extract(score) for score in rated]
-    names, values = measured[0].names, np.stack([one.values[0] for one in measured])
-    defined = np.flatnonzero(np.isfinite(values).mean(axis=0) >= MIN_DEFINED)
-    x = values[:, defined]
-    median = np.nanmedian(x, axis=0).astype(np.float32)
-    x = np.where(np.isfinite(x), x, median)
-    levels = np.stack([mapper.measured_levels(one) for one in measured])
-
+    measured = _Measured.of(rated)
     order = np.random.default_rng(seed).permutation(len(rated)) % N_FOLDS
-    errors = []
-    for k in range(N_FOLDS):
-        out = order == k
-        fitted = _fit_plane(x[~out], levels[~out], ratings[~out], seed)
-        errors.append(predict_plane(*fitted, x[out], levels[out]) - ratings[out])
-    plane, weight, bias = _fit_plane(x, levels, ratings, seed)
+    errors = measured.across_folds(ratings, order, seed) - ratings
+    plane, weight, bias = _fit_plane(measured.x, measured.levels, ratings, seed)
     experts = AttributeExperts(
-        tuple(names[i] for i in defined),
-        median,
+        measured.names,
+        measured.median,
         quadrants,
         plane,
         weight,
         bias,
-        np.concatenate(errors).std(axis=0).astype(np.float32),
-        mapper,
+        errors.std(axis=0).astype(np.float32),
+        ratings.mean(axis=0).astype(np.float32),
+        measured.mapper,
     )
     return experts, pooled(opinions, quadrants.weight)
+
+
+def rated_across_folds(rated: Sequence[Score], ratings: Floats, fold: NDArray[np.int64], *, seed: int = 0) -> Floats:
+    """Valence and arousal of rated pieces [n, 2], each by experts that did not learn from its fold [n]."""
+    return _Measured.of(rated).across_folds(ratings, fold, seed)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """Attributes of rated pieces."""
+
+    names: tuple[str, ...]
+    x: Floats
+    """[n, columns]."""
+    median: NDArray[np.float32]
+    levels: Floats
+    """Of the attributes that the mapping uses, [n, levels]."""
+    mapper: EmotionMapper
+
+    @classmethod
+    def of(cls, rated: Sequence[Score]) -> _Measured:
+        mapper = EmotionMapper.from_pretrained()
+        measured = [extract(score) for score in rated]
+        names, values = measured[0].names, np.stack([one.values[0] for one in measured])
+        defined = np.flatnonzero(np.isfinite(values).mean(axis=0) >= MIN_DEFINED)
+        x = values[:, defined]
+        median = np.nanmedian(x, axis=0).astype(np.float32)
+        levels = np.stack([mapper.measured_levels(one) for one in measured])
+        return cls(tuple(names[i] for i in defined), np.where(np.isfinite(x), x, median), median, levels, mapper)
+
+    def across_folds(self, ratings: Floats, fold: NDArray[np.int64], seed: int) -> Floats:
+        """Valence and arousal [n, 2], each predicted by what was fitted without its fold."""
+        found = np.zeros_like(ratings)
+        for k in np.unique(fold):
+            out = fold == k
+            fitted = _fit_plane(self.x[~out], self.levels[~out], ratings[~out], seed)
+            found[out] = predict_plane(*fitted, self.x[out], self.levels[out])
+        return found
 
 
 def _fit_plane(x: Floats, levels: Floats, ratings: Floats, seed: int) -> tuple[Forest, NDArray[Any], NDArray[Any]]:

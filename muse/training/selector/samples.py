@@ -45,6 +45,11 @@ class Sample:
     row: int
     """Number of the real window whose meter, tempo, genre and instruments it has, among those of its split."""
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether it is kept from learning, for calibration: those beside every tenth window are."""
+        return self.row % 10 == 0
+
 
 def write_samples(
     corpus: Corpus,
