@@ -31,9 +31,12 @@ _NEUTRAL_TEMPO_BPM = 100.0  # where neither tempo nor emotion is asked for
 _MAJOR_SHARE = 0.6  # of the corpus' windows; where neither key nor emotion is asked for
 # The piano writing of the corpus that has real dynamics and modern harmony; other ensembles leave the genre open.
 _PIANO_GENRE = "pop"
-_TONICS = (-1, 6)
-"""Semitones from C up to the tonic, where the key is open, the last one excluded. Planner and arranger think in C, and
-write some three semitones lower than people in all voices."""
+_MEAN_PITCH = 61.0
+"""Of pieces in C. Planner and arranger think in C; where the key is open, the tonic is what brings a piece to the
+register that it should have, :data:`_USUAL_PITCH` where none is asked for."""
+_USUAL_PITCH = 63.0
+_TONICS = (-5, 5)  # lowest and highest, semitones from C
+_TONIC_JITTER = 3  # semitones up or down, so that pieces differ
 _EMPTY_TARGET = AttributeTarget((), (), (), (), (), ())
 _PLANNED = {control: 0.65 for control in PLAN_FROM if control != "mean_pitch"}
 """How far the plan's controls go from the middle of the corpus to the target: the targets of an emotion are extremes
@@ -168,7 +171,9 @@ def _key(intent: Intent, asked: Mapping[str, float], given: Plan | None, rng: np
         return given.tonic, given.mode
     clarity = asked.get("Mode Clarity")
     major = rng.random() < _MAJOR_SHARE if clarity is None else clarity > 0
-    return int(rng.integers(*_TONICS)) % 12, "major" if major else "minor"
+    pitch = asked.get("Mean Pitch", _USUAL_PITCH)
+    tonic = round(pitch - _MEAN_PITCH) + int(rng.integers(-_TONIC_JITTER, _TONIC_JITTER + 1))
+    return min(max(tonic, _TONICS[0]), _TONICS[1]) % 12, "major" if major else "minor"
 
 
 def _chords(intent: Intent, meter: tuple[int, int]) -> Plan | None:

@@ -45,7 +45,7 @@ class Ranking:
     """Closeness of the measured attributes to those asked for."""
     quality: float = 1.0
     """The selector's probability that people wrote it."""
-    emotion: float = 2.0
+    emotion: float = 3.0
     """Overlap of the quadrants that the selector gives with those asked for; only where an emotion is asked for."""
     genre: float = 0.5
     """The selector's probability of the genre; only where one is asked for."""
