@@ -192,8 +192,10 @@ class Selector:
         return np.stack([part.mean(0) for part in np.split(flat, stops[:-1])]).astype(np.float32)
 
     def outputs(self, windows: Sequence[Passage]) -> dict[str, NDArray[np.float64]]:
-        """Raw outputs of windows in order, see :meth:`Encoder.__call__`, stacked along the first axis; the expert on form
-        has its say in the quality."""
+        """Raw outputs of windows, see :meth:`Encoder.__call__`, in order, stacked along the first axis.
+
+        The expert on form has its say in the quality.
+        """
         found = [self._read(*encode(window)) for window in windows]
         if self.form is not None:
             for out, window in zip(found, windows, strict=True):
