@@ -1,8 +1,8 @@
 """What the selector can and cannot do, measured on music that it has never seen.
 
 ``python benchmarks/selector_report.py --dataset ALL --corpora CORPORA --samples SAMPLES`` writes ``docs/selector.md``
-and ``docs/selector.json``. `SAMPLES` is a folder that ``muse train samples --split test`` made. With ``--ablation`` it also
-measures what the tasks do for each other. ``checkpoints/TRAINING.md`` has the commands that train them.
+and ``docs/selector.json``. `SAMPLES` is a folder that ``muse train samples --split test`` made. With ``--ablation`` it
+also measures what the tasks do for each other. ``checkpoints/TRAINING.md`` has the commands that train them.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ NARROWEST, WIDEST = 0.1, 4.0
 SUREST = 1e-4
 """No side of an axis is less probable than this."""
 RATINGS_SAY = 0.2
-"""What a standard deviation between a piece's ratings and their mean over all pieces adds to the evidence on its side."""
+"""What a standard deviation between a piece's ratings and the mean of all pieces adds to the evidence on its side."""
 _ASIDE = 1e-6
 """On an axis itself a mean has no side: from it at least so many standard deviations."""
 

@@ -114,7 +114,13 @@ class AttributeExperts:
         except KeyError as error:
             raise InputError(f"{folder}: the experts on attributes lack {error}: get the checkpoint again") from None
         mapper = EmotionMapper.from_pretrained()
-        flat = {"median": (len(columns),), "weight": (len(mapper.neutral_), 2), "bias": (2,), "spread": (2,), "middle": (2,)}
+        flat = {
+            "median": (len(columns),),
+            "weight": (len(mapper.neutral_), 2),
+            "bias": (2,),
+            "spread": (2,),
+            "middle": (2,),
+        }
         check_tensors(folder, {name: tensors[name] for name in flat}, flat)
         if not (quadrants.is_sound(len(feature_names())) and plane.is_sound(len(columns), 2)):
             raise InputError(f"{folder}: the experts on attributes are damaged: get the checkpoint again")

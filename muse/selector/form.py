@@ -290,7 +290,10 @@ def _smoothness(bars: Bars) -> Iterator[tuple[str, float]]:
         yield f"{name} unsteady", float(np.square(np.diff(x)).mean() / spread) if calm else 1.0
         for lag in (2, 4):
             apart = len(x) > lag and calm
-            yield f"{name} unsteady, {lag} apart", float(np.square(x[lag:] - x[:-lag]).mean() / spread) if apart else 2.0
+            yield (
+                f"{name} unsteady, {lag} apart",
+                float(np.square(x[lag:] - x[:-lag]).mean() / spread) if apart else 2.0,
+            )
         yield f"{name} spread", float(np.sqrt(spread))
         steps = np.abs(np.diff(x)) / np.sqrt(spread) if calm else np.zeros(1)
         yield f"{name} jump", float(steps.max())
@@ -402,7 +405,12 @@ def _lines(bars: Bars) -> Iterator[tuple[str, float]]:
     yield "gaps", float(np.mean(gaps)) / 12
     semitones = [(np.diff(pitch[a:b]) == 1).any() if b - a > 1 else False for a, b in zip(starts, stops, strict=True)]
     yield "semitones struck", float(np.mean(semitones))
-    yield "silence at bar lines", float(np.mean([not _sounds(onset, end, b * bars.size) for b in range(1, bars.count)])) if bars.count > 1 else 0.0
+    yield (
+        "silence at bar lines",
+        float(np.mean([not _sounds(onset, end, b * bars.size) for b in range(1, bars.count)]))
+        if bars.count > 1
+        else 0.0,
+    )
     yield "held over bar lines", float((onset // bars.size != (end - 1) // bars.size).mean())
 
 

@@ -2,7 +2,8 @@
 
 A small transformer reads the events of a window (:mod:`muse.selector.events`), in numpy on the CPU
 (:mod:`muse.selector.encoder`) and in PyTorch elsewhere (:mod:`muse.selector.network`). Whether the bars of a window
-follow one another is judged by an expert beside it (:mod:`muse.selector.form`). A long piece is the mean over its windows, and :meth:`Selector.curve` shows them one by one. The emotion of a piece is predicted from its
+follow one another is judged by an expert beside it (:mod:`muse.selector.form`). A long piece is the mean over its
+windows, and :meth:`Selector.curve` shows them one by one. The emotion of a piece is predicted from its
 notes by plainer learners too (:mod:`muse.selector.experts`), and all that is said of it is one distribution
 (:mod:`muse.selector.answer`).
 
@@ -191,8 +192,10 @@ class Selector:
         return np.stack([part.mean(0) for part in np.split(flat, stops[:-1])]).astype(np.float32)
 
     def outputs(self, windows: Sequence[Passage]) -> dict[str, NDArray[np.float64]]:
-        """Raw outputs of windows in order, see :meth:`Encoder.__call__`, stacked along the first axis; in the quality the
-        expert on form has its say."""
+        """Raw outputs of windows, see :meth:`Encoder.__call__`, in order, stacked along the first axis.
+
+        The expert on form has its say in the quality.
+        """
         found = [self._read(*encode(window)) for window in windows]
         if self.form is not None:
             for out, window in zip(found, windows, strict=True):

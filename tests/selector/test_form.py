@@ -1,9 +1,9 @@
-"""The expert on form: pairs of bars are measured right, better orders are found, and it has its say on the grid alone."""
+"""The expert on form: pairs of bars are measured right, better orders are found, its say is on the grid alone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +61,7 @@ def test_gains_are_those_of_the_order_that_is_made(rng: np.random.Generator) -> 
     follows = rng.normal(size=(6, 6))
 
     def total(order: Sequence[int]) -> float:
-        return float(sum(follows[a, b] for a, b in zip(order, order[1:], strict=False)))
+        return float(sum(follows[a, b] for a, b in pairwise(order)))
 
     swaps, moves = [], []
     for i, j in combinations(range(6), 2):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.special import ndtri, ndtr
+from scipy.special import ndtr, ndtri
 
 from muse.emotion import QUADRANTS
 from muse.emotion.emotion import Emotion

@@ -68,7 +68,7 @@ def _mains(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64
     return np.sum(parts, axis=0) + random.uniform(0.01, 0.5) * random.normal(size=n)
 
 
-# ------------------------------------------------------------------------------------- sounds that have a pitch, and crowds
+# ----------------------------------------------------------------------------- sounds that have a pitch, and crowds
 
 
 def _placed(n: int, events: Iterable[tuple[int, NDArray[np.float64]]]) -> NDArray[np.float64]:
@@ -132,7 +132,9 @@ def _birds(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64
             glide = random.uniform(-0.5, 0.5) * place + random.uniform(-0.3, 0.3) * np.sin(np.pi * place)
             trill = random.uniform(0, 0.12) * np.sin(2 * np.pi * random.uniform(15, 60) * place * length / rate)
             hertz = base * np.exp2(random.uniform(-0.4, 0.4) + glide + trill)
-            phrase.append((_sung(hertz, rate, (1, random.uniform(0, 0.3))) * _swell(length), random.uniform(0.01, 0.15)))
+            phrase.append(
+                (_sung(hertz, rate, (1, random.uniform(0, 0.3))) * _swell(length), random.uniform(0.01, 0.15))
+            )
         level = random.uniform(0.2, 1)
         while at < n / rate:
             for chirp, pause in phrase * int(random.integers(1, 4)):
@@ -229,7 +231,9 @@ def _animals(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float
         size = int(length * random.uniform(0.7, 1.4) * rate)
         place = np.linspace(0, 1, size)
         shake = 0.04 * np.sin(2 * np.pi * random.uniform(6, 11) * place * size / rate) * (kind == "sheep")
-        hertz = base * np.exp2(rise * np.sin(np.pi * place ** random.uniform(0.5, 1.2)) * random.uniform(0.5, 1) + shake)
+        hertz = base * np.exp2(
+            rise * np.sin(np.pi * place ** random.uniform(0.5, 1.2)) * random.uniform(0.5, 1) + shake
+        )
         if kind == "cricket":
             call = _sung(hertz, rate, (1,)) * _swell(size)
         else:

@@ -23,10 +23,10 @@ from scipy.special import expit
 from sklearn.tree import DecisionTreeRegressor
 
 from muse.errors import InputError
-from muse.selector.bars import N_CHORDS, PAIR_NAMES, Bars, bars_of, jaccard, likeness_sets, pair_measures
+from muse.selector.bars import N_CHORDS, Bars, bars_of, jaccard, likeness_sets, pair_measures
 from muse.selector.events import Passage
 from muse.selector.forest import Forest
-from muse.selector.form import FormExpert, window_figures
+from muse.selector.form import FormExpert
 from muse.training.selector.damage import GRADES, corrupt
 from muse.training.selector.data import Library, fold_of
 
@@ -63,8 +63,7 @@ class Pairs:
 
 
 def drawn_windows(library: Library, n: int, seed: int) -> Iterator[tuple[int, int]]:
-    """Rows of windows on a grid, small corpora counting more than their size, each with another that it is pasted from.
-    """
+    """Rows of windows on a grid, small corpora counting more than their size, each with one to paste from."""
     rng = np.random.default_rng([seed, 5])
     pool = library.pitched[library.on_grid[library.pitched]]
     _, place, sizes = np.unique(library.corpus_name[pool], return_inverse=True, return_counts=True)
@@ -154,8 +153,15 @@ def _perceptron(x: Floats, y: NDArray[np.float32], seed: int) -> dict[str, Any]:
 
 
 def boosted(
-    x: Floats, better: NDArray[np.int64], worse: NDArray[np.int64], weight: Floats, *, n_trees: int = 300,
-    rate: float = 0.08, depth: int = 4, seed: int = 0,
+    x: Floats,
+    better: NDArray[np.int64],
+    worse: NDArray[np.int64],
+    weight: Floats,
+    *,
+    n_trees: int = 300,
+    rate: float = 0.08,
+    depth: int = 4,
+    seed: int = 0,
 ) -> Forest:
     """Trees whose sum puts rows of `x` in order: `better` [pairs] above `worse` [pairs], each pair with its weight."""
     rng = np.random.default_rng(seed)
@@ -181,7 +187,12 @@ def boosted(
 
 
 def fit_form(
-    library: Library, samples: Sequence[Passage], *, n_windows: int = 1600, n_spoilt: int = 500, n_trees: int = 250,
+    library: Library,
+    samples: Sequence[Passage],
+    *,
+    n_windows: int = 1600,
+    n_spoilt: int = 500,
+    n_trees: int = 250,
     seed: int = 0,
 ) -> FormExpert:
     """Fit the expert; its ``mix`` leaves the network out.
@@ -212,7 +223,9 @@ def fit_form(
     def expert(chosen: NDArray[np.bool_]) -> FormExpert:
         found = [pair for taken, some in zip(chosen, pairs, strict=True) if taken for pair in some]
         if not found:
-            raise InputError("form is learnt from windows of three bars or more of several songs, and there are too few")
+            raise InputError(
+                "form is learnt from windows of three bars or more of several songs, and there are too few"
+            )
         x, y = (np.array(part, np.float32) for part in zip(*found, strict=True))
         return FormExpert(transitions, **_perceptron(x, y, seed), trees=NO_TREES, mix=np.array([0, 1, 0], np.float32))
 
