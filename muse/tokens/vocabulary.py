@@ -123,7 +123,7 @@ def _remi_tokens() -> list[str]:
 
 
 def build_tokenizer() -> REMI:
-    """MidiTok's REMI with our special and control tokens in front: what encodes scores."""
+    """MidiTok's REMI with our special and control tokens in front: what the codec writes and reads alike."""
     from miditok import REMI, TokenizerConfig
 
     return REMI(TokenizerConfig(special_tokens=_control_tokens(), **_REMI))
