@@ -35,6 +35,7 @@ import dataclasses
 import functools
 import hashlib
 import io
+import itertools
 import json
 import shutil
 from collections import Counter, defaultdict
@@ -67,6 +68,9 @@ of performances and scores of one piece (0.3 finds 31 %), and joins one pair of 
 
 MAX_HOLDERS = 50
 """A phrase that more songs than these share (a scale, a trill) tells nothing."""
+
+PAIRED_SONGS = 2048
+"""Songs whose pairs are counted at once; each can have 2,400: :data:`MAX_HOLDERS` times the hashes of a sketch."""
 
 FRACTIONS = {"train": 0.94, "val": 0.03, "test": 0.03}
 
@@ -242,7 +246,7 @@ def _code_digest() -> str:
     for room in rooms:
         for path in sorted((root / room).rglob("*.py")):
             digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    for package in ("numpy", "symusic", "miditok", "pyarrow"):
+    for package in ("numpy", "symusic", "pyarrow"):
         digest.update(f"{package} {version(package)}".encode())
     return digest.hexdigest()
 
@@ -539,16 +543,21 @@ def _same_melody(sketches: Sequence[Sequence[int] | NDArray[np.uint64]]) -> Iter
     _, run, n_holders = np.unique(value, return_inverse=True, return_counts=True)
     telling = n_holders[run] <= MAX_HOLDERS
     run, owner = run[telling], owner[telling]
-    pairs = []
-    for lag in range(1, MAX_HOLDERS):
-        same = run[lag:] == run[:-lag]
-        if not same.any():
-            break
-        pairs.append(owner[:-lag][same] * len(sizes) + owner[lag:][same])
-    code, n_shared = np.unique(np.concatenate(pairs or [np.zeros(0, np.int64)]), return_counts=True)
-    first, second = code // max(len(sizes), 1), code % max(len(sizes), 1)
-    alike = n_shared >= np.maximum(4, MIN_SHARED * np.minimum(sizes[first], sizes[second]))
-    yield from zip(first[alike].tolist(), second[alike].tolist(), strict=True)
+    place = np.argsort(owner, kind="stable")  # of each song's hashes among all
+    begin = np.searchsorted(owner[place], np.arange(0, len(sizes) + PAIRED_SONGS, PAIRED_SONGS))
+    for at, stop in itertools.pairwise(begin.tolist()):
+        pairs = []
+        here = place[at:stop]
+        for lag in range(1, MAX_HOLDERS):
+            here = here[here + lag < len(run)]
+            here = here[run[here + lag] == run[here]]
+            if not len(here):
+                break
+            pairs.append(owner[here] * len(sizes) + owner[here + lag])
+        code, n_shared = np.unique(np.concatenate(pairs or [np.zeros(0, np.int64)]), return_counts=True)
+        first, second = code // len(sizes), code % len(sizes)
+        alike = n_shared >= np.maximum(4, MIN_SHARED * np.minimum(sizes[first], sizes[second]))
+        yield from zip(first[alike].tolist(), second[alike].tolist(), strict=True)
 
 
 def _rejects(
