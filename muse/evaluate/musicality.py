@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,6 +22,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from muse.composer.stages import Stages
+from muse.evaluate.kept import Kept
 from muse.evaluate.metrics.endings import Ending, find_ending
 from muse.evaluate.metrics.ensemble import check_parts, check_tune
 from muse.evaluate.metrics.form import bars_with_a_twin, section_return
@@ -97,6 +99,7 @@ def measure_music(
     *,
     unchosen: Maker | None = None,
     made_by: str = "",
+    kept: Kept | None = None,
     steps: Steps | None = None,
 ) -> dict[str, Any]:
     """Measure how far a maker's music is from people's.
@@ -118,6 +121,8 @@ def measure_music(
         bad one; the maker itself when None.
     made_by
         Names maker and weights, so that kept pieces of others are not taken for theirs.
+    kept
+        What an earlier run has finished.
     steps
         Counts what is done.
 
@@ -131,7 +136,7 @@ def measure_music(
     InputError
         There is no ``pop909``, or too little of it.
     """
-    settings, steps = settings or MusicSettings(), steps or Steps()
+    settings, steps, kept = settings or MusicSettings(), steps or Steps(), kept or Kept()
     people = People.read(corpora, settings.bars)
     steps.tick(STEPS_OF_PEOPLE)
     pieces = Pieces(Path(out) / "pieces", made_by)
@@ -151,8 +156,8 @@ def measure_music(
     long = [compose("long", Intent(emotion=f"Q{1 + i % 4}", bars=LONG_BARS), i, plain) for i in range(settings.n_long)]
     document: dict[str, Any] = {
         "settings": asdict(settings) | {"long_bars": LONG_BARS, "n_people": len(people.windows)},
-        "human_likeness": _human_likeness(people, quadrants),
-        "form": _form(people, quadrants, long),
+        "human_likeness": kept.section("human-likeness", lambda: _human_likeness(people, quadrants)),
+        "form": kept.section("form", lambda: _form(people, quadrants, long)),
         "figures": _figures(people, quadrants),
         "endings": _endings(people, quadrants),
         "loudness": _loudness(quadrants),
@@ -160,7 +165,7 @@ def measure_music(
         "pictures": _pictures(quadrants, settings.n_pictures, Path(out)),
     }
     if stages is not None and settings.n_ablation:
-        document["human_likeness"]["systems"] += _ablations(people, stages, settings, compose)
+        document["human_likeness"]["systems"] += _ablations(people, stages, settings, compose, kept)
     return document
 
 
@@ -204,7 +209,9 @@ def _told_with_table(
     return row | {"inside": trees.inside, "network_auc": network}, trees.table
 
 
-def _ablations(people: People, stages: Stages, settings: MusicSettings, compose: _Compose) -> list[dict[str, Any]]:
+def _ablations(
+    people: People, stages: Stages, settings: MusicSettings, compose: _Compose, kept: Kept
+) -> list[dict[str, Any]]:
     """The stages with one lever pulled in each row."""
     windows = _evenly(people.windows, settings.n_ablation)
     rows = []
@@ -212,9 +219,10 @@ def _ablations(people: People, stages: Stages, settings: MusicSettings, compose:
         made = [compose(f"ablation-{number}", Intent(bars=settings.bars), i, one.maker) for i in range(len(windows))]
         if one.on_their_plans:
             made = [replace(piece, song=window.song) for piece, window in zip(made, windows, strict=True)]
-        rows.append(_told(one.name, people.windows, made))
+        rows.append(kept.section(f"ablation-{number}", partial(_told, one.name, people.windows, made)))
         if one.plans_too:
-            rows.append(_told(f"{one.name}: plans alone", _plans(people.windows), _plans(made)))
+            plans = partial(_told, f"{one.name}: plans alone", _plans(people.windows), _plans(made))
+            rows.append(kept.section(f"ablation-{number}-plans", plans))
     return rows
 
 
