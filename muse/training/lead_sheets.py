@@ -487,8 +487,8 @@ def train_planner(
     run
         Fields of :class:`~muse.training.language_model.RunSettings`.
     call
-        ``devices``, ``nodes``, ``threads`` of :class:`~muse.training.loop.Run`; ``resume``, ``progress``, ``callbacks``
-        of :func:`muse.training.loop.train`.
+        ``devices``, ``nodes``, ``strategy``, ``threads`` of :class:`~muse.training.loop.Run`; ``resume``, ``progress``,
+        ``callbacks`` of :func:`muse.training.loop.train`.
 
     Returns
     -------
@@ -525,6 +525,7 @@ def _train(
     *,
     devices: int | str = "auto",
     nodes: int = 1,
+    strategy: str = "ddp",
     threads: int = 0,
     **call: Any,
 ) -> dict[str, Any]:
@@ -532,5 +533,5 @@ def _train(
     chosen = replace(chosen, bars={int(n): share for n, share in chosen.bars.items()})  # names in JSON are texts
     settings = settings_from(RunSettings, run)
     task = kind(folder, chosen)
-    how = settings.run(devices=devices, nodes=nodes, threads=threads)
+    how = settings.run(devices=devices, nodes=nodes, strategy=strategy, threads=threads)
     return loop.train(lambda: LanguageModel(task, settings), out, how, **call).metrics()
