@@ -48,7 +48,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.corpora import LICENCE_CLASSES, SPLITS, Song, find_songs, read_key, work_name
+from muse.corpora import LICENCE_CLASSES, SPLITS, Song, find_songs, is_packed, read_key, unpacked, work_name
 from muse.dataset.read import SCHEMA_VERSION, corpus_info, read_rows, write_shard
 from muse.dataset.windows import Settings, SongResult, attribute_names, process_song
 from muse.engines import Died, Engine, ProcessPool
@@ -97,7 +97,8 @@ def build_corpus(
     Parameters
     ----------
     sources
-        MIDI files, corpora or folders of corpora; see :mod:`muse.corpora.songs`.
+        MIDI files, corpora or folders of corpora, see :mod:`muse.corpora.songs`; archives and URLs of them, see
+        :mod:`muse.corpora.archives`, which are unpacked in `out` for as long as the build is not finished.
     out
         Folder of the dataset: new, empty, or a dataset before. An older dataset is replaced at the very end.
     licence_classes
@@ -130,12 +131,15 @@ def build_corpus(
         if name not in legal:
             raise unknown("setting", name, legal)
     settings = dataclasses.replace(settings or Settings(), **overrides)
-    songs = select_songs(find_songs([Path(source) for source in sources]), licence_classes, limit)
+    folder = _Folder(Path(out))
+    packed = any(map(is_packed, sources))
+    songs = [] if packed else select_songs(find_songs(sources), licence_classes, limit)
     if n_processes is not None and n_processes < 1:
         raise InputError(f"{n_processes} processes cannot build anything; give 1 or more")
 
-    folder = _Folder(Path(out))
     with folder.locked():
+        if packed:
+            songs = select_songs(find_songs([unpacked(one, folder.sources) for one in sources]), licence_classes, limit)
         chunks = _chunks(songs, settings)
         if (summary := folder.finished(chunks)) is not None:
             return summary
@@ -252,17 +256,18 @@ def _code_digest() -> str:
 
 
 class _Folder:
-    """The dataset's folder: ``dataset.json``, ``rejects.csv``, ``shards/`` and, while building, ``parts/``."""
+    """The dataset's folder: ``dataset.json``, ``rejects.csv``, ``shards``; while building ``parts``, ``.sources``."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.parts = root / "parts"
         self.shards = root / "shards"
+        self.sources = root / ".sources"
         self.description = root / "dataset.json"
         self.rejects = root / "rejects.csv"
         if root.exists() and not root.is_dir():
             raise InputError(f"{root} is a file; give a folder for the dataset")
-        ours = {"dataset.json", "rejects.csv", "shards", "parts", ".lock"}
+        ours = {"dataset.json", "rejects.csv", "shards", "parts", ".lock", ".sources"}
         if root.is_dir() and not (self.description.exists() or self.parts.exists()):
             strangers = sorted({path.name for path in root.iterdir()} - ours)
             if strangers:
@@ -300,6 +305,7 @@ class _Folder:
     def tidy(self, shards: Sequence[str]) -> None:
         """Remove parts, temporary files, and shards of an older dataset."""
         shutil.rmtree(self.parts, ignore_errors=True)
+        shutil.rmtree(self.sources, ignore_errors=True)
         keep = {self.root / shard for shard in shards}
         for path in self.shards.iterdir():
             if path not in keep:

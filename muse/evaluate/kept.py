@@ -179,10 +179,10 @@ def depends_on(
                 digest.update(f"{name} {value}\n".encode())
     for folder in map(Path, folders):
         for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
-            name = path.relative_to(folder)
-            if path.is_file() and not any(part.startswith(".") for part in name.parts):
+            inner = path.relative_to(folder)
+            if path.is_file() and not any(part.startswith(".") for part in inner.parts):
                 facts = path.stat()
-                digest.update(f"{name.as_posix()} {facts.st_size} {facts.st_mtime_ns}\n".encode())
+                digest.update(f"{inner.as_posix()} {facts.st_size} {facts.st_mtime_ns}\n".encode())
     for other in others:
         digest.update(other.encode() + b"\0")
     return digest.hexdigest()[:16]

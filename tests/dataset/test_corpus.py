@@ -8,6 +8,7 @@ import math
 import signal
 import subprocess
 import sys
+import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -479,6 +480,17 @@ def test_a_finished_dataset_is_left_alone(tree: Path, dataset: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in dataset.rglob("*") if path.name != ".lock"}
     assert build_corpus([tree], dataset)["n_windows"] == len(Corpus(dataset))
     assert {path: path.stat().st_mtime_ns for path in dataset.rglob("*") if path.name != ".lock"} == before
+
+
+def test_an_archive_is_built_as_its_folder(tree: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "beta.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted((tree / "beta").rglob("*")):
+            archive.write(path, path.relative_to(tree / "beta"))
+    build_corpus([tree / "beta"], tmp_path / "folder", engine=InProcess())
+    for source in (f"file://{tmp_path}/beta.zip", tmp_path / "beta.zip"):
+        info = build_corpus([source], tmp_path / "archive", engine=InProcess())
+        assert info == corpus_info(tmp_path / "folder")
+        assert digest(tmp_path / "archive") == digest(tmp_path / "folder")
 
 
 def test_another_selection_replaces_the_dataset(tree: Path, tmp_path: Path) -> None:
