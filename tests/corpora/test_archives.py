@@ -68,8 +68,9 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 def test_what_is_packed() -> None:
+    plain: list[str | Path] = ["a.mid", "folder", Path("a/b.kar")]
     packed = ["a.zip", "A.ZIP", "a.tar.gz", "b/c.tgz", "x.parquet", "s3://bucket/folder", "memory://a/b.mid"]
-    assert all(map(is_packed, packed)) and not any(map(is_packed, ["a.mid", "folder", Path("a/b.kar")]))
+    assert all(map(is_packed, packed)) and not any(map(is_packed, plain))
 
 
 @pytest.mark.parametrize("ending", ["zip", "tar", "tar.gz", "tar.xz"])

@@ -18,7 +18,7 @@ import symusic
 
 from muse.attributes import ATTRIBUTES, extract
 from muse.corpora import Song, find_songs
-from muse.dataset import Corpus, build_corpus, corpus_info
+from muse.dataset import Corpus, build_corpus, corpus_info, groups
 from muse.dataset import build as building
 from muse.dataset.read import COLUMNS, Ragged
 from muse.dataset.windows import Settings, attribute_names, process_song
@@ -380,7 +380,7 @@ def test_groups_and_works_and_melodies_fall_into_one_split() -> None:
         record(sketch=list(range(1000 * (i // 4), 1000 * (i // 4) + 40)) if i % 4 in (0, 3) else [])
         for i in range(1200)
     ]
-    splits = building._splits(songs, records, {})
+    splits = groups.splits(songs, records, {})
     assert all(len(set(splits[i : i + 4])) == 1 for i in range(0, 1200, 4))
     shares = Counter(splits)
     assert shares["train"] > 1000
@@ -391,12 +391,12 @@ def test_groups_and_works_and_melodies_fall_into_one_split() -> None:
         Song(Path("x"), "two", "o", "s", "o", title="t 0", composer="Doe", split="test"),
         *songs[3:],
     ]
-    assert set(building._splits(held_out, records, {})[:4]) == {"test"}
+    assert set(groups.splits(held_out, records, {})[:4]) == {"test"}
 
 
 def test_split_shares() -> None:
-    shares = Counter(building.hash_split(f"corpus/{i}") for i in range(20_000))
-    for name, share in building.FRACTIONS.items():
+    shares = Counter(groups.hash_split(f"corpus/{i}") for i in range(20_000))
+    for name, share in groups.FRACTIONS.items():
         assert shares[name] / 20_000 == pytest.approx(share, abs=0.005)
 
 
@@ -413,7 +413,7 @@ def test_melodies_are_recognised_in_another_key_and_tempo(tmp_path: Path, rng: n
     ]
     results = [process_song(song_of(path), Settings()) for path in songs]
     assert len({result.note_hash for result in results}) == 3
-    assert list(building._same_melody([result.sketch for result in results])) == [(0, 1)]
+    assert list(groups._same_melody([result.sketch for result in results])) == [(0, 1)]
 
 
 # --------------------------------------------------------------------------------------------------- killed and resumed
