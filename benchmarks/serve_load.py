@@ -86,13 +86,14 @@ class Server:
             ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
 
-    def memory_mb(self) -> float:
-        """Memory of all its processes, shared pages counted in proportion."""
+    def memory_mb(self, kind: str = "Pss") -> float:
+        """Memory of all its processes, shared pages counted in proportion; ``Pss_Anon``: without files, whose share
+        depends on what else runs on the machine."""
         total = 0
         for pid in self.tree():
             with contextlib.suppress(OSError):
                 found = Path(f"/proc/{pid}/smaps_rollup").read_text()
-                total += next(int(line.split()[1]) for line in found.splitlines() if line.startswith("Pss:"))
+                total += next(int(line.split()[1]) for line in found.splitlines() if line.startswith(f"{kind}:"))
         return total / 1024
 
 
@@ -278,7 +279,10 @@ def soak(options: argparse.Namespace) -> Iterator[tuple[str, Tally, dict[str, An
         seconds = options.minutes * 6
         tally, wall = asyncio.run(clients(server.url, options.clients, seconds, ask, 100_000 * part, options.rate))
         memory.append(round(server.memory_mb(), 1))
-        used = {"processor_s": round(server.processor_sec() - before, 1)}
+        used = {
+            "processor_s": round(server.processor_sec() - before, 1),
+            "own_mb": round(server.memory_mb("Pss_Anon"), 1),
+        }
         yield f"part_{part + 1}", tally, {**tally.figures(wall), **used, "memory_mb": memory[-1]}
     server.end()
     yield "memory", Tally(), {"memory_mb": memory}

@@ -97,7 +97,7 @@ def unpacked(source: str | Path, folder: Path) -> Path:
         part = place.with_name(f".{place.name}.part")
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        if path.lower().endswith(ARCHIVES):
+        if path.partition("?")[0].lower().endswith(ARCHIVES):
             with _local(system, path, part) as archive:
                 _unpack(archive, text, part)
         else:
@@ -140,7 +140,7 @@ def _local(system: Any, path: str, folder: Path) -> Iterator[Path]:
     if "file" in (system.protocol if isinstance(system.protocol, tuple) else (system.protocol,)):
         yield Path(path)
         return
-    fetched = folder.with_name(f".{folder.name}{PurePosixPath(path).suffix}")
+    fetched = folder.with_name(f".{folder.name}.fetched")
     try:
         with system.open(path, "rb") as source, fetched.open("wb") as target:
             shutil.copyfileobj(source, target, PIECE_BYTES)
@@ -164,9 +164,10 @@ def _files(system: Any, path: str) -> Iterator[Member]:
 
 def _unpack(archive: Path, name: str, folder: Path) -> None:
     most = max(ALWAYS_BYTES, MOST_TIMES * archive.stat().st_size)
-    if name.lower().endswith(".parquet"):
+    kind = name.partition("?")[0].lower() if "://" in name else name.lower()
+    if kind.endswith(".parquet"):
         _write_rows(archive, name, folder, most)
-    elif name.lower().endswith(".zip"):
+    elif kind.endswith(".zip"):
         with zipfile.ZipFile(archive) as packed:
             _write(_zipped(packed), name, folder, most)
     else:

@@ -122,12 +122,24 @@ def build_corpus(
 
     with folder.locked():
         if packed:
-            songs = select_songs(find_songs([unpacked(one, folder.sources) for one in sources]), licence_classes, limit)
+            songs = select_songs(_packed_songs(sources, folder.sources), licence_classes, limit)
         chunks = _chunks(songs, settings)
         if (summary := folder.finished(chunks)) is not None:
             return summary
         _make_parts(chunks, folder, settings, engine or ProcessPool(n_processes), progress)
         return _finish(chunks, folder, settings)
+
+
+def _packed_songs(sources: Sequence[Path | str], folder: Path) -> list[Song]:
+    """Songs of sources of which some are archives or URLs; errors name these, not where they were unpacked."""
+    places = {unpacked(source, folder): source for source in sources}
+    try:
+        return find_songs(places)
+    except InputError as error:
+        text = str(error)
+        for place, source in places.items():
+            text = text.replace(f"{place}/", f"{source}:").replace(str(place), str(source))
+        raise InputError(text) from None
 
 
 def select_songs(songs: list[Song], licence_classes: Iterable[str] | None, limit: int | None = None) -> list[Song]:

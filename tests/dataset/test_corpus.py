@@ -491,6 +491,10 @@ def test_an_archive_is_built_as_its_folder(tree: Path, tmp_path: Path) -> None:
         info = build_corpus([source], tmp_path / "archive", engine=InProcess())
         assert info == corpus_info(tmp_path / "folder")
         assert digest(tmp_path / "archive") == digest(tmp_path / "folder")
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
+        archive.writestr("metadata.csv", "id,file\nx,x.mid\n")
+    with pytest.raises(InputError, match=r"bad\.zip:metadata\.csv, line 2: there is no file 'x\.mid'"):
+        build_corpus([tmp_path / "bad.zip"], tmp_path / "bad", engine=InProcess())
 
 
 def test_another_selection_replaces_the_dataset(tree: Path, tmp_path: Path) -> None:
