@@ -1,7 +1,7 @@
 """Load on `muse serve`, with every answer checked: throughput, a soak, a thousand at once, and a server that is killed.
 
     python benchmarks/serve_load.py compare --minutes 4   one process against one for each core, in turns
-    python benchmarks/serve_load.py soak --minutes 30     30 clients; memory at the start and at the end
+    python benchmarks/serve_load.py soak --minutes 30     30 clients; memory by tenths [--rate 100: requests a minute]
     python benchmarks/serve_load.py mixed --requests 1000 all tasks at once, faults among them
     python benchmarks/serve_load.py kill --minutes 1      the server is killed under load and started again
     python benchmarks/serve_load.py first --requests 8    until the first bar of 16 is written, one client
@@ -86,13 +86,14 @@ class Server:
             ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
 
-    def memory_mb(self) -> float:
-        """Memory of all its processes, shared pages counted in proportion."""
+    def memory_mb(self, kind: str = "Pss") -> float:
+        """Memory of all its processes, shared pages counted in proportion; ``Pss_Anon``: without files, whose share
+        depends on what else runs on the machine."""
         total = 0
         for pid in self.tree():
             with contextlib.suppress(OSError):
                 found = Path(f"/proc/{pid}/smaps_rollup").read_text()
-                total += next(int(line.split()[1]) for line in found.splitlines() if line.startswith("Pss:"))
+                total += next(int(line.split()[1]) for line in found.splitlines() if line.startswith(f"{kind}:"))
         return total / 1024
 
 
@@ -223,13 +224,19 @@ async def connected(url: str, n: int) -> AsyncIterator[list[httpx.AsyncClient]]:
         ]
 
 
-async def clients(url: str, n: int, seconds: float, ask: Ask, first: int) -> tuple[Tally, float]:
-    """So many clients, each of whom asks again as soon as it has its answer."""
+async def clients(
+    url: str, n: int, seconds: float, ask: Ask, first: int, per_minute: float = np.inf
+) -> tuple[Tally, float]:
+    """So many clients, each of whom asks again as soon as it has its answer, at most so often in all."""
     tally, numbers, started = Tally(), iter(range(first, 10**9)), time.monotonic()
 
     async def one(client: httpx.AsyncClient) -> None:
-        while time.monotonic() - started < seconds:
-            await asked_until_answered(client, ask, next(numbers), tally)
+        for number in numbers:
+            due = (number - first) * 60 / per_minute
+            if max(due, time.monotonic() - started) >= seconds:
+                return
+            await asyncio.sleep(started + due - time.monotonic())
+            await asked_until_answered(client, ask, number, tally)
 
     async with connected(url, n) as several:
         await asyncio.gather(*(one(several[i % len(several)]) for i in range(n)))
@@ -268,9 +275,15 @@ def soak(options: argparse.Namespace) -> Iterator[tuple[str, Tally, dict[str, An
     server.start()
     ask, memory = composing(options.bars, options.candidates), []
     for part in range(10):
-        tally, wall = asyncio.run(clients(server.url, options.clients, options.minutes * 6, ask, 100_000 * part))
+        before = server.processor_sec()
+        seconds = options.minutes * 6
+        tally, wall = asyncio.run(clients(server.url, options.clients, seconds, ask, 100_000 * part, options.rate))
         memory.append(round(server.memory_mb(), 1))
-        yield f"part_{part + 1}", tally, {**tally.figures(wall), "memory_mb": memory[-1]}
+        used = {
+            "processor_s": round(server.processor_sec() - before, 1),
+            "own_mb": round(server.memory_mb("Pss_Anon"), 1),
+        }
+        yield f"part_{part + 1}", tally, {**tally.figures(wall), **used, "memory_mb": memory[-1]}
     server.end()
     yield "memory", Tally(), {"memory_mb": memory}
 
@@ -355,6 +368,7 @@ def main() -> None:
     parser.add_argument("check", choices=["compare", "soak", "mixed", "kill", "first"])
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--clients", type=int, default=30)
+    parser.add_argument("--rate", type=float, default=np.inf, help="requests a minute of all clients, for soak")
     parser.add_argument("--requests", type=int, default=1000)
     parser.add_argument("--bars", type=int, default=8)
     parser.add_argument("--candidates", type=int, default=1)

@@ -3,8 +3,8 @@
     muse corpus lead-sheets CORPORA/pop909 -o runs/sheets
     python benchmarks/training_processes.py runs/sheets runs/processes
 
-Three runs of one size and length, two batches a step: one process, two processes (gloo), one process from another
-seed. Wall time is of the whole call, loading included.
+Four runs of one size and length, two batches a step: one process, two processes (gloo), two that share the weights out,
+one process from another seed. Wall time is of the whole call, loading included.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ CONFIG = {
 }  # fmt: skip
 
 
-def train(sheets: Path, out: Path, n_steps: int, n_processes: int, seed: int) -> dict[str, Any]:
+def train(sheets: Path, out: Path, n_steps: int, n_processes: int, seed: int, strategy: str) -> dict[str, Any]:
     """Metrics of a run, with the seconds that it took."""
     config = out.with_suffix(".json")
     run = {**CONFIG["run"], "validate_every": max(n_steps // 8, 1)}
     config.write_text(json.dumps({**CONFIG, "run": run}), encoding="utf-8")
     command = [sys.executable, "-m", "muse", "train", "planner", str(sheets), "-o", str(out), "--config", str(config)]
-    command += ["--steps", str(n_steps), "--devices", str(n_processes), "--seed", str(seed), "--restart", "--json"]
+    command += ["--steps", str(n_steps), "--devices", str(n_processes), "--strategy", strategy]
+    command += ["--seed", str(seed), "--restart", "--json"]
     start = time.perf_counter()
     ended = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, check=True)
     metrics: dict[str, Any] = json.loads(ended.stdout)
@@ -47,10 +48,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=64)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    runs = {"one process": (1, 0), "two processes": (2, 0), "another seed": (1, 1)}
+    runs = {
+        "one process": (1, 0, "ddp"), "two processes": (2, 0, "ddp"), "two, weights shared out": (2, 0, "fsdp"),
+        "another seed": (1, 1, "ddp"),
+    }  # fmt: skip
     found = {
-        name: train(arguments.sheets, arguments.out / name.replace(" ", "-"), arguments.steps, n, seed)
-        for name, (n, seed) in runs.items()
+        name: train(arguments.sheets, arguments.out / name.replace(" ", "-").replace(",", ""), arguments.steps, *how)
+        for name, how in runs.items()
     }
     one = found["one process"]["history"]
     print("| step | " + " | ".join(found) + " |")

@@ -35,11 +35,9 @@ from pathlib import Path
 from typing import Any
 
 from muse.audio import sound_files
-from muse.composer import Composer
 from muse.dataset import build_corpus
 from muse.engines import Engine, ProcessPool, RayEngine
 from muse.intent import Intent
-from muse.recognizer import Recognizer
 
 PAGE_BYTES, TICKS = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
 
@@ -119,6 +117,8 @@ def handing_out(engine: Engine, n: int = 2000) -> dict[str, Any]:
 
 def compose(n: int) -> dict[str, Any]:
     """See the module."""
+    from muse.composer import Composer  # not above: processes of a build would load it too
+
     composer = Composer.from_pretrained()
     composer.compose(Intent(emotion="Q1", bars=16), seed=0)
     begun, n_bytes = time.process_time(), 0
@@ -132,6 +132,8 @@ def compose(n: int) -> dict[str, Any]:
 
 def recognize(folder: Path, n: int) -> dict[str, Any]:
     """See the module."""
+    from muse.recognizer import Recognizer
+
     recognizer = Recognizer.from_pretrained()
     files = list(itertools.islice(sound_files(folder), n + 1))
     recognizer.recognize(files[0])

@@ -32,7 +32,13 @@ ProcessesOption = Annotated[
 
 @app.command("build")
 def corpus_build(
-    sources: SourcesArgument,
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SRC...",
+            help="Folders of MIDI files, labels as they come; zip, tar or Parquet archives; URLs of either.",
+        ),
+    ],
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the dataset; an old run is resumed.")
     ],

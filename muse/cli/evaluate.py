@@ -46,26 +46,31 @@ def evaluate(
     if folder is not None and (composer or music):
         raise InputError("give a folder, or --composer or --music, not both")
     from muse.composer import Composer
+    from muse.composer.arrange import DEFAULT_ARRANGER
+    from muse.composer.plan import DEFAULT_PLANNER
     from muse.evaluate import EvaluationSettings, evaluate_composer, evaluate_folder, evaluate_music
+    from muse.selector.model import DEFAULT_SELECTOR
 
     sizes = given(n_pieces=pieces, n_grid=grid, n_checked=checked)
     settings = EvaluationSettings.quick() if quick else EvaluationSettings()
     settings = replace(settings, **sizes, music=settings.music and replace(settings.music, **given(n_pieces=pieces)))
     with progress_bar("evaluating") as progress:
+        weights = (planner or DEFAULT_PLANNER, arranger or DEFAULT_ARRANGER, DEFAULT_SELECTOR)
         if music:
-            subject = Composer.from_pretrained(**given(planner=planner, arranger=arranger))
-            report = evaluate_music(subject, corpora, output, settings.music, progress=progress)
+            subject = Composer.from_pretrained(*weights[:2])
+            report = evaluate_music(subject, corpora, output, settings.music, weights=weights, progress=progress)
         elif dataset is None:
             raise InputError("--dataset is missing; give the folder that `muse corpus build` wrote, or --music")
         elif folder is not None:
             from muse.selector import Selector
 
             report = evaluate_folder(
-                folder, corpora, dataset, output, selector=Selector.from_pretrained(), progress=progress
-            )
+                folder, corpora, dataset, output,
+                selector=Selector.from_pretrained(), weights=weights[2:], progress=progress,
+            )  # fmt: skip
         else:
-            subject = Composer.from_pretrained(**given(planner=planner, arranger=arranger))
-            report = evaluate_composer(subject, corpora, dataset, output, settings, progress=progress)
+            subject = Composer.from_pretrained(*weights[:2])
+            report = evaluate_composer(subject, corpora, dataset, output, settings, weights=weights, progress=progress)
     print_document(report, as_json)
 
 

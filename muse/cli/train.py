@@ -104,6 +104,9 @@ def _language_model(kind: str, text: str) -> None:
             str, typer.Option(metavar="N|auto", help="Processes, one a graphics card, or N on a CPU.")
         ] = "auto",
         nodes: Annotated[int, typer.Option(metavar="N", min=1, help="Machines; see docs/training.md.")] = 1,
+        strategy: Annotated[
+            str, typer.Option(metavar="NAME", help="Of several processes: ddp, or fsdp, which shares weights out.")
+        ] = "ddp",
         resume: ResumeOption = True,
         config: ConfigOption = None,
         as_json: JsonOption = False,
@@ -118,7 +121,7 @@ def _language_model(kind: str, text: str) -> None:
         with contextlib.redirect_stdout(sys.stderr):  # Lightning's bar and tables
             document = train(
                 sheets, output, windows={**parts.get("windows", {}), **given(seed=seed)}, run=run, devices=devices,
-                nodes=nodes, resume=resume, progress=sys.stderr.isatty(),
+                nodes=nodes, strategy=strategy, resume=resume, progress=sys.stderr.isatty(),
             )  # fmt: skip
         _print(document, as_json)
 

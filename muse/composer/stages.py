@@ -230,8 +230,9 @@ class Stages:
     def _section_controls(self, request: PieceRequest) -> Sequence[Mapping[str, int]]:
         """The arranger's: those asked for, and what the texture asks of the accompaniment in what they leave open."""
         textures = [self.arranger.buckets.of(one.accompaniment(request.tempo_bpm)) for one in request.texture]
-        pairs = zip_longest(request.section_controls, textures, fillvalue={})
-        return [{**texture, **controls} for controls, texture in pairs]
+        nothing: Mapping[str, int] = {}
+        pairs = zip_longest(textures, request.section_controls, fillvalue=nothing)
+        return [{**texture, **controls} for texture, controls in pairs]
 
     def _plans(
         self,

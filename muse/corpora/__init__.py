@@ -4,6 +4,7 @@
 of a data set of emotions, sound or MIDI. Both are tables of the readers, which lie one a file.
 """
 
+from muse.corpora.archives import is_packed, unpacked
 from muse.corpora.beats import BeatTimes, read_beats
 from muse.corpora.clips import Clip, EmotionDataset, ListenerCurve
 from muse.corpora.emopia import emopia_clips, recording_of
@@ -28,6 +29,7 @@ __all__ = [
     "find_songs",
     "genre_of",
     "has_metadata",
+    "is_packed",
     "listener_curves",
     "open_dataset",
     "read_beats",
@@ -36,6 +38,7 @@ __all__ = [
     "read_key",
     "read_metadata",
     "recording_of",
+    "unpacked",
     "vgmidi_pieces",
     "work_name",
 ]

@@ -4,17 +4,13 @@
 
     find_songs ─▶ chunks of the sorted list ─▶ an engine ─▶ one part per chunk ─▶ duplicates, splits ─▶ shards
 
-What is done with one song is in :mod:`muse.dataset.windows`, where it is done in :mod:`muse.engines`.
+What is done with one song is in :mod:`muse.dataset.windows`, where it is done in :mod:`muse.engines`, and which songs
+repeat each other or fall together into a split in :mod:`muse.dataset.groups`.
 
 Conventions
 -----------
 row
     One window. Columns: :data:`muse.dataset.read.COLUMNS`.
-split
-    By song, never by window. The source's own split holds; otherwise a hash of the group decides. Songs of one title
-    and composer, and songs that share much of their melody, form one group across corpora.
-duplicate
-    Same notes on a grid of twelfths of a beat, in any key. The copy with the freest licence stays, then the first.
 resuming
     Work is done in chunks of a fixed size. A finished chunk is a part file named after a hash of everything that it
     depends on: the bytes of its files, labels and annotations, the settings, and the code that does the work. Parts are
@@ -45,9 +41,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from muse.corpora import LICENCE_CLASSES, SPLITS, Song, find_songs, read_key, work_name
+from muse.corpora import LICENCE_CLASSES, Song, find_songs, is_packed, read_key, unpacked
+from muse.dataset.groups import duplicates, splits
 from muse.dataset.read import SCHEMA_VERSION, corpus_info, read_rows, write_shard
 from muse.dataset.windows import Settings, SongResult, attribute_names, process_song
 from muse.engines import Died, Engine, ProcessPool
@@ -60,15 +56,6 @@ __all__ = ["Settings", "build_corpus", "corpus_info"]
 
 CHUNK_SONGS = 64
 """Songs per part and shard: what a killed build may have to do again, and at most some ten thousand rows."""
-
-MIN_SHARED = 0.08
-"""Share of the hashes in two sketches from which songs are versions of one work. In ASAP this finds 78 % of the pairs
-of performances and scores of one piece (0.3 finds 31 %), and joins one pair of different works: chromatic studies."""
-
-MAX_HOLDERS = 50
-"""A phrase that more songs than these share (a scale, a trill) tells nothing."""
-
-FRACTIONS = {"train": 0.94, "val": 0.03, "test": 0.03}
 
 Progress: TypeAlias = Callable[[int, int], None]
 
@@ -93,7 +80,8 @@ def build_corpus(
     Parameters
     ----------
     sources
-        MIDI files, corpora or folders of corpora; see :mod:`muse.corpora.songs`.
+        MIDI files, corpora or folders of corpora, see :mod:`muse.corpora.songs`; archives and URLs of them, see
+        :mod:`muse.corpora.archives`, which are unpacked in `out` for as long as the build is not finished.
     out
         Folder of the dataset: new, empty, or a dataset before. An older dataset is replaced at the very end.
     licence_classes
@@ -126,17 +114,32 @@ def build_corpus(
         if name not in legal:
             raise unknown("setting", name, legal)
     settings = dataclasses.replace(settings or Settings(), **overrides)
-    songs = select_songs(find_songs([Path(source) for source in sources]), licence_classes, limit)
+    folder = _Folder(Path(out))
+    packed = any(map(is_packed, sources))
+    songs = [] if packed else select_songs(find_songs(sources), licence_classes, limit)
     if n_processes is not None and n_processes < 1:
         raise InputError(f"{n_processes} processes cannot build anything; give 1 or more")
 
-    folder = _Folder(Path(out))
     with folder.locked():
+        if packed:
+            songs = select_songs(_packed_songs(sources, folder.sources), licence_classes, limit)
         chunks = _chunks(songs, settings)
         if (summary := folder.finished(chunks)) is not None:
             return summary
         _make_parts(chunks, folder, settings, engine or ProcessPool(n_processes), progress)
         return _finish(chunks, folder, settings)
+
+
+def _packed_songs(sources: Sequence[Path | str], folder: Path) -> list[Song]:
+    """Songs of sources of which some are archives or URLs; errors name these, not where they were unpacked."""
+    places = {unpacked(source, folder): source for source in sources}
+    try:
+        return find_songs(places)
+    except InputError as error:
+        text = str(error)
+        for place, source in places.items():
+            text = text.replace(f"{place}/", f"{source}:").replace(str(place), str(source))
+        raise InputError(text) from None
 
 
 def select_songs(songs: list[Song], licence_classes: Iterable[str] | None, limit: int | None = None) -> list[Song]:
@@ -242,23 +245,24 @@ def _code_digest() -> str:
     for room in rooms:
         for path in sorted((root / room).rglob("*.py")):
             digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    for package in ("numpy", "symusic", "miditok", "pyarrow"):
+    for package in ("numpy", "symusic", "pyarrow"):
         digest.update(f"{package} {version(package)}".encode())
     return digest.hexdigest()
 
 
 class _Folder:
-    """The dataset's folder: ``dataset.json``, ``rejects.csv``, ``shards/`` and, while building, ``parts/``."""
+    """The dataset's folder: ``dataset.json``, ``rejects.csv``, ``shards``; while building ``parts``, ``.sources``."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.parts = root / "parts"
         self.shards = root / "shards"
+        self.sources = root / ".sources"
         self.description = root / "dataset.json"
         self.rejects = root / "rejects.csv"
         if root.exists() and not root.is_dir():
             raise InputError(f"{root} is a file; give a folder for the dataset")
-        ours = {"dataset.json", "rejects.csv", "shards", "parts", ".lock"}
+        ours = {"dataset.json", "rejects.csv", "shards", "parts", ".lock", ".sources"}
         if root.is_dir() and not (self.description.exists() or self.parts.exists()):
             strangers = sorted({path.name for path in root.iterdir()} - ours)
             if strangers:
@@ -296,6 +300,7 @@ class _Folder:
     def tidy(self, shards: Sequence[str]) -> None:
         """Remove parts, temporary files, and shards of an older dataset."""
         shutil.rmtree(self.parts, ignore_errors=True)
+        shutil.rmtree(self.sources, ignore_errors=True)
         keep = {self.root / shard for shard in shards}
         for path in self.shards.iterdir():
             if path not in keep:
@@ -379,8 +384,8 @@ def _finish(chunks: Sequence[_Chunk], folder: _Folder, settings: Settings) -> di
             record["sketch"] = np.array(record["sketch"], np.uint64)  # a tenth of the size of a list
             records.append(record)
     songs = [song for chunk in chunks for song in chunk.songs]
-    original = _duplicates(songs, records)
-    splits = _splits(songs, records, original)
+    original = duplicates(songs, records)
+    split = splits(songs, records, original)
 
     digest = _dataset_digest(chunks)
     shards: list[str] = []
@@ -390,7 +395,7 @@ def _finish(chunks: Sequence[_Chunk], folder: _Folder, settings: Settings) -> di
         table = read_rows(folder.parts / f"{chunk.name}.parquet")
         numbers = range(first, first + len(chunk.songs))
         first += len(chunk.songs)
-        by_name = {(songs[i].corpus, songs[i].song_id): splits[i] for i in numbers if i not in original}
+        by_name = {(songs[i].corpus, songs[i].song_id): split[i] for i in numbers if i not in original}
         keep = [(corpus, song) in by_name for corpus, song in zip(table["corpus"], table["song"], strict=True)]
         table = table.select(keep)
         if len(table) == 0:
@@ -465,90 +470,6 @@ class _Tally:
             "n_tokens": sum(n for name, n in self.tokens.items() if name.startswith("corpus=")),
         }  # fmt: skip
         return total | counts
-
-
-def _duplicates(songs: Sequence[Song], records: Sequence[Mapping[str, Any]]) -> dict[int, int]:
-    """Index of each song that repeats another's notes -> index of the one that stays."""
-    first: dict[str, int] = {}
-    found: dict[int, int] = {}
-    rank = {name: i for i, name in enumerate(LICENCE_CLASSES)}
-    for i in sorted(range(len(songs)), key=lambda i: (rank[songs[i].licence_class], i)):
-        note_hash = records[i]["hash"]
-        if note_hash and first.setdefault(note_hash, i) != i:
-            found[i] = first[note_hash]
-    return found
-
-
-def _splits(songs: Sequence[Song], records: Sequence[Mapping[str, Any]], original: Mapping[int, int]) -> list[str]:
-    """Split of every song; groups that are one work fall together."""
-    parent = list(range(len(songs)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = i = parent[parent[i]]
-        return i
-
-    def join(i: int, j: int) -> None:
-        a, b = sorted((root(i), root(j)))
-        parent[b] = a
-
-    seen: dict[str, int] = {}
-    for i, song in enumerate(songs):
-        names = [f"group {song.corpus}/{song.group}"]
-        if work := work_name(song.title, song.composer):
-            names.append(f"work {work}")
-        for name in names:
-            join(i, seen.setdefault(name, i))
-    for i, j in original.items():
-        join(i, j)
-    for i, j in _same_melody([record["sketch"] for record in records]):
-        join(i, j)
-
-    members: dict[int, list[int]] = defaultdict(list)
-    for i in range(len(songs)):
-        members[root(i)].append(i)
-    splits = [""] * len(songs)
-    for group in members.values():
-        given = {songs[i].split for i in group} - {""}
-        # What one source holds out, no other may bring back into training.
-        held_out = "test" if "test" in given else "val" if "val" in given else ""
-        choice = held_out or (
-            "train" if given else hash_split(min(f"{songs[i].corpus}/{songs[i].group}" for i in group))
-        )
-        for i in group:
-            splits[i] = songs[i].split or choice
-    return splits
-
-
-def hash_split(group: str) -> str:
-    share = int.from_bytes(hashlib.sha256(group.encode()).digest()[:8], "big") / 2**64
-    for name in SPLITS[1:]:
-        if share < FRACTIONS[name]:
-            return name
-        share -= FRACTIONS[name]
-    return "train"
-
-
-def _same_melody(sketches: Sequence[Sequence[int] | NDArray[np.uint64]]) -> Iterator[tuple[int, int]]:
-    """Pairs of songs whose sketches agree in at least :data:`MIN_SHARED` of the smaller one (and in 4 hashes)."""
-    sizes = np.array([len(sketch) for sketch in sketches], np.int64)
-    value = np.concatenate([np.asarray(sketch, np.uint64) for sketch in sketches] or [np.zeros(0, np.uint64)])
-    owner = np.repeat(np.arange(len(sizes)), sizes)
-    order = np.lexsort((owner, value))
-    value, owner = value[order], owner[order]
-    _, run, n_holders = np.unique(value, return_inverse=True, return_counts=True)
-    telling = n_holders[run] <= MAX_HOLDERS
-    run, owner = run[telling], owner[telling]
-    pairs = []
-    for lag in range(1, MAX_HOLDERS):
-        same = run[lag:] == run[:-lag]
-        if not same.any():
-            break
-        pairs.append(owner[:-lag][same] * len(sizes) + owner[lag:][same])
-    code, n_shared = np.unique(np.concatenate(pairs or [np.zeros(0, np.int64)]), return_counts=True)
-    first, second = code // max(len(sizes), 1), code % max(len(sizes), 1)
-    alike = n_shared >= np.maximum(4, MIN_SHARED * np.minimum(sizes[first], sizes[second]))
-    yield from zip(first[alike].tolist(), second[alike].tolist(), strict=True)
 
 
 def _rejects(

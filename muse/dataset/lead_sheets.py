@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muse.corpora import Song, find_songs, read_chords
-from muse.dataset.build import hash_split, select_songs, work_digest
+from muse.dataset.build import select_songs, work_digest
+from muse.dataset.groups import hash_split
 from muse.dataset.windows import Settings, find_grid
 from muse.engines import Died, Engine, ProcessPool
 from muse.engines.processes import TOO_BIG

@@ -16,12 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from muse.evaluate.judges import Clips, JudgeLike, describe, hits, scorecard
+from muse.evaluate.kept import Kept
 from muse.evaluate.metrics.check import check_piece
 from muse.evaluate.metrics.frechet import frechet
 from muse.evaluate.metrics.music import METRICS, measure, share_inside
@@ -72,8 +74,8 @@ class Reference:
         return found
 
 
-def compare_systems(systems: Mapping[str, System], reference: Reference, steps: Steps) -> dict[str, Any]:
-    """Everything that is measured of every system.
+def compare_systems(systems: Mapping[str, System], reference: Reference, kept: Kept, steps: Steps) -> dict[str, Any]:
+    """Everything that is measured of every system; what an earlier run has finished is not measured again.
 
     Returns
     -------
@@ -87,23 +89,22 @@ def compare_systems(systems: Mapping[str, System], reference: Reference, steps: 
     their_features = [set_features(score) for score in people]
     spaces = {name: (embed, embed(people)) for name, embed in reference.embeddings().items()}
     found: dict[str, Any] = {}
-    for name, system in systems.items():
-        metrics = _against_range(_metrics(system.scores), their_metrics)
-        steps.tick(STEPS_PER_SYSTEM // 4)
-        copied = copies(reference.index, system.scores, n=RUN_NOTES)
-        steps.tick(STEPS_PER_SYSTEM // 4)
-        found[name] = {
+
+    def measured(system: System) -> dict[str, Any]:
+        found = {
             "n": len(system.scores),
-            "metrics": metrics,
+            "metrics": _against_range(_metrics(system.scores), their_metrics),
             "sets": compare_sets([set_features(score) for score in system.scores], their_features),
             "frechet": {space: frechet(embed(system.scores), theirs) for space, (embed, theirs) in spaces.items()},
-            "originality": copied,
+            "originality": copies(reference.index, system.scores, n=RUN_NOTES),
             "diversity": _diversity(system),
             "emotion": _emotion(system, reference.judges),
         }
-        steps.tick(STEPS_PER_SYSTEM // 4)
-        found[name] |= _of_pieces(system, reference.selector)
-        steps.tick(STEPS_PER_SYSTEM // 4)
+        return found | _of_pieces(system, reference.selector)
+
+    for name, system in systems.items():
+        found[name] = kept.section(f"system-{name}", partial(measured, system))
+        steps.tick(STEPS_PER_SYSTEM)
     ranges = {
         metric: list(share_inside(column, column)[1]) for metric, column in zip(METRICS, their_metrics.T, strict=True)
     }

@@ -35,6 +35,7 @@ from muse.evaluate.judges import (
     scorecard,
     valence_arousal,
 )
+from muse.evaluate.kept import Kept, Piece
 from muse.evaluate.metrics.check import check_piece
 from muse.evaluate.metrics.control import control_correlations
 from muse.evaluate.progress import Steps
@@ -44,7 +45,7 @@ from muse.statistics import bootstrap, spearman
 from muse.tokens import SONG_CONTROLS
 
 if TYPE_CHECKING:
-    from muse.composer import Composer, Composition
+    from muse.composer import Composer
 
 __all__ = ["AskedPiece", "ControlSettings", "measure_control"]
 
@@ -106,7 +107,7 @@ class AskedPiece:
     asked: Any
     """Quadrant 1..4, or (valence, arousal)."""
     seed: int
-    composition: Composition
+    piece: Piece
     intent: Intent
 
 
@@ -131,6 +132,7 @@ def measure_control(
     judges: Mapping[str, JudgeLike] | None = None,
     steps: Steps | None = None,
     more_steps: int = 0,
+    kept: Kept | None = None,
 ) -> tuple[dict[str, Any], list[AskedPiece]]:
     """Measure how well a composer follows the emotion asked for.
 
@@ -148,6 +150,8 @@ def measure_control(
         Counts what is done.
     more_steps
         Of others that follow, for the total.
+    kept
+        What an earlier run has finished.
 
     Returns
     -------
@@ -161,34 +165,43 @@ def measure_control(
     """
     settings = settings or ControlSettings()
     people = _People.read(corpora)
-    steps = steps or Steps()
+    steps, kept = steps or Steps(), kept or Kept()
     steps.total = settings.n_steps + more_steps
     # The judges first: nothing about them can depend on the music that they are to judge.
     judges = judges or fit_judges(corpora, composer.selector)
-    document = {"settings": _settings(composer, settings), **_judges_on_people(judges, people, settings.n_folds)}
+    document: dict[str, Any] = {"settings": _settings(composer, settings)}
+    document |= kept.section("judges", lambda: _judges_on_people(judges, people, settings.n_folds))
     steps.tick(STEPS_OF_JUDGES)
 
-    bars = settings.bars
+    def compose(name: str, asked: Any, emotion: Any, seed: int) -> AskedPiece:
+        intent = Intent(emotion=emotion, bars=settings.bars)
+        piece = kept.piece(name, lambda: composer.compose(intent, seed=seed))
+        steps.tick()
+        return AskedPiece(asked, seed, piece, intent)
+
     pieces = [
-        _compose(composer, q, Intent(emotion=f"Q{q}", bars=bars), seed, steps)
-        for seed in range(settings.n_pieces)
-        for q in (1, 2, 3, 4)
+        compose(f"quadrants-{q}-{seed}", q, f"Q{q}", seed) for seed in range(settings.n_pieces) for q in (1, 2, 3, 4)
     ]
-    document |= _quadrants(judges, pieces, people)
+    document |= kept.section("quadrants", lambda: _quadrants(judges, pieces, people))
     steered = pieces
     if settings.n_grid:
         points = np.linspace(-GRID_EDGE, GRID_EDGE, settings.n_grid).round(4).tolist()
         on_grid = [
-            _compose(composer, point, Intent(emotion=point, bars=bars), seed, steps)
-            for seed, point in enumerate(itertools.product(points, points))
+            compose(f"grid-{seed}", point, point, seed) for seed, point in enumerate(itertools.product(points, points))
         ]
-        document["grid"] = _grid(judges, on_grid)
+        document["grid"] = kept.section("grid", lambda: _grid(judges, on_grid))
         steered = pieces + on_grid
     document["controls"] = _controls(steered)
     if settings.alone:
-        document["controls_alone"] = _controls_alone(composer, steps)
-    if settings.n_checked:
-        document["generations"] = check_generations(composer, settings.n_checked, progress=lambda *_: steps.tick())
+        after = steps.done + 5 * len(SONG_CONTROLS)
+        document["controls_alone"] = kept.section("controls-alone", lambda: _controls_alone(composer, steps))
+        steps.tick(after - steps.done)
+    if n_checked := settings.n_checked:
+        after = steps.done + n_checked
+        document["generations"] = kept.section(
+            "generations", lambda: check_generations(composer, n_checked, progress=lambda *_: steps.tick())
+        )
+        steps.tick(after - steps.done)
     document["goals"] = _goals(document)
     return document, pieces
 
@@ -204,12 +217,6 @@ def _settings(composer: Composer, settings: ControlSettings) -> dict[str, Any]:
         "n_attacks": N_ATTACKS,
         "versions": dict(composer.versions),
     }
-
-
-def _compose(composer: Composer, asked: Any, intent: Intent, seed: int, steps: Steps) -> AskedPiece:
-    piece = AskedPiece(asked, seed, composer.compose(intent, seed=seed), intent)
-    steps.tick()
-    return piece
 
 
 def _judges_on_people(judges: Mapping[str, JudgeLike], people: _People, n_folds: int) -> dict[str, Any]:
@@ -234,7 +241,7 @@ def _judges_on_people(judges: Mapping[str, JudgeLike], people: _People, n_folds:
 
 def _quadrants(judges: Mapping[str, JudgeLike], pieces: Sequence[AskedPiece], people: _People) -> dict[str, Any]:
     """The sections on the pieces that were asked for a quadrant."""
-    music = Clips.of([p.composition.best.score for p in pieces], [p.asked for p in pieces])
+    music = Clips.of([p.piece.score for p in pieces], [p.asked for p in pieces])
     judged = {name: judge.predict_proba(music.source) for name, judge in judges.items()}
     known = people.train + people.val
     return {
@@ -248,7 +255,7 @@ def _quadrants(judges: Mapping[str, JudgeLike], pieces: Sequence[AskedPiece], pe
                 "seed": p.seed,
                 "probabilities": {name: judged[name][i].round(4).tolist() for name in judges},
                 "judged": valence_arousal(judged["primary"][i : i + 1])[0].round(4).tolist(),
-                "check": check_piece(p.composition.best.score, p.intent).to_dict(),
+                "check": check_piece(p.piece.score, p.intent).to_dict(),
             }
             for i, p in enumerate(pieces)
         ],
@@ -257,7 +264,7 @@ def _quadrants(judges: Mapping[str, JudgeLike], pieces: Sequence[AskedPiece], pe
 
 def _unranked(judges: Mapping[str, JudgeLike], pieces: Sequence[AskedPiece]) -> dict[str, Any]:
     """The same shares over all candidates, so that what ranking adds can be seen."""
-    every = [(c.score, p.asked) for p in pieces for c in p.composition.candidates]
+    every = [(score, p.asked) for p in pieces for score in p.piece.candidates]
     clips = Clips.of([score for score, _ in every], [asked for _, asked in every])
     cards = {name: asdict(rate(judge.predict_proba(clips.source), clips)) for name, judge in judges.items()}
     return {name: {"n": len(clips), "accuracy": round(card["accuracy"], 4)} for name, card in cards.items()}
@@ -265,7 +272,7 @@ def _unranked(judges: Mapping[str, JudgeLike], pieces: Sequence[AskedPiece]) -> 
 
 def _grid(judges: Mapping[str, JudgeLike], pieces: Sequence[AskedPiece]) -> dict[str, Any]:
     asked = np.array([p.asked for p in pieces])
-    music = [p.composition.best.score for p in pieces]
+    music = [p.piece.score for p in pieces]
     result: dict[str, Any] = {}
     for name, judge in judges.items():
         va = judge.predict_va(music)
@@ -283,8 +290,8 @@ def _grid(judges: Mapping[str, JudgeLike], pieces: Sequence[AskedPiece]) -> dict
 
 def _controls(pieces: Sequence[AskedPiece]) -> list[dict[str, Any]]:
     """Rank correlation of asked with measured over all candidates, so that no ranking flatters it."""
-    names = list(dict.fromkeys(name for p in pieces for name in p.composition.target.names))
-    every = [(p.composition.target.values(), c.measured) for p in pieces for c in p.composition.candidates]
+    names = list(dict.fromkeys(name for p in pieces for name in p.piece.target))
+    every = [(p.piece.target, measured) for p in pieces for measured in p.piece.measured]
     asked = np.array([[target.get(name, np.nan) for name in names] for target, _ in every])
     measured = np.array([[got.get(name, np.nan) for name in names] for _, got in every])
     return control_correlations(asked.reshape(len(every), -1), measured.reshape(len(every), -1), names)

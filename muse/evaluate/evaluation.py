@@ -19,12 +19,15 @@ In the documents None stands for what is undefined, as JSON has no NaN.
 How far the composer's music is from people's (:mod:`muse.evaluate.musicality`) is a part of its evaluation, and can be
 measured by itself.
 
+What is finished is kept until the report is written (:mod:`muse.evaluate.kept`): an evaluation that was killed and is
+started again in the same way, of the same composer and files, goes on where it was and ends with the same report.
+
 Contents: :func:`evaluate_composer`, :func:`evaluate_music`, :func:`evaluate_folder`, :class:`EvaluationSettings`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -35,6 +38,7 @@ from muse.dataset.read import Corpus
 from muse.evaluate.compare import N_ATTACKS, STEPS_PER_SYSTEM, Reference, compare_choice, compare_systems
 from muse.evaluate.control import AskedPiece, ControlSettings, measure_control
 from muse.evaluate.judges import JudgeLike, fit_judges, read_emopia, scorecard
+from muse.evaluate.kept import Kept, depends_on
 from muse.evaluate.metrics.originality import CopyIndex
 from muse.evaluate.musicality import MusicSettings, measure_music, music_goals
 from muse.evaluate.progress import Progress, Steps
@@ -43,7 +47,7 @@ from muse.evaluate.systems.composed import Requests, composed, free_pieces
 from muse.evaluate.systems.emogen import emogen_intent
 from muse.evaluate.systems.folder import read_folder
 from muse.evaluate.systems.human import held_out_music
-from muse.evaluate.systems.maker import fingerprint, from_composer, from_stages
+from muse.evaluate.systems.maker import Made, fingerprint, from_composer, from_stages
 from muse.evaluate.systems.ngram import NGramStages
 from muse.evaluate.systems.people import read_pop909
 from muse.evaluate.systems.system import System
@@ -51,7 +55,7 @@ from muse.files import plain, read_json
 from muse.selector import Selector
 
 if TYPE_CHECKING:
-    from muse.composer import Composer, Composition
+    from muse.composer import Composer
     from muse.intent import Intent
 
 __all__ = ["EvaluationSettings", "evaluate_composer", "evaluate_folder", "evaluate_music"]
@@ -97,6 +101,7 @@ def evaluate_composer(
     out: str | Path,
     settings: EvaluationSettings | None = None,
     *,
+    weights: Iterable[str | Path] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Evaluate a composer and write ``evaluation.html``, ``evaluation.md``, ``evaluation.json`` and charts.
@@ -115,6 +120,9 @@ def evaluate_composer(
         Folder of the report, made if absent.
     settings
         Numbers of pieces and so on.
+    weights
+        Checkpoints of the composer, so that what was kept of others is not taken for its; default: those that its
+        versions name.
     progress
         Called with (done, total).
 
@@ -131,13 +139,20 @@ def evaluate_composer(
     settings = settings or EvaluationSettings()
     corpus, requests = Corpus(dataset), Requests(settings.n_pieces, settings.bars)
     n_each = 4 * settings.n_pieces
+    weights = list(_weights(composer) if weights is None else weights)
+    kept = _kept(out, ("composer", settings), weights, corpora, corpus)
     people, human = held_out_music(corpus, settings.n_reference, n_each)
     sheets = read_pop909(corpora)
     steps, judges = Steps(progress), fit_judges(corpora, composer.selector)
     n_systems = N_COMPOSED + 2
     more_steps = N_COMPOSED * n_each + n_systems * STEPS_PER_SYSTEM + STEPS_OF_INDEX
     more_steps += settings.music.n_steps if settings.music else 0
-    control, pieces = measure_control(composer, corpora, settings, judges=judges, steps=steps, more_steps=more_steps)
+    control, pieces = measure_control(
+        composer, corpora, settings, judges=judges, steps=steps, more_steps=more_steps, kept=kept
+    )
+
+    def by_emogen(quadrant: int) -> Intent:
+        return emogen_intent(quadrant, settings.bars, composer.controls)
 
     ngram = NGramStages.fit(sheets["train"])
     reference = Reference(people, CopyIndex.cached(corpus), judges, composer.selector)
@@ -145,21 +160,21 @@ def evaluate_composer(
     systems = {
         "human": human,
         "muse": _from_pieces(pieces),
-        "one": composed(composer, requests, requests.quadrant, 1, steps),
-        "best": composed(composer, requests, requests.quadrant, settings.best_of, steps),
-        "free": composed(composer, requests, requests.free, 1, steps),
-        "emogen": composed(composer, requests, lambda q: emogen_intent(q, settings.bars, composer.controls), 1, steps),
-        "ngram": free_pieces(from_stages(ngram.stages()), requests, steps),
+        "one": composed("one", composer, requests, requests.quadrant, 1, kept, steps),
+        "best": composed("best", composer, requests, requests.quadrant, settings.best_of, kept, steps),
+        "free": composed("free", composer, requests, requests.free, 1, kept, steps),
+        "emogen": composed("emogen", composer, requests, by_emogen, 1, kept, steps),
+        "ngram": free_pieces("ngram", from_stages(ngram.stages()), requests, kept, steps),
     }
     document = {"kind": "composer", **control}
     if settings.music:
-        known = {(p.intent, p.seed): p.composition for p in pieces}
-        document |= _music(composer, sheets, ngram, out, settings.music, steps, known)
+        known = {(p.intent, p.seed): Made(p.piece.score, p.piece.plan, p.piece.seconds) for p in pieces}
+        document |= _music(composer, sheets, ngram, out, settings.music, weights, kept, steps, known)
     document["settings"] |= {"best_of": settings.best_of, "n_reference": len(people.scores), "n_attacks": N_ATTACKS}
-    document |= compare_systems(systems, reference, steps)
+    document |= compare_systems(systems, reference, kept, steps)
     document["ngram_nats_per_token"] = ngram.nats_per_token(sheets["held_out"])
-    document["best_of"] = compare_choice(systems["one"], systems["best"], reference)
-    return _finish(document, out)
+    document["best_of"] = kept.section("best-of", lambda: compare_choice(systems["one"], systems["best"], reference))
+    return _finish(document, out, kept)
 
 
 def evaluate_music(
@@ -168,14 +183,15 @@ def evaluate_music(
     out: str | Path,
     settings: MusicSettings | None = None,
     *,
+    weights: Iterable[str | Path] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Measure how far a composer's music is from people's, and write the report of that alone.
 
     Parameters
     ----------
-    composer, out, progress
-        As :func:`evaluate_composer` takes them. What has been composed is kept in `out` and not composed again.
+    composer, out, weights, progress
+        As :func:`evaluate_composer` takes them. What has been composed stays in `out` and is not composed again.
     corpora
         Folder with ``pop909``.
     settings
@@ -187,10 +203,13 @@ def evaluate_music(
         There is no ``pop909``.
     """
     settings = settings or MusicSettings()
+    weights = list(_weights(composer) if weights is None else weights)
+    kept = _kept(out, ("music", settings), weights, corpora)
     document = {"kind": "music", "settings": {"versions": dict(composer.versions)}}
     sheets = read_pop909(corpora)
     ngram, steps = NGramStages.fit(sheets["train"]), Steps(progress, settings.n_steps)
-    return _finish(document | _music(composer, sheets, ngram, out, settings, steps, {}), out)
+    document |= _music(composer, sheets, ngram, out, settings, weights, kept, steps, {})
+    return _finish(document, out, kept)
 
 
 def _music(
@@ -199,11 +218,12 @@ def _music(
     ngram: NGramStages,
     out: str | Path,
     settings: MusicSettings,
+    weights: Sequence[str | Path],
+    kept: Kept,
     steps: Steps,
-    known: Mapping[tuple[Intent, int], Composition],
+    known: Mapping[tuple[Intent, int], Made],
 ) -> dict[str, Any]:
     """The part on music, its goals, and what earlier composers reached."""
-    weights = [name for role, name in composer.versions.items() if role != "muse"]
     music = measure_music(
         from_composer(composer, known),
         composer.stages,
@@ -213,6 +233,7 @@ def _music(
         baseline=ngram.stages(),
         unchosen=from_composer(composer, n_candidates=1),
         made_by=fingerprint(weights),
+        kept=kept,
         steps=steps,
     )
     history = read_json(Path(str(files("muse.evaluate") / "history.json")))
@@ -226,6 +247,7 @@ def evaluate_folder(
     out: str | Path,
     *,
     selector: Selector | None = None,
+    weights: Iterable[str | Path] = (),
     n_reference: int = N_REFERENCE,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -242,6 +264,8 @@ def evaluate_folder(
         As :func:`evaluate_composer` takes them.
     selector
         Rates the pieces; None leaves the selector's figures out.
+    weights
+        Its checkpoint, so that what was kept of another is not taken for its.
     n_reference
         Windows of the reference.
 
@@ -252,6 +276,7 @@ def evaluate_folder(
     """
     found = read_folder(folder)
     corpus = Corpus(dataset)
+    kept = _kept(out, ("folder", n_reference, selector is None), weights, corpora, corpus, folder)
     people, human = held_out_music(corpus, n_reference, N_HUMAN)
     steps = Steps(progress, 2 * STEPS_PER_SYSTEM + STEPS_OF_JUDGES)
     judges = fit_judges(corpora, selector)
@@ -261,18 +286,35 @@ def evaluate_folder(
         "kind": "folder",
         "settings": {"folder": Path(folder).name, "n_files": found.n_files, "n_reference": len(people.scores)},
         "broken": found.broken,
-        "judges": _validation(judges, corpora),
+        "judges": kept.section("judges", lambda: _validation(judges, corpora)),
     }
-    document |= compare_systems({"human": human, "folder": found.system}, reference, steps)
-    return _finish(document, out)
+    document |= compare_systems({"human": human, "folder": found.system}, reference, kept, steps)
+    return _finish(document, out, kept)
+
+
+def _weights(composer: Composer) -> Iterable[str]:
+    return (name for role, name in composer.versions.items() if role != "muse")
+
+
+def _kept(
+    out: str | Path,
+    settings: Any,
+    weights: Iterable[str | Path],
+    corpora: str | Path,
+    corpus: Corpus | None = None,
+    *folders: str | Path,
+) -> Kept:
+    """What an earlier run of the same evaluation has finished."""
+    labelled = (Path(corpora) / name for name in ("emopia-nc", "vgmidi-unclear", "pop909"))
+    others = () if corpus is None else (str(corpus.info["digest"]),)
+    return Kept(out, depends_on(settings, weights=weights, folders=(*labelled, *folders), others=others))
 
 
 def _from_pieces(pieces: Sequence[AskedPiece]) -> System:
     """The pieces that control was measured on."""
     system = System()
     for piece in pieces:
-        seconds = piece.composition.timing["total_s"]
-        system.add(piece.composition.best.score, int(piece.asked), piece.intent, seconds)
+        system.add(piece.piece.score, int(piece.asked), piece.intent, piece.piece.seconds)
     return system
 
 
@@ -285,10 +327,11 @@ def _validation(judges: dict[str, JudgeLike], corpora: str | Path) -> dict[str, 
     }
 
 
-def _finish(document: dict[str, Any], out: str | Path) -> dict[str, Any]:
+def _finish(document: dict[str, Any], out: str | Path, kept: Kept) -> dict[str, Any]:
     """The document in JSON's types, its report written."""
     cleaned: dict[str, Any] = _rounded(plain(document))
     write_report(cleaned, out)
+    kept.forget()
     return cleaned
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -22,6 +23,7 @@ import numpy as np
 
 from muse.composer.stages import Stages
 from muse.dataset.lead_sheets import Sheet
+from muse.evaluate.kept import Kept
 from muse.evaluate.metrics.endings import Ending, find_ending
 from muse.evaluate.metrics.ensemble import check_parts, check_tune
 from muse.evaluate.metrics.form import bars_with_a_twin, section_return
@@ -99,6 +101,7 @@ def measure_music(
     baseline: Stages | None = None,
     unchosen: Maker | None = None,
     made_by: str = "",
+    kept: Kept | None = None,
     steps: Steps | None = None,
 ) -> dict[str, Any]:
     """Measure how far a maker's music is from people's.
@@ -122,6 +125,8 @@ def measure_music(
         bad one; the maker itself when None.
     made_by
         Names maker and weights, so that kept pieces of others are not taken for theirs.
+    kept
+        What an earlier run has finished.
     steps
         Counts what is done.
 
@@ -135,7 +140,7 @@ def measure_music(
     InputError
         Too few songs are held out.
     """
-    settings, steps = settings or MusicSettings(), steps or Steps()
+    settings, steps, kept = settings or MusicSettings(), steps or Steps(), kept or Kept()
     people = People.of(sheets, settings.bars)
     steps.tick(STEPS_OF_PEOPLE)
     pieces = Pieces(Path(out) / "pieces", made_by)
@@ -155,8 +160,8 @@ def measure_music(
     long = [compose("long", Intent(emotion=f"Q{1 + i % 4}", bars=LONG_BARS), i, plain) for i in range(settings.n_long)]
     document: dict[str, Any] = {
         "settings": asdict(settings) | {"long_bars": LONG_BARS, "n_people": len(people.windows)},
-        "human_likeness": _human_likeness(people, quadrants),
-        "form": _form(people, quadrants, long),
+        "human_likeness": kept.section("human-likeness", lambda: _human_likeness(people, quadrants)),
+        "form": kept.section("form", lambda: _form(people, quadrants, long)),
         "figures": _figures(people, quadrants),
         "endings": _endings(people, quadrants),
         "loudness": _loudness(quadrants),
@@ -167,7 +172,7 @@ def measure_music(
         windows = _evenly(people.windows, settings.n_ablation)
         plans = [window.plan for window in windows]
         levers = ablations(stages, plans, sheets["train"], baseline)
-        document["human_likeness"]["systems"] += _ablations(people, windows, levers, settings.bars, compose)
+        document["human_likeness"]["systems"] += _ablations(people, windows, levers, settings.bars, compose, kept)
     return document
 
 
@@ -212,7 +217,12 @@ def _told_with_table(
 
 
 def _ablations(
-    people: People, windows: list[Sample], levers: Sequence[Ablation], bars: int, compose: _Compose
+    people: People,
+    windows: list[Sample],
+    levers: Sequence[Ablation],
+    bars: int,
+    compose: _Compose,
+    kept: Kept,
 ) -> list[dict[str, Any]]:
     """The stages with one lever pulled in each row, as many pieces as windows."""
     rows = []
@@ -220,9 +230,10 @@ def _ablations(
         made = [compose(f"ablation-{number}", Intent(bars=bars), i, one.maker) for i in range(len(windows))]
         if one.on_their_plans:
             made = [replace(piece, song=window.song) for piece, window in zip(made, windows, strict=True)]
-        rows.append(_told(one.name, people.windows, made))
+        rows.append(kept.section(f"ablation-{number}", partial(_told, one.name, people.windows, made)))
         if one.plans_too:
-            rows.append(_told(f"{one.name}: plans alone", _plans(people.windows), _plans(made)))
+            plans = partial(_told, f"{one.name}: plans alone", _plans(people.windows), _plans(made))
+            rows.append(kept.section(f"ablation-{number}-plans", plans))
     return rows
 
 

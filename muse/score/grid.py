@@ -371,15 +371,18 @@ def _beat_chain(envelope: Floats, period: int) -> list[int]:
     The value of a frame is its own onset strength plus the best predecessor about a period ago.
     """
     n_frames = len(envelope)
-    offsets = np.arange(-2 * period, -(period // 2))
-    penalty = -TIGHTNESS * np.log(-offsets / period) ** 2
+    furthest, nearest = 2 * period, period // 2 + 1
+    steps_back = np.arange(furthest, nearest - 1, -1)
+    penalty = -TIGHTNESS * np.log(steps_back / period) ** 2
     value = envelope.copy()
     back = np.full(n_frames, -1)
-    for frame in range(2 * period, n_frames):
-        candidates = value[frame + offsets] + penalty
-        best = int(np.argmax(candidates))
-        value[frame] += candidates[best]
-        back[frame] = frame + offsets[best]
+    for first in range(furthest, n_frames, nearest):  # of so many frames, all predecessors lie before the first
+        stop = min(first + nearest, n_frames)
+        before = np.lib.stride_tricks.sliding_window_view(value[first - furthest : stop - nearest], len(steps_back))
+        candidates = before + penalty
+        best = candidates.argmax(axis=1)
+        value[first:stop] += candidates[np.arange(stop - first), best]
+        back[first:stop] = np.arange(first, stop) - steps_back[best]
     tail = max(0, n_frames - 2 * period)
     frame = tail + int(np.argmax(value[tail:]))
     chain = []

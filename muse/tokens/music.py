@@ -6,18 +6,14 @@ Contents: :class:`Codec`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING
+from functools import lru_cache
 
 import numpy as np
 import symusic
 
 from muse.errors import InputError
 from muse.score import DRUMS, REWRITTEN_METERS, mean_tempo_bpm
-from muse.tokens.vocabulary import STEPS_PER_BEAT, Vocabulary, build_tokenizer
-
-if TYPE_CHECKING:
-    from miditok import REMI
+from muse.tokens.vocabulary import STEPS_PER_BEAT, Vocabulary
 
 __all__ = ["Codec"]
 
@@ -37,11 +33,6 @@ class Codec:
     def default(cls) -> Codec:
         """The codec of this version of Muse, shared."""
         return cls()
-
-    @cached_property
-    def tokenizer(self) -> REMI:
-        """MidiTok's tokenizer, which encodes scores. Importing it imports PyTorch, so nothing else uses it."""
-        return build_tokenizer()
 
     # ------------------------------------------------------------------ music
 
@@ -63,17 +54,32 @@ class Codec:
         InputError
             The time signature changes or is not in the vocabulary, or there is no note left.
         """
-        canonical = self._canonical(score)
-        ids = np.asarray(self.tokenizer.encode(canonical, no_preprocess_score=False).ids, dtype=np.uint16)
-        vocabulary = self.vocabulary
-        bars_written = int((ids == vocabulary.bar).sum())
-        meter = canonical.time_signatures[0]
-        ticks_per_bar = canonical.ticks_per_quarter * 4 * meter.numerator // meter.denominator
-        bars = n_bars or -(-canonical.end() // ticks_per_bar)
-        if bars < bars_written:
-            raise InputError(f"the score has notes in bar {bars_written}, past the {bars} bars asked for")
-        tail = [vocabulary.bar, vocabulary[f"TimeSig_{meter.numerator}/{meter.denominator}"]]
-        return np.concatenate([ids, np.array(tail * (bars - bars_written), dtype=np.uint16)])
+        meter = self._meter(score)
+        onset, program, pitch, length, velocity = self._steps(score, meter[1])
+        bar_steps = STEPS_PER_BEAT * meter[0]
+        bar = onset // bar_steps
+        bars = n_bars or -(-int((onset + length).max()) // bar_steps)
+        if bars <= bar[-1]:
+            raise InputError(f"the score has notes in bar {bar[-1] + 1}, past the {bars} bars asked for")
+        v = self.vocabulary
+        words = np.stack(
+            [
+                v.position[0] + onset % bar_steps,
+                v.program[0] + program,
+                np.where(program == DRUMS, v.drum_pitch[0] - self._lowest(DRUMS), v.pitch[0] - self._lowest(0)) + pitch,
+                v.velocity[0] + _nearest(v.velocity_values[slice(*v.velocity)], velocity),
+                v.duration[0] + _nearest(v.duration_steps, length),
+            ],
+            axis=1,
+        )
+        said = np.ones(words.shape, bool)
+        said[:, 0] = np.diff(onset, prepend=0) != 0  # the opening says where a piece begins
+        said[1:, 1] = np.diff(program) != 0
+        before = np.append(0, np.cumsum(said.sum(axis=1)))[np.searchsorted(bar, np.arange(bars))]  # words of each bar
+        new_bar = [v.bar, v["TimeSig_{}/{}".format(*meter)]]
+        opening = [v.position[0], v.tempo[0] + self._tempo(score)]
+        ids = np.insert(words[said], np.repeat(before, 2), np.tile(new_bar, bars))
+        return np.insert(ids, 2, opening).astype(np.uint16)
 
     def decode(self, ids: Sequence[int] | np.ndarray) -> symusic.Score:
         """Music of a sequence; padding is passed over.
@@ -86,45 +92,50 @@ class Codec:
         music = np.asarray(ids, dtype=np.int64)
         return _read(music[music >= self.vocabulary.bar].tolist(), self.vocabulary)
 
-    # ------------------------------------------------------------------ canonical form
+    # ------------------------------------------------------------------ what of a score is spelt
 
-    def _canonical(self, score: symusic.Score) -> symusic.Score:
-        """A new score that MidiTok encodes and decodes without loss."""
-        meter = self._meter(score)
-        denominator = meter[1]
-        tpq = STEPS_PER_BEAT * denominator // 4
-        scale = tpq / score.ticks_per_quarter
-        by_program: dict[int, list[np.ndarray]] = {}
-        pitched, drums = self.vocabulary.pitch, self.vocabulary.drum_pitch
+    def _steps(self, score: symusic.Score, denominator: int) -> list[np.ndarray]:
+        """Onset and length in steps, program, pitch and velocity of the notes that are spelt: int64 [n] each.
+
+        Returned as onset, program, pitch, length, velocity; sorted by the first three, no two alike in them.
+        """
+        scale = STEPS_PER_BEAT * denominator / 4 / score.ticks_per_quarter
+        found = []
         for track in score.tracks:
             program = DRUMS if track.is_drum else int(track.program)
-            block = drums if program == DRUMS else pitched
-            lowest = int(self.vocabulary.tokens[block[0]].partition("_")[2])
+            first, stop = self.vocabulary.drum_pitch if track.is_drum else self.vocabulary.pitch
             note = track.notes.numpy()
-            keep = (note["pitch"] >= lowest) & (note["pitch"] < lowest + block[1] - block[0])
-            onset = np.floor(note["time"] * scale + 0.5).astype(np.int64)
-            length = np.maximum(np.floor(note["duration"] * scale + 0.5).astype(np.int64), 1)
-            rows = np.stack([onset, note["pitch"], length, note["velocity"]], axis=1)[keep]
-            by_program.setdefault(program, []).append(rows)
-        canonical = symusic.Score(tpq)
-        canonical.time_signatures.append(symusic.TimeSignature(0, *meter))
-        canonical.tempos.append(symusic.Tempo(0, qpm=mean_tempo_bpm(score)))
-        for program in sorted(by_program):
-            rows = np.concatenate(by_program[program])
-            if len(rows) == 0:
-                continue
-            # Longest first among doubled notes, then one note per onset and pitch.
-            rows = rows[np.lexsort((-rows[:, 2], rows[:, 1], rows[:, 0]))]
-            rows = rows[np.concatenate([[True], (np.diff(rows[:, :2], axis=0) != 0).any(axis=1)])]
-            track = _track(program)
-            time, pitch, length, velocity = (np.ascontiguousarray(rows[:, i]) for i in range(4))
-            track.notes = symusic.Note.from_numpy(
-                time.astype(np.int32), length.astype(np.int32), pitch.astype(np.int8), velocity.astype(np.int8)
+            pitch = note["pitch"].astype(np.int64)
+            lowest = self._lowest(program)
+            rows = np.stack(
+                [
+                    np.floor(note["time"] * scale + 0.5).astype(np.int64),
+                    np.full(len(pitch), program),
+                    pitch,
+                    np.maximum(np.floor(note["duration"] * scale + 0.5).astype(np.int64), 1),
+                    note["velocity"].astype(np.int64),
+                ]
             )
-            canonical.tracks.append(track)
-        if not canonical.tracks:
+            found.append(rows[:, (pitch >= lowest) & (pitch < lowest + stop - first)])
+        notes = np.concatenate(found or [np.zeros((5, 0), np.int64)], axis=1)
+        if not notes.size:
             raise InputError("the score has no note that the vocabulary can spell")
-        return canonical
+        onset, program, pitch, length, _ = notes
+        # Longest first among doubled notes, then one note per onset, program and pitch.
+        notes = notes[:, np.lexsort((-length, pitch, program, onset))]
+        first_of_its_kind = (np.diff(notes[:3], axis=1, prepend=-1) != 0).any(axis=0)
+        return list(notes[:, first_of_its_kind])
+
+    def _lowest(self, program: int) -> int:
+        """Lowest pitch that the vocabulary has for a program."""
+        first = (self.vocabulary.drum_pitch if program == DRUMS else self.vocabulary.pitch)[0]
+        return int(self.vocabulary.sounding_pitch[first])
+
+    def _tempo(self, score: symusic.Score) -> int:
+        """Index of the tempo nearest to the mean, in microseconds a beat as MIDI has it."""
+        legal = 60e6 / self.vocabulary.tempo_values[::-1]
+        asked = symusic.Tempo(0, qpm=mean_tempo_bpm(score)).mspq
+        return len(legal) - 1 - int(_nearest(legal, np.array([asked]))[0])
 
     def _meter(self, score: symusic.Score) -> tuple[int, int]:
         meters = {(t.numerator, t.denominator) for t in score.time_signatures} or {(4, 4)}
@@ -137,6 +148,12 @@ class Codec:
             known = ", ".join(token.partition("_")[2] for token in self.vocabulary.tokens[first:stop])
             raise InputError(f"time signature {meter[0]}/{meter[1]} is not in the vocabulary ({known})")
         return meter
+
+
+def _nearest(legal: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Index of the nearest of ascending legal values, of two the higher: int64 [n]."""
+    above = np.searchsorted(legal, values).clip(1, len(legal) - 1)
+    return above - (values - legal[above - 1] < legal[above] - values)
 
 
 def _read(ids: list[int], v: Vocabulary) -> symusic.Score:

@@ -82,7 +82,7 @@ def _remi_tokens() -> list[str]:
 
 
 def build_tokenizer() -> REMI:
-    """MidiTok's REMI: what encodes scores."""
+    """MidiTok's REMI: what the codec writes and reads alike."""
     from miditok import REMI, TokenizerConfig
 
     return REMI(TokenizerConfig(special_tokens=[_PAD], **_REMI))

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from muse.composer.expression import QUANTILES
 from muse.corpora import emopia_clips, find_songs, read_beats, read_chords
 from muse.corpora.song import Song
-from muse.dataset.build import hash_split
+from muse.dataset.groups import hash_split
 from muse.errors import MuseError
 from muse.score import Notes, Score, beat_to_sec, note_array, read_score, tempo_map, track_beats
 from muse.theory.lead_sheet import find_melody

@@ -21,6 +21,8 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor
 from torch.nn import functional as F
 from transformers import AttentionInterface
 
@@ -116,7 +118,7 @@ class RunSettings:
             )
         return replace(self, size=own)
 
-    def run(self, *, devices: int | str = "auto", nodes: int = 1, threads: int = 0) -> Run:
+    def run(self, *, devices: int | str = "auto", nodes: int = 1, strategy: str = "ddp", threads: int = 0) -> Run:
         """How the loop is to run it.
 
         Raises
@@ -133,6 +135,7 @@ class RunSettings:
         return Run(
             max_steps=self.max_steps, report_every=self.validate_every, seed=self.seed, accumulate=self.accumulate,
             gradient_clip=self.gradient_clip, threads=threads, devices=devices, nodes=nodes,
+            strategy=strategy,
             length_minutes=self.minutes, report_minutes=self.validate_minutes,
         )  # fmt: skip
 
@@ -170,6 +173,7 @@ class LanguageModel(Learner):
         self.tokens = 0
         self._new_tokens = 0
         self._losses: list[torch.Tensor] = []
+        self._whole: dict[str, torch.Tensor] = {}
 
     def _start_from(self, name: str) -> None:
         folder = _weights(name)
@@ -203,8 +207,8 @@ class LanguageModel(Learner):
     def measure(self) -> dict[str, float]:
         """Tokens seen, mean loss since the last report, held-out loss in nats a token; each process does a share."""
         self.eval()
-        held_out = self.task.validation()[self.global_rank :: self.trainer.world_size]
-        sums = [self._summed_loss((ids.to(self.device), labels.to(self.device))) for ids, labels in held_out]
+        held_out = [(ids.to(self.device), labels.to(self.device)) for ids, labels in self._share_of_validation()]
+        sums = [self._summed_loss(batch) for batch in held_out]
         self.train()
         mine = [float(total) for total, _ in sums], [n for _, n in sums], [float(loss) for loss in self._losses]
         nll, n, tokens, loss, n_losses = self.summed(
@@ -213,6 +217,24 @@ class LanguageModel(Learner):
         self.tokens += round(tokens)
         self._new_tokens, self._losses = 0, []
         return {"tokens": self.tokens, "train_loss": loss / max(n_losses, 1), "val_loss": nll / n}
+
+    def _share_of_validation(self) -> list[Batch]:
+        """As many batches in every process, for those that share weights compute together: where there is one too few,
+        one without a label that counts."""
+        batches, n = self.task.validation(), self.trainer.world_size
+        mine = list(batches[self.global_rank :: n])
+        if len(mine) < -(-len(batches) // n):
+            ids, labels = batches[0]
+            mine.append((ids, torch.full_like(labels, IGNORED)))
+        return mine
+
+    def shard(self, mesh: Any) -> None:
+        for block in self.model.model.layers:
+            fully_shard(block, mesh=mesh)
+        fully_shard(self.model, mesh=mesh)
+
+    def gather(self) -> None:
+        self._whole = {name: _whole(p.detach()).to(torch.bfloat16) for name, p in self.model.named_parameters()}
 
     def configure_optimizers(self) -> Any:
         s = self.settings
@@ -246,7 +268,7 @@ class LanguageModel(Learner):
 
     def write(self, folder: Path) -> None:
         """bf16 weights in shards under 16 MB, configuration, and what the task adds."""
-        save_tensors({name: p.detach().to(torch.bfloat16) for name, p in self.model.named_parameters()}, folder)
+        save_tensors(self._whole, folder)
         config = copy.deepcopy(self.model.config)
         config.architectures, config.dtype = [type(self.model).__name__], torch.bfloat16
         write_text(folder / "config.json", config.to_json_string())
@@ -322,7 +344,7 @@ class Muon(torch.optim.Optimizer):
         assert p.grad is not None
         mean = self.state[p].setdefault("momentum", torch.zeros_like(p))
         mean.lerp_(p.grad, 1 - group["momentum"])
-        update = _orthogonal(p.grad.lerp(mean, group["momentum"]))
+        update = _like(p, _orthogonal(_whole(p.grad.lerp(mean, group["momentum"]))))
         p.add_(update, alpha=-group["lr"] * max(1.0, p.shape[0] / p.shape[1]) ** 0.5)
 
     def _adam(self, p: torch.nn.Parameter, group: Mapping[str, Any]) -> None:
@@ -336,6 +358,18 @@ class Muon(torch.optim.Optimizer):
         square.mul_(beta2).addcmul_(p.grad, p.grad, value=1 - beta2)
         spread = (square.sqrt() / (1 - beta2**step) ** 0.5).add_(group["eps"])
         p.addcdiv_(mean, spread, value=-group["lr"] / (1 - beta1**step))
+
+
+def _whole(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor itself, collected where it is shared out: by all processes together."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def _like(shared: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
+    """A whole tensor, of which each process has the same, shared out as another."""
+    if not isinstance(shared, DTensor):
+        return whole
+    return DTensor.from_local(whole, shared.device_mesh, run_check=False).redistribute(placements=shared.placements)
 
 
 def _orthogonal(matrix: torch.Tensor) -> torch.Tensor:

@@ -449,8 +449,8 @@ def train_planner(
     run
         Fields of :class:`~muse.training.language_model.RunSettings`.
     call
-        ``devices``, ``nodes``, ``threads`` of :class:`~muse.training.loop.Run`; ``resume``, ``progress``, ``callbacks``
-        of :func:`muse.training.loop.train`.
+        ``devices``, ``nodes``, ``strategy``, ``threads`` of :class:`~muse.training.loop.Run`; ``resume``, ``progress``,
+        ``callbacks`` of :func:`muse.training.loop.train`.
 
     Returns
     -------
@@ -486,10 +486,11 @@ def _train(
     *,
     devices: int | str = "auto",
     nodes: int = 1,
+    strategy: str = "ddp",
     threads: int = 0,
     **call: Any,
 ) -> dict[str, Any]:
     settings = settings_from(RunSettings, run).sized()
     task = kind.configured(folder, windows)
-    how = settings.run(devices=devices, nodes=nodes, threads=threads)
+    how = settings.run(devices=devices, nodes=nodes, strategy=strategy, threads=threads)
     return loop.train(lambda: LanguageModel(task, settings), out, how, **call).metrics()

@@ -21,8 +21,8 @@ resuming
     A run can be killed at any moment and goes on from its last report, exactly: batches and dropout are functions of
     seed and number of the batch. The state is written whole or not at all, and read as tensors and plain values alone.
 
-Contents: :class:`Learner`, :class:`Run`, :func:`train`, :func:`is_first_process`, :func:`settings_from`,
-:func:`state_path`, :func:`card`, :func:`cosine`, :func:`scheduled`.
+Contents: :class:`Learner`, :class:`Run`, :data:`STRATEGIES`, :func:`train`, :func:`is_first_process`,
+:func:`settings_from`, :func:`state_path`, :func:`card`, :func:`cosine`, :func:`scheduled`.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import lightning
 import torch
 from lightning.pytorch.loggers import CSVLogger
-from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -50,9 +50,24 @@ from muse.errors import InputError, MuseError, unknown
 from muse.files import replacing, write_json, write_text
 from muse.training.precision import bf16_is_faster
 
-__all__ = ["Learner", "Run", "card", "cosine", "is_first_process", "scheduled", "settings_from", "state_path", "train"]
+__all__ = [
+    "STRATEGIES",
+    "Learner",
+    "Run",
+    "card",
+    "cosine",
+    "is_first_process",
+    "scheduled",
+    "settings_from",
+    "state_path",
+    "train",
+]
 
 _log = logging.getLogger(__name__)
+
+STRATEGIES: Final = ("ddp", "fsdp")
+"""``ddp``: every process has all weights. ``fsdp``: each keeps a share of weights, gradients and optimiser, and has the
+rest of a block only while it computes with it."""
 
 T = TypeVar("T")
 Row = dict[str, float]
@@ -79,6 +94,8 @@ class Run:
     on a CPU."""
     nodes: int = 1
     """Machines; ``torchrun`` or Slurm must have started this call on each."""
+    strategy: str = "ddp"
+    """One of :data:`STRATEGIES`: what several processes do with the weights."""
     length_minutes: float = 0.0
     """Length of a run without a number of steps, over all calls that it takes."""
     report_minutes: float = 0.0
@@ -119,6 +136,13 @@ class Learner(lightning.LightningModule):
     def measure(self) -> Row:
         """A row of the history; step and minutes are added to it."""
         raise NotImplementedError
+
+    def shard(self, mesh: Any) -> None:
+        """Share the weights out to the processes of a mesh, under the strategy ``fsdp``."""
+        raise InputError("strategy 'fsdp': this model is not shared out; give ddp")
+
+    def gather(self) -> None:
+        """Called in all processes together before the first of them writes."""
 
     def write(self, folder: Path) -> None:
         """Write weights and configuration."""
@@ -171,6 +195,10 @@ class Learner(lightning.LightningModule):
         return total.tolist()
 
     # ------------------------------------------------------------------------------------------- called by Lightning
+
+    def configure_model(self) -> None:
+        if isinstance(self.trainer.strategy, ModelParallelStrategy):
+            self.shard(self.device_mesh["data_parallel"])
 
     def training_step(self, batch: Any, _index: int) -> torch.Tensor:
         number = self._number * self.trainer.world_size + self.global_rank
@@ -264,6 +292,8 @@ class _Reports(lightning.Callback):
     def _report(self, trainer: lightning.Trainer, learner: Learner) -> None:
         self._reported, self._reported_minutes = learner.global_step, learner.minutes
         is_best = learner.report()
+        if is_best:
+            learner.gather()
         if trainer.is_global_zero:
             self.out.mkdir(parents=True, exist_ok=True)
             if is_best:
@@ -321,6 +351,8 @@ def train(
     InputError
         The state is none that this version wrote, or there are not so many devices.
     """
+    if run.strategy not in STRATEGIES:
+        raise unknown("strategy", run.strategy, STRATEGIES)
     last = state_path(out)
     if run.threads:
         torch.set_num_threads(run.threads)
@@ -374,7 +406,7 @@ def _trainer(
         accelerator="auto",
         devices=devices,
         num_nodes=run.nodes,
-        strategy=DDPStrategy(find_unused_parameters=learner.has_unused_weights) if several else "auto",
+        strategy=_strategy(learner, run, devices) if several else "auto",
         precision="bf16-mixed" if bf16_is_faster() else "32-true",
         max_steps=run.max_steps or -1,
         max_epochs=-1,
@@ -386,6 +418,17 @@ def _trainer(
         enable_checkpointing=False,  # ours come after a report, so that the history is in them
         logger=CSVLogger(folder, name="logs", flush_logs_every_n_steps=20),
         callbacks=callbacks,
+    )
+
+
+def _strategy(learner: Learner, run: Run, devices: int | str) -> Strategy:
+    """How several processes share the work."""
+    if run.strategy == "ddp":
+        return DDPStrategy(find_unused_parameters=learner.has_unused_weights)
+    here = torch.cuda.device_count() if devices == "auto" else int(devices)
+    # One file, written by the first process: a run may go on with another number of them, or with ddp.
+    return ModelParallelStrategy(
+        data_parallel_size=run.nodes * here, tensor_parallel_size=1, save_distributed_checkpoint=False
     )
 
 

@@ -8,6 +8,7 @@ import math
 import signal
 import subprocess
 import sys
+import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import symusic
 
 from muse.attributes import ATTRIBUTES, extract
 from muse.corpora import Song, find_songs
-from muse.dataset import Corpus, build_corpus, corpus_info
+from muse.dataset import Corpus, build_corpus, corpus_info, groups
 from muse.dataset import build as building
 from muse.dataset.read import COLUMNS, SCHEMA_VERSION, Ragged
 from muse.dataset.windows import Settings, attribute_names, process_song
@@ -379,7 +380,7 @@ def test_groups_and_works_and_melodies_fall_into_one_split() -> None:
         record(sketch=list(range(1000 * (i // 4), 1000 * (i // 4) + 40)) if i % 4 in (0, 3) else [])
         for i in range(1200)
     ]
-    splits = building._splits(songs, records, {})
+    splits = groups.splits(songs, records, {})
     assert all(len(set(splits[i : i + 4])) == 1 for i in range(0, 1200, 4))
     shares = Counter(splits)
     assert shares["train"] > 1000
@@ -390,12 +391,12 @@ def test_groups_and_works_and_melodies_fall_into_one_split() -> None:
         Song(Path("x"), "two", "o", "s", "o", title="t 0", composer="Doe", split="test"),
         *songs[3:],
     ]
-    assert set(building._splits(held_out, records, {})[:4]) == {"test"}
+    assert set(groups.splits(held_out, records, {})[:4]) == {"test"}
 
 
 def test_split_shares() -> None:
-    shares = Counter(building.hash_split(f"corpus/{i}") for i in range(20_000))
-    for name, share in building.FRACTIONS.items():
+    shares = Counter(groups.hash_split(f"corpus/{i}") for i in range(20_000))
+    for name, share in groups.FRACTIONS.items():
         assert shares[name] / 20_000 == pytest.approx(share, abs=0.005)
 
 
@@ -412,7 +413,7 @@ def test_melodies_are_recognised_in_another_key_and_tempo(tmp_path: Path, rng: n
     ]
     results = [process_song(song_of(path), Settings()) for path in songs]
     assert len({result.note_hash for result in results}) == 3
-    assert list(building._same_melody([result.sketch for result in results])) == [(0, 1)]
+    assert list(groups._same_melody([result.sketch for result in results])) == [(0, 1)]
 
 
 # --------------------------------------------------------------------------------------------------- killed and resumed
@@ -479,6 +480,21 @@ def test_a_finished_dataset_is_left_alone(tree: Path, dataset: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in dataset.rglob("*") if path.name != ".lock"}
     assert build_corpus([tree], dataset)["n_windows"] == len(Corpus(dataset))
     assert {path: path.stat().st_mtime_ns for path in dataset.rglob("*") if path.name != ".lock"} == before
+
+
+def test_an_archive_is_built_as_its_folder(tree: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "beta.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted((tree / "beta").rglob("*")):
+            archive.write(path, path.relative_to(tree / "beta"))
+    build_corpus([tree / "beta"], tmp_path / "folder", engine=InProcess())
+    for source in (f"file://{tmp_path}/beta.zip", tmp_path / "beta.zip"):
+        info = build_corpus([source], tmp_path / "archive", engine=InProcess())
+        assert info == corpus_info(tmp_path / "folder")
+        assert digest(tmp_path / "archive") == digest(tmp_path / "folder")
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
+        archive.writestr("metadata.csv", "id,file\nx,x.mid\n")
+    with pytest.raises(InputError, match=r"bad\.zip:metadata\.csv, line 2: there is no file 'x\.mid'"):
+        build_corpus([tmp_path / "bad.zip"], tmp_path / "bad", engine=InProcess())
 
 
 def test_another_selection_replaces_the_dataset(tree: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 import symusic
+from miditok import REMI
 
 from muse.errors import InputError
 from muse.score import note_array
@@ -125,13 +126,40 @@ def test_controls_come_back_from_json(tmp_path) -> None:
 # -------------------------------------------------------------------------------------------------- MidiTok as oracle
 
 
-def test_the_vocabulary_is_miditoks(codec: Codec) -> None:
-    by_id = sorted(build_tokenizer().vocab.items(), key=lambda item: item[1])
+@pytest.fixture(scope="module")
+def miditok() -> REMI:
+    return build_tokenizer()
+
+
+def test_the_vocabulary_is_miditoks(codec: Codec, miditok: REMI) -> None:
+    by_id = sorted(miditok.vocab.items(), key=lambda item: item[1])
     assert [token for token, _ in by_id] == list(codec.vocabulary.tokens)
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_any_ids_are_read_as_miditok_reads_them(codec: Codec, seed: int) -> None:
+def test_scores_are_spelt_as_miditok_spells_them(codec: Codec, miditok: REMI, seed: int) -> None:
+    """Notes of any length and velocity on twelfths of a beat, with empty bars between."""
+    rng = np.random.default_rng(seed)
+    meter = METERS[seed % len(METERS)]
+    score = symusic.Score(3 * meter[1])
+    score.time_signatures.append(symusic.TimeSignature(0, *meter))
+    score.tempos.append(symusic.Tempo(0, qpm=float(rng.uniform(30, 260))))
+    for program in (0, 40, 128):
+        track = symusic.Track(program=program % 128, is_drum=program == 128)
+        for onset in np.sort(rng.choice(12 * meter[0] * 9, 60, replace=False)):
+            for pitch in np.sort(rng.choice(np.arange(30, 85), int(rng.integers(1, 4)), replace=False)):
+                track.notes.append(
+                    symusic.Note(int(onset), int(rng.integers(1, 260)), int(pitch), int(rng.integers(1, 128)))
+                )
+        score.tracks.append(track)
+    ids = codec.encode_score(score)
+    theirs = miditok.encode(score).ids
+    assert ids[: len(theirs)].tolist() == theirs
+    assert set(codec.vocabulary.spell(ids[len(theirs) :])) <= {"Bar_None", "TimeSig_{}/{}".format(*meter)}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_any_ids_are_read_as_miditok_reads_them(codec: Codec, miditok: REMI, seed: int) -> None:
     """Encoded scores in every meter, then with ids struck out, put in and changed at random."""
     rng = np.random.default_rng(seed)
     v = codec.vocabulary
@@ -140,7 +168,7 @@ def test_any_ids_are_read_as_miditok_reads_them(codec: Codec, seed: int) -> None
     for share in (0.0, 0.02, 0.3):
         kept = ids[rng.random(len(ids)) >= share]
         changed = np.where(rng.random(len(kept)) < share, rng.integers(v.bar, len(v), len(kept)), kept)
-        ours, theirs = codec.decode(changed), codec.tokenizer.decode(changed.tolist())
+        ours, theirs = codec.decode(changed), miditok.decode(changed.tolist())
         assert ours.ticks_per_quarter == theirs.ticks_per_quarter
         assert list(ours.tempos) == list(theirs.tempos)
         assert list(ours.time_signatures) == list(theirs.time_signatures)

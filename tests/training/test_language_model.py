@@ -35,7 +35,7 @@ class Counting:
         return ids, [IGNORED, *ids[1:]]
     def validation(self):
         rng = np.random.default_rng(5)
-        return [pad([self.row(rng)]) for _ in range(4)]
+        return [pad([self.row(rng)]) for _ in range(3)]
     def settings_json(self):
         return {}
     def write(self, folder):
@@ -43,10 +43,10 @@ class Counting:
     def card(self, name, metrics):
         return name
 
-def run(out, steps, accumulate=1, devices=1, pause=0.0, **more):
+def run(out, steps, accumulate=1, devices=1, strategy="ddp", pause=0.0, **more):
     length = {"max_steps": steps, "warmup_steps": 2, "validate_every": 2}
     settings = RunSettings(**length, accumulate=accumulate, seed=3)
-    how = settings.run(devices=devices, threads=1)
+    how = settings.run(devices=devices, strategy=strategy, threads=1)
     wait = (lambda share: time.sleep(pause)) if pause else None
     return loop.train(lambda: LanguageModel(Counting(), settings), out, how, on_step=wait, **more)
 """
@@ -76,7 +76,15 @@ os.wait()
 SEVERAL = (
     COUNTING
     + """
-learner = run(Path(sys.argv[1]), 8, accumulate=2, devices=2)
+import lightning
+
+class StopAt(lightning.Callback):
+    def on_train_batch_end(self, trainer, *_):
+        trainer.should_stop = trainer.global_step >= STOP
+
+if STOP:
+    run(Path(sys.argv[1]), 8, accumulate=2, devices=2, strategy=STRATEGY, callbacks=[StopAt()])
+learner = run(Path(sys.argv[1]), 8, accumulate=2, devices=2, strategy=STRATEGY)
 if loop.is_first_process():
     print(json.dumps(learner.history))
 """
@@ -123,15 +131,21 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_is_not(tmp_path: 
     assert not [path for path in (tmp_path / "killed.run").iterdir() if ".part" in path.name]
 
 
-def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
-    """Both take half of the batches of a step; only the order of additions differs."""
-    two = learnt(SEVERAL, tmp_path, "two")
+@pytest.mark.parametrize(("strategy", "stop"), [("ddp", 0), pytest.param("fsdp", 4, marks=pytest.mark.slow)])
+def test_two_processes_learn_what_one_learns(tmp_path: Path, strategy: str, stop: int) -> None:
+    """Both take half of the batches of a step; only the order of additions differs. Weights that are shared out are
+    written whole, and a run of theirs that was stopped goes on."""
+    two = learnt(f"STRATEGY, STOP = {strategy!r}, {stop}\n{SEVERAL}", tmp_path, "two")
     one = run_here(tmp_path / "one", 8, accumulate=2)
     assert [row["step"] for row in two] == [row["step"] for row in one] == [2, 4, 6, 8]
     for row, other in zip(two, one, strict=True):
         assert row["tokens"] == other["tokens"]
         assert row["train_loss"] == pytest.approx(other["train_loss"], abs=2e-3)
         assert row["val_loss"] == pytest.approx(other["val_loss"], abs=2e-3)
+    weights, wanted = load_tensors(tmp_path / "two", "pt"), load_tensors(tmp_path / "one", "pt")
+    assert weights.keys() == wanted.keys()
+    for name, tensor in weights.items():
+        assert torch.allclose(tensor.float(), wanted[name].float(), atol=0.02), name
     half = run_here(tmp_path / "half", 8, accumulate=1)
     assert abs(half[-1]["val_loss"] - one[-1]["val_loss"]) > 0.01  # so the test can tell
 

@@ -129,6 +129,8 @@ def test_devices_that_are_not_there_are_refused(tmp_path: Path) -> None:
     for devices in ("two", 0, -1):
         with pytest.raises(InputError, match="give a number from 1 on, or auto"):
             train(Line, tmp_path / "run", Run(max_steps=2, report_every=2, devices=devices))
+    with pytest.raises(InputError, match="unknown strategy 'fspd': did you mean 'fsdp'"):
+        train(Line, tmp_path / "run", Run(max_steps=2, report_every=2, strategy="fspd"))
 
 
 def test_restarting_forgets_the_run(tmp_path: Path) -> None:

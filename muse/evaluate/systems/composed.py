@@ -5,18 +5,19 @@ Contents: :class:`Requests`, :func:`composed`, :func:`free_pieces`.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from muse.evaluate.kept import Kept
 from muse.evaluate.progress import Steps
 from muse.evaluate.systems.maker import Maker
 from muse.evaluate.systems.system import System
 from muse.intent import Intent
+from muse.score import Score
 
 if TYPE_CHECKING:
-    from muse.composer import Composer
+    from muse.composer import Composer, Composition
 
 __all__ = ["Requests", "composed", "free_pieces"]
 
@@ -44,12 +45,20 @@ class Requests:
 
 
 def composed(
-    composer: Composer, requests: Requests, intent_of: Callable[[int], Intent], n_candidates: int, steps: Steps
+    name: str,
+    composer: Composer,
+    requests: Requests,
+    intent_of: Callable[[int], Intent],
+    n_candidates: int,
+    kept: Kept,
+    steps: Steps,
 ) -> System:
     """The composer's pieces.
 
     Parameters
     ----------
+    name
+        Of the system, under which its pieces are kept.
     composer
         Asked with its default settings but for the candidates.
     requests
@@ -58,26 +67,36 @@ def composed(
         Quadrant 1..4 to the request that stands for it.
     n_candidates
         Of each piece; the best is taken.
+    kept
+        What an earlier run has finished.
     steps
         Counts each piece.
     """
     system = System()
     for quadrant, seed in requests:
-        intent, started = intent_of(quadrant), time.perf_counter()
+        intent = intent_of(quadrant)
         # Where nothing is asked for, the quadrants would all get the same piece.
         own_seed = seed if intent.emotion or intent.attributes else 4 * seed + quadrant
-        piece = composer.compose(intent, n_candidates=n_candidates, seed=own_seed)
-        system.add(piece.best.score, quadrant, intent, time.perf_counter() - started)
+
+        def compose(intent: Intent = intent, seed: int = own_seed) -> Composition:
+            return composer.compose(intent, n_candidates=n_candidates, seed=seed)
+
+        piece = kept.piece(f"{name}-{quadrant}-{seed}", compose)
+        system.add(piece.score, quadrant, intent, piece.seconds)
         steps.tick()
     return system
 
 
-def free_pieces(maker: Maker, requests: Requests, steps: Steps) -> System:
+def free_pieces(name: str, maker: Maker, requests: Requests, kept: Kept, steps: Steps) -> System:
     """The pieces of a maker that is asked for bars alone."""
     system = System()
     for quadrant, seed in requests:
         intent = requests.free(quadrant)
-        made = maker(intent, 4 * seed + quadrant)
-        system.add(made.score, quadrant, intent, made.seconds)
+
+        def write(intent: Intent = intent, seed: int = 4 * seed + quadrant) -> Score:
+            return maker(intent, seed).score
+
+        piece = kept.score(f"{name}-{quadrant}-{seed}", write)
+        system.add(piece.score, quadrant, intent, piece.seconds)
         steps.tick()
     return system

@@ -34,7 +34,7 @@ from muse.theory import Mode
 from muse.tokens.plan import Bar, Plan
 
 if TYPE_CHECKING:
-    from muse.composer import Composer, Composition
+    from muse.composer import Composer
 
 __all__ = ["Made", "Maker", "Pieces", "fingerprint", "from_composer", "from_stages", "without_form"]
 
@@ -60,9 +60,7 @@ Maker: TypeAlias = Callable[[Intent, int], Made]
 """A request and a seed to a piece."""
 
 
-def from_composer(
-    composer: Composer, known: Mapping[tuple[Intent, int], Composition] | None = None, **options: Any
-) -> Maker:
+def from_composer(composer: Composer, known: Mapping[tuple[Intent, int], Made] | None = None, **options: Any) -> Maker:
     """The composer with its default settings.
 
     Parameters
@@ -77,7 +75,9 @@ def from_composer(
 
     def make(intent: Intent, seed: int) -> Made:
         started = time.perf_counter()
-        piece = (known or {}).get((intent, seed)) or composer.compose(intent, seed=seed, **options)
+        if (made := (known or {}).get((intent, seed))) is not None:
+            return made
+        piece = composer.compose(intent, seed=seed, **options)
         return Made(piece.best.score, piece.plan, time.perf_counter() - started)
 
     return make

@@ -122,7 +122,7 @@ def _bar_pairs(bars: Bars, measures: Floats, rng: np.random.Generator) -> Iterat
             yield measures[a, b], 0.0
 
 
-def _perceptron(x: Floats, y: NDArray[np.float32], seed: int) -> dict[str, Any]:
+def _perceptron(x: NDArray[np.float32], y: NDArray[np.float32], seed: int) -> dict[str, Any]:
     """Arrays of a perceptron of two hidden layers that tells the odds of `y`, and of how measures are scaled."""
     center, scale = x.mean(axis=0), x.std(axis=0) + 1e-3
     torch.manual_seed(seed)
@@ -139,7 +139,7 @@ def _perceptron(x: Floats, y: NDArray[np.float32], seed: int) -> dict[str, Any]:
         chosen = torch.randint(len(rows), (ROWS_A_STEP,))
         loss = torch.nn.functional.binary_cross_entropy_with_logits(network(rows[chosen])[:, 0], wanted[chosen])
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
     found: dict[str, Any] = {"center": center.astype(np.float32), "scale": scale.astype(np.float32)}
@@ -217,7 +217,7 @@ def fit_form(
     drawn = list(drawn_windows(library, n_windows, seed))
     windows = [bars_of(library.passage(row)) for row, _ in drawn]
     transitions = chord_transitions(windows).astype(np.float32)
-    pairs = [list(_bar_pairs(bars, pair_measures(bars, transitions), rng)) for bars in windows]
+    pairs = [list(_bar_pairs(bars, pair_measures(bars, transitions.astype(np.float64)), rng)) for bars in windows]
     half = np.array([fold_of(str(library.song[row]), N_HALVES) for row, _ in drawn])
 
     def expert(chosen: NDArray[np.bool_]) -> FormExpert:

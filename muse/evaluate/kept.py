@@ -1,0 +1,188 @@
+"""What an evaluation has finished: kept in a hidden folder of its report, so that one that was killed goes on there.
+
+Conventions
+-----------
+section
+    A part of the document, in JSON's types but with NaN. What is measured now and what was kept are the same thing:
+    both come through the file's text.
+piece
+    What the measures need of a composition. Its music is what a MIDI file holds, whether it was just written or kept.
+of
+    Says all that sections and pieces depend on (:func:`depends_on`); what was kept of another is thrown away.
+
+Contents: :class:`Kept`, :class:`Piece`, :func:`depends_on`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import muse
+from muse.checkpoint import find, sha256
+from muse.files import plain, read_json, write_text
+from muse.score import Score, read_score
+from muse.tokens.plan import Plan
+
+if TYPE_CHECKING:
+    from muse.composer import Composition
+
+__all__ = ["Kept", "Piece", "depends_on"]
+
+FOLDER: Final = ".evaluation"
+"""In the folder of the report, while it is not finished."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What is measured of a composition."""
+
+    candidates: tuple[Score, ...]
+    """Best first."""
+    measured: tuple[Mapping[str, float], ...]
+    """Attributes of each candidate by name."""
+    target: Mapping[str, float]
+    """Attributes asked for."""
+    plan: Plan | None
+    """Of the best candidate."""
+    seconds: float
+    """Time that it took."""
+
+    @property
+    def score(self) -> Score:
+        """The best candidate."""
+        return self.candidates[0]
+
+
+class Kept:
+    """Finished sections and pieces.
+
+    Parameters
+    ----------
+    out
+        Folder of the report; nothing is kept when None.
+    of
+        See the module.
+    """
+
+    def __init__(self, out: str | Path | None = None, of: str = "") -> None:
+        self._root = None if out is None else Path(out) / FOLDER
+        self._folder = None if self._root is None else self._root / of
+        if self._root is not None and self._root.is_dir():
+            for other in self._root.iterdir():
+                if other != self._folder:
+                    shutil.rmtree(other, ignore_errors=True)
+
+    def section(self, name: str, measure: Callable[[], Any]) -> Any:
+        """The section of a name: as it was kept, or measured now."""
+        path = None if self._folder is None else self._folder / f"{name}.json"
+        if path is not None and path.is_file():
+            return read_json(path)
+        text = json.dumps(_plain(measure()))
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(path, text)
+        return json.loads(text)
+
+    def piece(self, name: str, compose: Callable[[], Composition]) -> Piece:
+        """The piece of a name: as it was kept, or composed now."""
+        return self._piece(name, lambda: _told(compose))
+
+    def score(self, name: str, write: Callable[[], Score]) -> Piece:
+        """The same for music that is not the composer's, of which nothing else is known."""
+
+        def told() -> dict[str, Any]:
+            started = time.perf_counter()
+            score = write()
+            return _document([score], [], {}, None, time.perf_counter() - started)
+
+        return self._piece(name, told)
+
+    def _piece(self, name: str, told: Callable[[], dict[str, Any]]) -> Piece:
+        value = self.section(f"pieces/{name}", told)
+        return Piece(
+            tuple(read_score(base64.b64decode(midi)) for midi in value["candidates"]),
+            tuple(value["measured"]),
+            value["target"],
+            None if value["plan"] is None else Plan.from_json(value["plan"]),
+            value["seconds"],
+        )
+
+    def forget(self) -> None:
+        """The report is written: nothing of this is needed any more."""
+        if self._root is not None:
+            shutil.rmtree(self._root, ignore_errors=True)
+
+
+def _told(compose: Callable[[], Composition]) -> dict[str, Any]:
+    started = time.perf_counter()
+    found = compose()
+    return _document(
+        [one.score for one in found.candidates],
+        [dict(one.measured) for one in found.candidates],
+        found.target.values(),
+        None if found.plan is None else found.plan.to_json(),
+        time.perf_counter() - started,
+    )
+
+
+def _document(
+    candidates: list[Score], measured: list[dict[str, float]], target: Mapping[str, float], plan: Any, seconds: float
+) -> dict[str, Any]:
+    music = [base64.b64encode(score.dumps_midi()).decode() for score in candidates]
+    return {"candidates": music, "measured": measured, "target": dict(target), "plan": plan, "seconds": seconds}
+
+
+def _plain(value: Any) -> Any:
+    """As :func:`muse.files.plain`, but NaN stays."""
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return _plain(value.tolist()) if hasattr(value, "tolist") else plain(value)
+
+
+def depends_on(
+    settings: Any, *, weights: Iterable[str | Path] = (), folders: Iterable[str | Path] = (), others: Iterable[str] = ()
+) -> str:
+    """SHA-256, first 16 digits, of all that a report depends on: settings, the code of Muse, weights, and files.
+
+    Parameters
+    ----------
+    settings
+        Anything whose ``repr`` tells it.
+    weights
+        Checkpoints, by name or folder: their bytes count.
+    folders
+        Corpora: name, size and time of every file count.
+    others
+        Further hashes.
+
+    Raises
+    ------
+    InputError
+        There is no such checkpoint.
+    """
+    digest = hashlib.sha256(repr(settings).encode())
+    for folder in (*map(find, weights), Path(muse.__file__).parent):
+        for name, value in sha256(folder).items():
+            if not name.endswith(".pyc"):
+                digest.update(f"{name} {value}\n".encode())
+    for folder in map(Path, folders):
+        for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+            inner = path.relative_to(folder)
+            if path.is_file() and not any(part.startswith(".") for part in inner.parts):
+                facts = path.stat()
+                digest.update(f"{inner.as_posix()} {facts.st_size} {facts.st_mtime_ns}\n".encode())
+    for other in others:
+        digest.update(other.encode() + b"\0")
+    return digest.hexdigest()[:16]
