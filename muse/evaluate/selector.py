@@ -32,17 +32,17 @@ from scipy.special import softmax
 
 from muse.corpora import Song, emopia_clips, vgmidi_pieces
 from muse.errors import InputError
+from muse.hearing.answer import deviates, quadrant_masses
+from muse.hearing.features import hearings
 from muse.score import read_score
-from muse.selector.answer import deviates, quadrant_masses
 from muse.selector.events import passage
-from muse.selector.features import hearings
 from muse.selector.model import Selector
 from muse.statistics import bootstrap, spearman
 from muse.tokens import GENRES
+from muse.training.quadrants import fit_stack, folds_of, nested
 from muse.training.selector.calibrate import fit_answer, unseen_by_network
 from muse.training.selector.damage import GRADES, KINDS, corrupt
 from muse.training.selector.data import N_FOLDS, Library, fold_of
-from muse.training.selector.quadrants import fit_stack, folds_of, nested
 from muse.training.selector.samples import TEMPERATURES, Sample
 
 __all__ = [

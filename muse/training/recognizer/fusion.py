@@ -1,0 +1,335 @@
+"""Fitting of what joins notes and sound (:mod:`muse.recognizer.heads.fusion`) on the sound matrix.
+
+Labelled pieces are rendered under conditions of :mod:`muse.training.recognizer.sound_matrix` and heard: transcribed,
+and by the recogniser's networks and teachers. What was heard is written to a cache; a run that was interrupted goes on
+from there. The experts on notes learn from all scores. How far networks and teachers are to be believed cannot be told
+from clips that they learnt from, so it is learnt on others: EMOPIA's validation clips.
+
+Contents: :func:`train_fusion`; :class:`Take`, :func:`read_takes`, :func:`odds_across_songs`, :func:`fit_fusion`,
+:func:`fused_across_songs`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from muse.audio import as_audio
+from muse.checkpoint import find, load_tensors, save_tensors
+from muse.corpora import Song, emopia_clips, vgmidi_pieces
+from muse.errors import InputError
+from muse.files import read_json, write_json
+from muse.hearing.features import hearings
+from muse.hearing.quadrants import EXPERTS, pooled
+from muse.recognizer.features.windows import batch, extract
+from muse.recognizer.heads.fusion import Fusion, sound_odds, trusted
+from muse.recognizer.heads.notes import FEWEST
+from muse.recognizer.model import MODEL_TYPE, Recognizer
+from muse.score import Notes, note_array, read_score
+from muse.training.quadrants import fit_pool, fit_stack, folds_of
+from muse.training.recognizer.notes import fit_line, fit_note_expert
+from muse.training.recognizer.sound_matrix import SAMPLE_RATE, Condition, Kind, beginning, draw, rendered
+from muse.transcription import Transcriber
+
+__all__ = ["Take", "fit_fusion", "fused_across_songs", "odds_across_songs", "read_takes", "train_fusion"]
+
+Floats = NDArray[np.float64]
+
+N_FOLDS: Final = 5
+SHARE: Final = 0.5
+"""Of the notes in ratings. Not fitted: the networks have learnt from all rated pieces, so nothing tells how much better
+or worse they are on others."""
+PREFIX: Final = "fusion."
+"""Of its arrays in a recogniser's checkpoint."""
+_PULL: Final = 1e-3
+"""Ridge on the pool's weights."""
+
+
+@dataclass(frozen=True)
+class Take:
+    """What was heard of a piece under a condition."""
+
+    piece: Song
+    kind: Kind
+    condition: Condition
+    notes: Notes
+    """The transcription."""
+    quadrants: Floats
+    """What the sound tells, probabilities of Q1..Q4 [4]; NaN where the networks were not asked."""
+    plane: Floats
+    """Valence and arousal, [2]."""
+    novelty: float
+    """Of the sound."""
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether there are notes to learn from."""
+        return len(self.notes) >= FEWEST
+
+
+def read_takes(
+    pieces: Sequence[Song],
+    kind: Kind,
+    cache: str | Path,
+    recognizer: Recognizer | None,
+    *,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> list[Take]:
+    """Render pieces and hear them, unless the cache has it.
+
+    Parameters
+    ----------
+    recognizer
+        Whose networks are asked; None asks none.
+
+    Raises
+    ------
+    InputError
+        A soundfont, a player or a corpus is missing.
+    """
+    transcriber = Transcriber.from_pretrained()
+    takes = []
+    for i, piece in enumerate(pieces):
+        path = Path(cache) / f"{piece.corpus}-{piece.song_id}-{kind}-{seed}.npz".replace("/", "_")
+        if not path.is_file():
+            _write_take(path, piece, kind, seed, transcriber)
+        takes.append(_read_take(path, piece, kind, recognizer))
+        if progress is not None:
+            progress((i + 1) / len(pieces))
+    return takes
+
+
+def _write_take(path: Path, piece: Song, kind: Kind, seed: int, transcriber: Transcriber) -> None:
+    condition = draw(piece.song_id, kind, seed)
+    samples = rendered(read_score(piece.path), condition, seed=seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp.npz")
+    np.savez(
+        temporary,
+        notes=note_array(transcriber.transcribe(samples, SAMPLE_RATE)),
+        sound=np.round(np.clip(samples, -1, 1) * 32767).astype(np.int16),
+        condition=json.dumps(asdict(condition)),
+    )
+    temporary.replace(path)
+
+
+def _read_take(path: Path, piece: Song, kind: Kind, recognizer: Recognizer | None) -> Take:
+    with np.load(path, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    values = json.loads(str(arrays["condition"]))
+    condition = Condition(**{**values, "bands_db": tuple(values["bands_db"])})
+    told = (np.full(4, np.nan), np.full(2, np.nan), float("nan"))
+    if recognizer is not None:
+        beside = path.with_suffix(".sound.npz")
+        if not beside.is_file():
+            asked = heard_by_networks(recognizer, arrays["sound"].astype(np.float32) / 32767)
+            temporary = beside.with_suffix(".tmp.npz")
+            np.savez(temporary, quadrants=asked[0], plane=asked[1], novelty=asked[2])
+            temporary.replace(beside)
+        with np.load(beside, allow_pickle=False) as stored:
+            told = (stored["quadrants"], stored["plane"], float(stored["novelty"]))
+    return Take(piece, kind, condition, arrays["notes"], *told)
+
+
+def heard_by_networks(recognizer: Recognizer, samples: NDArray[np.float32]) -> tuple[Floats, Floats, float]:
+    """Quadrants [4], valence and arousal [2] and novelty by networks and teachers on sound at :data:`SAMPLE_RATE`."""
+    at_rate = as_audio(samples, SAMPLE_RATE, recognizer.encoder.sample_rate)
+    windows = batch(extract(at_rate, recognizer.encoder).windows(recognizer.harmony))
+    found = recognizer.ensemble.predict(windows)
+    length = windows.mask.sum(dim=1).numpy()
+    quadrants, plane, novelty = (
+        np.average(x, axis=0, weights=length) for x in (found.tags["quadrants"], found.plane, found.novelty)
+    )
+    return recognizer.calibration.sharpened(quadrants).astype(float), plane.astype(float), float(novelty)
+
+
+# -------------------------------------------------------------------------------------------------------------- fitting
+
+
+def odds_across_songs(
+    takes: Sequence[Take], pieces: Sequence[Song], written: Mapping[str, Floats], *, seed: int = 0
+) -> Floats:
+    """Odds by the experts on notes of takes of labelled pieces [experts, n, 2], each by experts that were fitted, and
+    whose settings and line were, without its song; NaN where hardly a note is heard.
+
+    Parameters
+    ----------
+    pieces, written
+        All labelled pieces, and the hearings of their scores by id; those without takes are learnt from too.
+    """
+    x, labels = np.stack([written[piece.song_id] for piece in pieces]), quadrant_labels(pieces)
+    groups = np.array([piece.group for piece in pieces])
+    of_group = dict(zip(groups.tolist(), folds_of(groups, N_FOLDS, seed).tolist(), strict=True))
+    fold = np.array([of_group[piece.group] for piece in pieces])
+    heard = np.array([take.is_heard for take in takes])
+    mine = np.array([of_group[take.piece.group] for take in takes])
+    known = np.array([take.kind == "trained" for take in takes])
+    features = np.full((len(takes), *x.shape[1:]), np.nan)
+    features[heard] = [hearings(take.notes) for take in takes if take.is_heard]
+    scores = np.stack([written[take.piece.song_id] for take in takes])
+    found = np.full((len(EXPERTS), len(takes), 2), np.nan)
+    for k in range(N_FOLDS):
+        learnt, told = heard & known & (mine != k), heard & (mine == k)
+        offset, slope = fit_line(features[learnt], scores[learnt])
+        stack, _ = fit_stack(x[fold != k], labels[fold != k], groups[fold != k], seed=seed)
+        if told.any():
+            found[:, told] = stack.opinions(offset + slope * features[told])
+    return found
+
+
+def fit_fusion(odds: Floats, novelty: Floats, labels: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Weights [experts, 2] of the greatest likelihood, and how familiar sound must be [2]: the novelty at which it
+    keeps half of its weight, and how gradually it loses it.
+
+    Parameters
+    ----------
+    odds
+        Of the experts on notes and, last, of the sound, [experts, n, 2].
+    novelty
+        Of the sound, [n].
+    labels
+        Quadrants 0..3, [n].
+    """
+    low, high = np.quantile(novelty, (0.05, 0.95))
+    n = 2 * len(odds)
+
+    def loss(free: Floats) -> float:
+        weight = free[:n].reshape(-1, 2)
+        parts = np.concatenate([odds[:-1], trusted(odds[-1], novelty, free[n:])[None]])
+        likelihood = pooled(parts, weight)[np.arange(len(labels)), labels].mean()
+        return float(_PULL * (weight**2).sum() - likelihood)
+
+    start = np.array([*np.full(n, 1 / len(odds)), (low + high) / 2, (high - low) / 4])
+    bounds = [(0, 50)] * n + [(low, high), ((high - low) / 20, high - low)]
+    found = minimize(loss, start, bounds=bounds).x
+    return found[:n].reshape(-1, 2), found[n:]
+
+
+def fused_across_songs(odds: Floats, takes: Sequence[Take], *, seed: int = 0) -> dict[str, Floats]:
+    """Log probabilities of takes of labelled pieces [n, 4], with weights that were fitted on known conditions of other
+    songs: ``notes``, ``sound``, ``fused``; NaN where an expert was not asked, in ``fused`` where the sound was not.
+
+    Parameters
+    ----------
+    odds
+        As :func:`odds_across_songs` gives them.
+    """
+    labels = quadrant_labels([take.piece for take in takes])
+    groups = np.array([take.piece.group for take in takes])
+    fold = folds_of(groups, N_FOLDS, seed)
+    sound = np.stack([sound_odds(take.quadrants) for take in takes])[None]
+    novelty = np.array([take.novelty for take in takes])
+    known = np.array([take.kind == "trained" for take in takes])
+    found = {name: np.full((len(takes), 4), np.nan) for name in ("notes", "sound", "fused")}
+    for name, parts in (("notes", odds), ("sound", sound), ("fused", np.concatenate([odds, sound]))):
+        there = np.isfinite(parts).all(axis=(0, 2))
+        for k in range(N_FOLDS):
+            learnt, told = there & known & (fold != k), there & (fold == k)
+            if name == "fused":
+                weight, familiar = fit_fusion(parts[:, learnt], novelty[learnt], labels[learnt])
+                believed = np.concatenate([parts[:-1], trusted(parts[-1], novelty, familiar)[None]])
+            else:
+                weight, believed = fit_pool(parts[:, learnt], labels[learnt])[0], parts
+            found[name][told] = pooled(believed[:, told], weight)
+    return found
+
+
+def train_fusion(
+    corpora: str | Path,
+    folder: str | Path,
+    cache: str | Path,
+    *,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> dict[str, Any]:
+    """Fit on EMOPIA and VGMIDI, and write the result into a recogniser's checkpoint.
+
+    Parameters
+    ----------
+    corpora
+        Folder with ``emopia-nc`` and ``vgmidi-unclear``.
+    folder
+        The recogniser's checkpoint.
+    cache
+        Folder of what was heard.
+    seed
+        Of conditions, folds and trees.
+
+    Returns
+    -------
+    dict
+        Number of scores, of takes, and the weights.
+
+    Raises
+    ------
+    InputError
+        A corpus, a soundfont, a player or the checkpoint is missing.
+    """
+    folder = find(folder, MODEL_TYPE)
+    recognizer = Recognizer.from_pretrained(folder)
+    clips = [*emopia_clips(corpora, "train"), *emopia_clips(corpora, "val")]
+    pieces = vgmidi_pieces(corpora)
+    written = {one.song_id: hearings(beginning(read_score(one.path))) for one in (*clips, *pieces)}
+    unlearnt = [clip for clip in clips if clip.split == "val"]
+    takes = [
+        take
+        for take in read_takes(unlearnt, "trained", cache, recognizer, seed=seed, progress=progress)
+        if take.is_heard
+    ]
+    if len(takes) < len(EXPERTS) * N_FOLDS:
+        raise InputError(f"{corpora}: too few clips of a split 'val' to learn from: give EMOPIA with its splits")
+    pairs = (
+        np.stack([hearings(take.notes) for take in takes]),
+        np.stack([written[take.piece.song_id] for take in takes]),
+    )
+    expert, errors = fit_note_expert(
+        (
+            np.stack([written[clip.song_id] for clip in clips]),
+            quadrant_labels(clips),
+            np.array([c.group for c in clips]),
+        ),
+        pairs,
+        (
+            np.stack([written[piece.song_id] for piece in pieces]),
+            np.array([(piece.valence, piece.arousal) for piece in pieces]),
+            np.array([piece.group for piece in pieces]),
+        ),
+        seed=seed,
+    )
+    odds = odds_across_songs(takes, clips, written, seed=seed)
+    sound = np.stack([sound_odds(take.quadrants) for take in takes])[None]
+    novelty = np.array([take.novelty for take in takes])
+    weight, familiar = fit_fusion(
+        np.concatenate([odds, sound]), novelty, quadrant_labels([take.piece for take in takes])
+    )
+    fusion = Fusion(
+        expert,
+        weight.astype(np.float32),
+        familiar.astype(np.float32),
+        np.full(2, SHARE, np.float32),
+        errors.astype(np.float32),
+    )
+    stored = {name: value for name, value in load_tensors(folder).items() if not name.startswith(PREFIX)}
+    stored |= {
+        f"{PREFIX}{name}": torch.from_numpy(np.ascontiguousarray(value)) for name, value in fusion.tensors().items()
+    }
+    save_tensors(stored, folder)
+    write_json({**read_json(folder / "config.json"), "fusion": True}, folder / "config.json")
+    return {
+        "clips": len(clips), "rated": len(pieces), "takes": len(takes), "weight": weight.tolist(),
+        "familiar": familiar.tolist(),
+    }  # fmt: skip
+
+
+def quadrant_labels(pieces: Sequence[Song]) -> NDArray[np.int64]:
+    """0..3."""
+    return np.array([int(piece.quadrant[1]) - 1 for piece in pieces])
