@@ -16,7 +16,7 @@ intervals
     95 %, bootstrap over recordings or windows.
 
 Contents: :func:`emotion_across_songs`, :func:`emotion_of_clips`, :func:`emotion_across_folds`,
-:func:`quality_of_windows`, :func:`genre_of_windows`, :func:`expected_calibration_error`.
+:func:`quality_of_windows`, :func:`genre_of_windows`, :func:`quadrant_figures`, :func:`expected_calibration_error`.
 ``benchmarks/selector_report.py`` writes it all down.
 """
 
@@ -51,6 +51,7 @@ __all__ = [
     "emotion_of_clips",
     "expected_calibration_error",
     "genre_of_windows",
+    "quadrant_figures",
     "quality_of_windows",
 ]
 
@@ -88,7 +89,9 @@ def emotion_of_clips(selector: Selector, corpora: Path | str, split: str = "val"
     """
     clips = emopia_clips(corpora, split)
     ratings = selector.without_experts().rate([read_score(clip.path) for clip in clips])
-    return _figures(np.array([rating.quadrants for rating in ratings]), _labels(clips), [clip.group for clip in clips])
+    return quadrant_figures(
+        np.array([rating.quadrants for rating in ratings]), _labels(clips), [clip.group for clip in clips]
+    )
 
 
 def emotion_across_songs(
@@ -122,17 +125,19 @@ def emotion_across_songs(
     ids = set(HELD_OUT.read_text(encoding="utf-8").split())
     held = np.array([clip.song_id in ids for clip in clips])
     judged = nested(x[~held], y[~held], song[~held], progress=progress)
-    found: dict[str, Any] = {name: _figures(np.exp(log_p), y[~held], song[~held]) for name, log_p in judged.items()}
+    found: dict[str, Any] = {
+        name: quadrant_figures(np.exp(log_p), y[~held], song[~held]) for name, log_p in judged.items()
+    }
     if held.any():
         stack, _ = fit_stack(x[~held], y[~held], song[~held])
-        found["held_out"] = _figures(np.exp(stack.log_probabilities(x[held])), y[held], song[held])
+        found["held_out"] = quadrant_figures(np.exp(stack.log_probabilities(x[held])), y[held], song[held])
     if selector is not None:
         log_p = np.full((len(clips), 4), np.nan)
         log_p[~held] = judged["stack"]
         at = np.flatnonzero(~held & [unseen_by_network(clip) for clip in clips])
         logits = selector.network_logits([read_score(clips[i].path) for i in at])
         for name, experts in (("with_network", log_p[at]), ("network", np.zeros((len(at), 4)))):
-            found[name] = _figures(_answers(logits, experts, y[at], song[at]), y[at], song[at])
+            found[name] = quadrant_figures(_answers(logits, experts, y[at], song[at]), y[at], song[at])
     return found
 
 
@@ -152,7 +157,7 @@ def _labels(clips: Sequence[Song]) -> NDArray[np.int64]:
     return np.array([int(clip.quadrant[1]) - 1 for clip in clips])
 
 
-def _figures(p: Floats, y: NDArray[np.int64], song: Sequence[str] | NDArray[Any]) -> dict[str, Any]:
+def quadrant_figures(p: Floats, y: NDArray[np.int64], song: Sequence[str] | NDArray[Any]) -> dict[str, Any]:
     """Accuracy in four quadrants, arousal half and valence half with intervals by song, confusion, calibration."""
     glad, excited = np.isin(y, (0, 3)), y < 2
     right = np.stack(

@@ -47,6 +47,7 @@ from muse.recognizer.features.windows import HOP_STEPS, Features, batch, overlap
 from muse.recognizer.heads.calibration import Calibration
 from muse.recognizer.heads.fusion import Fusion
 from muse.recognizer.heads.network import TAGS, WINDOW_STEPS
+from muse.recognizer.heads.notes import ONSET
 from muse.recognizer.heads.personal import Listener, PersonalModel, RecognizedPiece, curve_on_steps
 from muse.score import Score
 from muse.theory import Key, Mode
@@ -260,7 +261,7 @@ class Recognizer:
             self._add_window(totals, waiting, first)
         loud = (power / max(n_samples, 1)) ** 0.5 > SILENCE
         follow = None if course is None else functools.partial(course, projected=np.concatenate(projected))
-        heard = None if self.transcriber is None else self.transcriber.transcribe(source, sample_rate)
+        heard = None if self.transcriber is None else self.transcriber.transcribe(source, sample_rate, onset=ONSET)
         result = totals.result(n_samples / rate, loud, self._emotion(totals, heard), self.calibration, follow)
         return result, np.concatenate(steps) if with_steps else None
 

@@ -11,6 +11,7 @@ Contents: :func:`train_fusion`; :class:`Take`, :func:`read_takes`, :func:`odds_a
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -31,12 +32,12 @@ from muse.hearing.features import hearings
 from muse.hearing.quadrants import EXPERTS, pooled
 from muse.recognizer.features.windows import batch, extract
 from muse.recognizer.heads.fusion import Fusion, sound_odds, trusted
-from muse.recognizer.heads.notes import FEWEST
+from muse.recognizer.heads.notes import FEWEST, ONSET
 from muse.recognizer.model import MODEL_TYPE, Recognizer
 from muse.score import Notes, note_array, read_score
 from muse.training.quadrants import fit_pool, fit_stack, folds_of
-from muse.training.recognizer.notes import fit_line, fit_note_expert
-from muse.training.recognizer.sound_matrix import SAMPLE_RATE, Condition, Kind, beginning, draw, rendered
+from muse.training.recognizer.notes import fit_line, fit_note_expert, fit_rater
+from muse.training.recognizer.sound_matrix import KINDS, SAMPLE_RATE, Condition, Kind, beginning, draw, rendered
 from muse.transcription import Transcriber
 
 __all__ = ["Take", "fit_fusion", "fused_across_songs", "odds_across_songs", "read_takes", "train_fusion"]
@@ -49,6 +50,7 @@ SHARE: Final = 0.5
 or worse they are on others."""
 PREFIX: Final = "fusion."
 """Of its arrays in a recogniser's checkpoint."""
+FEWEST_TAKES: Final = 15
 _PULL: Final = 1e-3
 """Ridge on the pool's weights."""
 
@@ -115,7 +117,7 @@ def _write_take(path: Path, piece: Song, kind: Kind, seed: int, transcriber: Tra
     temporary = path.with_suffix(".tmp.npz")
     np.savez(
         temporary,
-        notes=note_array(transcriber.transcribe(samples, SAMPLE_RATE)),
+        notes=note_array(transcriber.transcribe(samples, SAMPLE_RATE, onset=ONSET)),
         sound=np.round(np.clip(samples, -1, 1) * 32767).astype(np.int16),
         condition=json.dumps(asdict(condition)),
     )
@@ -243,11 +245,56 @@ def fused_across_songs(odds: Floats, takes: Sequence[Take], *, seed: int = 0) ->
     return found
 
 
+def rated_across_pieces(
+    takes: Sequence[Take],
+    line: tuple[Floats, Floats],
+    pieces: Sequence[Song],
+    written: Mapping[str, Floats],
+    *,
+    seed: int = 0,
+) -> dict[str, tuple[Floats, Floats, NDArray[Any]]]:
+    """Ratings [n, 2], what notes alone tell of them [n, 2], and the pieces that go together [n]: of the takes of rated
+    pieces by their kind, and of ``scores``; each told by what was fitted without the piece.
+
+    Parameters
+    ----------
+    line
+        Offset and slope from transcriptions to scores, of other music.
+    pieces, written
+        All rated pieces, and the hearings of their scores by id.
+    """
+    x = np.stack([written[piece.song_id] for piece in pieces])
+    ratings, groups = ratings_of(pieces), np.array([piece.group for piece in pieces])
+    fold = folds_of(groups, N_FOLDS, seed)
+    place = {piece.song_id: i for i, piece in enumerate(pieces)}
+    raters = [fit_rater(x[fold != k], ratings[fold != k], groups[fold != k], seed=seed)[0] for k in range(N_FOLDS)]
+
+    def told(at: NDArray[np.int64], features: Floats) -> tuple[Floats, Floats, NDArray[Any]]:
+        rated = [raters[fold[i]](one[None])[0] for i, one in zip(at, features, strict=True)]
+        return ratings[at], np.reshape(rated, (-1, 2)), groups[at]
+
+    found = {"scores": told(np.arange(len(x)), x)}
+    for kind in KINDS:
+        mine = [take for take in takes if take.kind == kind and take.is_heard]
+        heard = [line[0] + line[1] * hearings(take.notes) for take in mine]
+        found[kind] = told(np.array([place[take.piece.song_id] for take in mine], int), np.array(heard))
+    return found
+
+
+def line_of(takes: Sequence[Take], written: Mapping[str, Floats]) -> tuple[Floats, Floats]:
+    """Offset and slope [features] from transcriptions of known conditions to their scores."""
+    known = [take for take in takes if take.kind == "trained" and take.is_heard]
+    return fit_line(
+        np.stack([hearings(take.notes) for take in known]), np.stack([written[take.piece.song_id] for take in known])
+    )
+
+
 def train_fusion(
     corpora: str | Path,
     folder: str | Path,
     cache: str | Path,
     *,
+    n_clips: int | None = None,
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> dict[str, Any]:
@@ -261,6 +308,8 @@ def train_fusion(
         The recogniser's checkpoint.
     cache
         Folder of what was heard.
+    n_clips
+        So many of the clips that the networks did not learn from are rendered, the first by a hash; all when None.
     seed
         Of conditions, folds and trees.
 
@@ -279,55 +328,62 @@ def train_fusion(
     clips = [*emopia_clips(corpora, "train"), *emopia_clips(corpora, "val")]
     pieces = vgmidi_pieces(corpora)
     written = {one.song_id: hearings(beginning(read_score(one.path))) for one in (*clips, *pieces)}
-    unlearnt = [clip for clip in clips if clip.split == "val"]
-    takes = [
-        take
-        for take in read_takes(unlearnt, "trained", cache, recognizer, seed=seed, progress=progress)
-        if take.is_heard
-    ]
-    if len(takes) < len(EXPERTS) * N_FOLDS:
-        raise InputError(f"{corpora}: too few clips of a split 'val' to learn from: give EMOPIA with its splits")
-    pairs = (
-        np.stack([hearings(take.notes) for take in takes]),
-        np.stack([written[take.piece.song_id] for take in takes]),
-    )
+    unlearnt = by_hash([clip for clip in clips if clip.split == "val"], n_clips)
+    takes = read_takes(unlearnt, "trained", cache, recognizer, seed=seed, progress=progress)
+    fusion = fit(takes, clips, pieces, written, seed=seed)
+    stored = {name: value for name, value in load_tensors(folder).items() if not name.startswith(PREFIX)}
+    arrays = {name: np.ascontiguousarray(value) for name, value in fusion.tensors().items()}
+    save_tensors(stored | {f"{PREFIX}{name}": torch.from_numpy(value) for name, value in arrays.items()}, folder)
+    write_json({**read_json(folder / "config.json"), "fusion": True}, folder / "config.json")
+    figures = {name: getattr(fusion, name).tolist() for name in ("weight", "familiar", "spread")}
+    return {"clips": len(clips), "rated": len(pieces), "takes": len(takes), **figures}
+
+
+def fit(
+    takes: Sequence[Take],
+    clips: Sequence[Song],
+    pieces: Sequence[Song],
+    written: Mapping[str, Floats],
+    *,
+    seed: int = 0,
+) -> Fusion:
+    """Fit on takes of known conditions, of clips that the networks did not learn from, and on all labelled and rated
+    scores, whose hearings are `written` by id.
+
+    Raises
+    ------
+    InputError
+        There are too few takes.
+    """
+    takes = [take for take in takes if take.is_heard and take.kind == "trained"]
+    if len(takes) < FEWEST_TAKES:
+        raise InputError(
+            f"{len(takes)} clips of a split 'val' were heard, {FEWEST_TAKES} are needed: give EMOPIA with its splits"
+        )
+    labelled = np.stack([written[clip.song_id] for clip in clips])
+    rated = np.stack([written[piece.song_id] for piece in pieces])
     expert, errors = fit_note_expert(
-        (
-            np.stack([written[clip.song_id] for clip in clips]),
-            quadrant_labels(clips),
-            np.array([c.group for c in clips]),
-        ),
-        pairs,
-        (
-            np.stack([written[piece.song_id] for piece in pieces]),
-            np.array([(piece.valence, piece.arousal) for piece in pieces]),
-            np.array([piece.group for piece in pieces]),
-        ),
+        (labelled, quadrant_labels(clips), np.array([clip.group for clip in clips])),
+        line_of(takes, written),
+        (rated, ratings_of(pieces), np.array([piece.group for piece in pieces])),
         seed=seed,
     )
     odds = odds_across_songs(takes, clips, written, seed=seed)
-    sound = np.stack([sound_odds(take.quadrants) for take in takes])[None]
-    novelty = np.array([take.novelty for take in takes])
-    weight, familiar = fit_fusion(
-        np.concatenate([odds, sound]), novelty, quadrant_labels([take.piece for take in takes])
-    )
-    fusion = Fusion(
-        expert,
-        weight.astype(np.float32),
-        familiar.astype(np.float32),
-        np.full(2, SHARE, np.float32),
-        errors.astype(np.float32),
-    )
-    stored = {name: value for name, value in load_tensors(folder).items() if not name.startswith(PREFIX)}
-    stored |= {
-        f"{PREFIX}{name}": torch.from_numpy(np.ascontiguousarray(value)) for name, value in fusion.tensors().items()
-    }
-    save_tensors(stored, folder)
-    write_json({**read_json(folder / "config.json"), "fusion": True}, folder / "config.json")
-    return {
-        "clips": len(clips), "rated": len(pieces), "takes": len(takes), "weight": weight.tolist(),
-        "familiar": familiar.tolist(),
-    }  # fmt: skip
+    sound = np.stack([sound_odds(take.quadrants) for take in takes])
+    novelty, labels = np.array([take.novelty for take in takes]), quadrant_labels([take.piece for take in takes])
+    weight, familiar = fit_fusion(np.concatenate([odds, sound[None]]), novelty, labels)
+    settled = [np.asarray(x, np.float32) for x in (weight, familiar, np.full(2, SHARE), errors)]
+    return Fusion(expert, *settled)
+
+
+def by_hash(pieces: Sequence[Song], n: int | None) -> list[Song]:
+    """So many pieces, or all, in an order that has nothing to do with the music."""
+    return sorted(pieces, key=lambda one: hashlib.sha256(one.song_id.encode()).hexdigest())[:n]
+
+
+def ratings_of(pieces: Sequence[Song]) -> Floats:
+    """Valence and arousal, [n, 2]."""
+    return np.array([(piece.valence, piece.arousal) for piece in pieces])
 
 
 def quadrant_labels(pieces: Sequence[Song]) -> NDArray[np.int64]:

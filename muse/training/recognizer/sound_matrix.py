@@ -38,13 +38,25 @@ from muse.render.sound import play
 from muse.score import Score
 from muse.training.transcription import excerpt
 
-__all__ = ["EXCERPT_SEC", "SAMPLE_RATE", "TRAINED", "UNSEEN", "Condition", "Kind", "beginning", "draw", "rendered"]
+__all__ = [
+    "EXCERPT_SEC",
+    "KINDS",
+    "SAMPLE_RATE",
+    "TRAINED",
+    "UNSEEN",
+    "Condition",
+    "Kind",
+    "beginning",
+    "draw",
+    "rendered",
+]
 
 Floats = NDArray[np.float32]
 Kind = Literal["trained", "unseen"]
 
 SAMPLE_RATE: Final = 22_050
 EXCERPT_SEC: Final = 25.0
+KINDS: Final[tuple[Kind, ...]] = ("trained", "unseen")
 
 TRAINED: Final[Mapping[tuple[str, str], float]] = {
     ("TimGM6mb", "midirenderer"): 0.22,
