@@ -103,7 +103,12 @@ def test_a_feature_that_is_not_heard_says_nothing() -> None:
     rng = np.random.default_rng(0)
     written = rng.normal(size=(200, 3, 4))
     heard = np.stack(
-        [2 * written[..., 0] + 1, written[..., 1] + rng.normal(size=(200, 3)), rng.normal(size=(200, 3)), -written[..., 3]],
+        [
+            2 * written[..., 0] + 1,
+            written[..., 1] + rng.normal(size=(200, 3)),
+            rng.normal(size=(200, 3)),
+            -written[..., 3],
+        ],
         axis=-1,
     )
     offset, slope = fit_line(heard, written)

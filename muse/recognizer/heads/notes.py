@@ -41,8 +41,8 @@ STRETCH_SEC: Final = 25.0
 FEWEST: Final = 8
 ONSET: Final = 0.2
 """Probability from which the transcriber is to take a note for one. At its own 0.5 a fifth of the notes is missed in
-worn sound, most of them where many are played, which is just what arousal hangs on (chosen among 0.5, 0.35 and 0.2 on 44
-takes of the sound matrix)."""
+worn sound, most of them where many are played, which is just what arousal hangs on (chosen among 0.5, 0.35 and 0.2 on
+44 takes of the sound matrix)."""
 
 
 @dataclass(frozen=True)

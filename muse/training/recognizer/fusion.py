@@ -331,12 +331,17 @@ def train_fusion(
     unlearnt = by_hash([clip for clip in clips if clip.split == "val"], n_clips)
     takes = read_takes(unlearnt, "trained", cache, recognizer, seed=seed, progress=progress)
     fusion = fit(takes, clips, pieces, written, seed=seed)
-    stored = {name: value for name, value in load_tensors(folder).items() if not name.startswith(PREFIX)}
-    arrays = {name: np.ascontiguousarray(value) for name, value in fusion.tensors().items()}
-    save_tensors(stored | {f"{PREFIX}{name}": torch.from_numpy(value) for name, value in arrays.items()}, folder)
-    write_json({**read_json(folder / "config.json"), "fusion": True}, folder / "config.json")
+    store(fusion, folder)
     figures = {name: getattr(fusion, name).tolist() for name in ("weight", "familiar", "spread")}
     return {"clips": len(clips), "rated": len(pieces), "takes": len(takes), **figures}
+
+
+def store(fusion: Fusion, folder: Path) -> None:
+    """Write into a recogniser's checkpoint, in place of what was there."""
+    kept = {name: value for name, value in load_tensors(folder).items() if not name.startswith(PREFIX)}
+    arrays = {name: np.ascontiguousarray(value) for name, value in fusion.tensors().items()}
+    save_tensors(kept | {f"{PREFIX}{name}": torch.from_numpy(value) for name, value in arrays.items()}, folder)
+    write_json({**read_json(folder / "config.json"), "fusion": True}, folder / "config.json")
 
 
 def fit(
