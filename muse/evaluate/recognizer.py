@@ -101,7 +101,7 @@ def emotion_across_sounds(
             done += len(pieces)
     labelled = takes[0] + takes[1]
     odds = odds_across_songs(labelled, clips, written, seed=seed)
-    judged = fused_across_songs(odds, labelled, seed=seed)
+    judged = fused_across_songs(odds, labelled)
     return {
         "clips": {kind: _of_kind(judged, labelled, kind) for kind in KINDS},
         "by_condition": _by_condition(judged["notes"], labelled),

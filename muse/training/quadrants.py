@@ -1,6 +1,6 @@
 """Fitting of the stack that tells quadrants from plain features, and its measure by nested cross-validation.
 
-Contents: :func:`fit_stack`, :func:`nested`, :func:`fit_pool`, :func:`folds_of`.
+Contents: :func:`fit_stack`, :func:`nested`, :func:`folds_of`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from muse.hearing.quadrants import (
     standardised,
 )
 
-__all__ = ["fit_pool", "fit_stack", "folds_of", "nested"]
+__all__ = ["fit_stack", "folds_of", "nested"]
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -108,9 +108,9 @@ def fit_stack(x: Floats, labels: Labels, groups: NDArray[Any], *, seed: int = 0)
         scores[out] = rows.kernel(*best, 1.0).scores(outside).reshape(-1, 3, 4)
         trees[out] = rows.trees(seed).mean(outside).reshape(-1, 3, 4)
     tried = [np.stack([log_odds(softmax(one * scores, axis=-1)), log_odds(trees)]) for one in SHARPNESSES]
-    at = int(np.argmin([fit_pool(opinions, labels)[1] for opinions in tried]))
+    at = int(np.argmin([_pool(opinions, labels)[1] for opinions in tried]))
     rows = _Rows(x, labels)
-    weight = fit_pool(tried[at], labels)[0].astype(np.float32)
+    weight = _pool(tried[at], labels)[0].astype(np.float32)
     kernel = rows.kernel(*best, SHARPNESSES[at])
     return QuadrantStack(rows.center, rows.scale, kernel, rows.trees(seed), weight), tried[at]
 
@@ -140,7 +140,7 @@ def nested(
         opinions = stack.opinions(x[out])
         found["stack"][out] = pooled(opinions, stack.weight)
         for i, name in enumerate(EXPERTS):
-            alone = fit_pool(inner[i : i + 1], labels[~out])[0]
+            alone = _pool(inner[i : i + 1], labels[~out])[0]
             found[name][out] = pooled(opinions[i : i + 1], alone)
         if progress:
             progress(k + 1, N_FOLDS)
@@ -194,7 +194,7 @@ def _scores_of(labels: Labels) -> Floats:
     return np.eye(4)[labels] - 0.25
 
 
-def fit_pool(opinions: Floats, labels: Labels) -> tuple[Floats, float]:
+def _pool(opinions: Floats, labels: Labels) -> tuple[Floats, float]:
     """Weights [experts, 2] of the greatest likelihood of log odds [experts, n, 2], and what a clip costs with them:
     mean negative log likelihood."""
     from scipy.optimize import minimize

@@ -177,13 +177,13 @@ def test_takes_are_judged_by_what_was_fitted_without_their_song(
 ) -> None:
     _, takes, clips, written = fitted
     odds = odds_across_songs(takes, clips, written)
-    assert odds.shape == (2, len(takes), 2) and np.isfinite(odds).all()
+    assert odds.values.shape == (2, len(takes), 2) and np.isfinite(odds.values).all()
     judged = fused_across_songs(odds, takes)
     labels = np.array([int(one.quadrant[1]) - 1 for one in clips])
     right = {name: float((log_p.argmax(axis=1) == labels).mean()) for name, log_p in judged.items()}
     assert right["notes"] > 0.9 and right["sound"] == pytest.approx(2 / 3, abs=0.1) and right["fused"] > 0.9
     silent = [replace(takes[0], notes=takes[0].notes[:2]), *takes[1:]]
-    assert np.isnan(odds_across_songs(silent, clips, written)[:, 0]).all()
+    assert np.isnan(odds_across_songs(silent, clips, written).values[:, 0]).all()
     with pytest.raises(InputError, match=f"{fitting.FEWEST_TAKES} are needed"):
         fit(takes[:5], clips, clips, written)
 
@@ -195,7 +195,7 @@ def test_new_sound_is_believed_less() -> None:
     side = np.stack([np.where(np.isin(labels, (0, 3)), 1, -1), np.where(labels < 2, 1, -1)], axis=1)
     notes = side + rng.normal(0, 2.0, (2, 600, 2))
     sound = 2.0 * np.where(novelty[:, None] < 0.5, side, rng.choice((-1, 1), (600, 2)))  # right where it is familiar
-    weight, familiar = fit_fusion(np.concatenate([notes, sound[None]]), novelty, labels)
+    weight, familiar = fit_fusion(np.concatenate([notes, sound[None]]), novelty, labels, np.full((2, 2), 0.5))
     assert (weight[2] > 0.5).all() and 0.3 < familiar[0] < 0.7
     near, far = trusted(np.ones((2, 2)), np.array([0.05, 0.95]), familiar)
     assert near.min() > 0.8 > 0.3 > far.max()

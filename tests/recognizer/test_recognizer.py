@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from muse.audio import write_audio
 from muse.checkpoint import find, load_tensors, save_tensors
 from muse.cli import app
 from muse.corpora import open_dataset
-from muse.emotion import GEMS, Emotion
+from muse.emotion import GEMS
 from muse.errors import InputError
 from muse.recognizer import Recognizer
 from muse.recognizer.encoders.musicnn import MusicnnEncoder

@@ -6,7 +6,7 @@ from there. The experts on notes learn from all scores. How far networks and tea
 from clips that they learnt from, so it is learnt on others: EMOPIA's validation clips.
 
 Contents: :func:`train_fusion`; :class:`Take`, :func:`read_takes`, :func:`odds_across_songs`, :func:`fit_fusion`,
-:func:`fused_across_songs`.
+:func:`fused_across_songs`, :func:`rated_across_pieces`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ from muse.recognizer.heads.fusion import Fusion, sound_odds, trusted
 from muse.recognizer.heads.notes import FEWEST, ONSET
 from muse.recognizer.model import MODEL_TYPE, Recognizer
 from muse.score import Notes, note_array, read_score
-from muse.training.quadrants import fit_pool, fit_stack, folds_of
+from muse.training.quadrants import fit_stack, folds_of
 from muse.training.recognizer.notes import fit_line, fit_note_expert, fit_rater
 from muse.training.recognizer.sound_matrix import KINDS, SAMPLE_RATE, Condition, Kind, beginning, draw, rendered
 from muse.transcription import Transcriber
@@ -51,8 +51,8 @@ or worse they are on others."""
 PREFIX: Final = "fusion."
 """Of its arrays in a recogniser's checkpoint."""
 FEWEST_TAKES: Final = 15
-_PULL: Final = 1e-3
-"""Ridge on the pool's weights."""
+PRIOR_SPREAD: Final = 0.6
+"""How far weights may well be from what is expected."""
 
 
 @dataclass(frozen=True)
@@ -157,11 +157,22 @@ def heard_by_networks(recognizer: Recognizer, samples: NDArray[np.float32]) -> t
 # -------------------------------------------------------------------------------------------------------------- fitting
 
 
+class Odds(NamedTuple):
+    """What the experts on notes say of takes without having learnt from their songs."""
+
+    values: Floats
+    """[experts, n, 2]; NaN where hardly a note is heard."""
+    fold: NDArray[np.int64]
+    """In which each take is left out, [n]."""
+    weight: Floats
+    """Of the experts on scores, fitted without each fold, [folds, experts, 2]."""
+
+
 def odds_across_songs(
     takes: Sequence[Take], pieces: Sequence[Song], written: Mapping[str, Floats], *, seed: int = 0
-) -> Floats:
-    """Odds by the experts on notes of takes of labelled pieces [experts, n, 2], each by experts that were fitted, and
-    whose settings and line were, without its song; NaN where hardly a note is heard.
+) -> Odds:
+    """Odds by the experts on notes of takes of labelled pieces, each by experts that were fitted without its song, as
+    were their settings and line.
 
     Parameters
     ----------
@@ -170,27 +181,30 @@ def odds_across_songs(
     """
     x, labels = np.stack([written[piece.song_id] for piece in pieces]), quadrant_labels(pieces)
     groups = np.array([piece.group for piece in pieces])
-    of_group = dict(zip(groups.tolist(), folds_of(groups, N_FOLDS, seed).tolist(), strict=True))
-    fold = np.array([of_group[piece.group] for piece in pieces])
+    fold = folds_of(groups, N_FOLDS, seed)
+    of_group = dict(zip(groups.tolist(), fold.tolist(), strict=True))
     heard = np.array([take.is_heard for take in takes])
     mine = np.array([of_group[take.piece.group] for take in takes])
-    known = np.array([take.kind == "trained" for take in takes])
+    known = heard & np.array([take.kind == "trained" for take in takes])
     features = np.full((len(takes), *x.shape[1:]), np.nan)
     features[heard] = [hearings(take.notes) for take in takes if take.is_heard]
     scores = np.stack([written[take.piece.song_id] for take in takes])
-    found = np.full((len(EXPERTS), len(takes), 2), np.nan)
+    found, weights = np.full((len(EXPERTS), len(takes), 2), np.nan), []
     for k in range(N_FOLDS):
-        learnt, told = heard & known & (mine != k), heard & (mine == k)
+        learnt, told = known & (mine != k), heard & (mine == k)
         offset, slope = fit_line(features[learnt], scores[learnt])
         stack, _ = fit_stack(x[fold != k], labels[fold != k], groups[fold != k], seed=seed)
+        weights.append(stack.weight)
         if told.any():
             found[:, told] = stack.opinions(offset + slope * features[told])
-    return found
+    return Odds(found, mine, np.stack(weights))
 
 
-def fit_fusion(odds: Floats, novelty: Floats, labels: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Weights [experts, 2] of the greatest likelihood, and how familiar sound must be [2]: the novelty at which it
-    keeps half of its weight, and how gradually it loses it.
+def fit_fusion(
+    odds: Floats, novelty: Floats, labels: NDArray[np.int64], expected: NDArray[Any]
+) -> tuple[Floats, Floats]:
+    """Weights [experts, 2] and how familiar sound must be [2]: the novelty at which it keeps half of its weight, and
+    how gradually it loses it.
 
     Parameters
     ----------
@@ -200,49 +214,47 @@ def fit_fusion(odds: Floats, novelty: Floats, labels: NDArray[np.int64]) -> tupl
         Of the sound, [n].
     labels
         Quadrants 0..3, [n].
+    expected
+        Weights of the experts on notes that scores give, [experts - 1, 2]. Takes are few, so the weights are the most
+        probable ones by these, and none of the sound, give or take :data:`PRIOR_SPREAD`.
     """
     low, high = np.quantile(novelty, (0.05, 0.95))
-    n = 2 * len(odds)
+    prior = np.concatenate([expected, np.zeros((1, 2))])
+    n = prior.size
 
     def loss(free: Floats) -> float:
         weight = free[:n].reshape(-1, 2)
         parts = np.concatenate([odds[:-1], trusted(odds[-1], novelty, free[n:])[None]])
-        likelihood = pooled(parts, weight)[np.arange(len(labels)), labels].mean()
-        return float(_PULL * (weight**2).sum() - likelihood)
+        likelihood = pooled(parts, weight)[np.arange(len(labels)), labels].sum()
+        return float(((weight - prior) ** 2).sum() / (2 * PRIOR_SPREAD**2) - likelihood)
 
-    start = np.array([*np.full(n, 1 / len(odds)), (low + high) / 2, (high - low) / 4])
+    start = np.array([*prior.ravel(), (low + high) / 2, (high - low) / 4])
     bounds = [(0, 50)] * n + [(low, high), ((high - low) / 20, high - low)]
     found = minimize(loss, start, bounds=bounds).x
     return found[:n].reshape(-1, 2), found[n:]
 
 
-def fused_across_songs(odds: Floats, takes: Sequence[Take], *, seed: int = 0) -> dict[str, Floats]:
-    """Log probabilities of takes of labelled pieces [n, 4], with weights that were fitted on known conditions of other
-    songs: ``notes``, ``sound``, ``fused``; NaN where an expert was not asked, in ``fused`` where the sound was not.
-
-    Parameters
-    ----------
-    odds
-        As :func:`odds_across_songs` gives them.
-    """
+def fused_across_songs(odds: Odds, takes: Sequence[Take]) -> dict[str, Floats]:
+    """Log probabilities of takes of labelled pieces [n, 4]: ``notes`` with weights that other songs' scores give,
+    ``sound`` as networks and teachers tell it, ``fused`` with weights fitted on known conditions of other songs. NaN where
+    an expert was not asked."""
     labels = quadrant_labels([take.piece for take in takes])
-    groups = np.array([take.piece.group for take in takes])
-    fold = folds_of(groups, N_FOLDS, seed)
-    sound = np.stack([sound_odds(take.quadrants) for take in takes])[None]
+    sound = np.stack([sound_odds(take.quadrants) for take in takes])
     novelty = np.array([take.novelty for take in takes])
     known = np.array([take.kind == "trained" for take in takes])
-    found = {name: np.full((len(takes), 4), np.nan) for name in ("notes", "sound", "fused")}
-    for name, parts in (("notes", odds), ("sound", sound), ("fused", np.concatenate([odds, sound]))):
-        there = np.isfinite(parts).all(axis=(0, 2))
-        for k in range(N_FOLDS):
-            learnt, told = there & known & (fold != k), there & (fold == k)
-            if name == "fused":
-                weight, familiar = fit_fusion(parts[:, learnt], novelty[learnt], labels[learnt])
-                believed = np.concatenate([parts[:-1], trusted(parts[-1], novelty, familiar)[None]])
-            else:
-                weight, believed = fit_pool(parts[:, learnt], labels[learnt])[0], parts
-            found[name][told] = pooled(believed[:, told], weight)
-    return found
+    there = np.isfinite(odds.values).all(axis=(0, 2)) & np.isfinite(sound).all(axis=1)
+    found = {name: np.full((len(takes), 4), np.nan) for name in ("notes", "fused")}
+    for k, expected in enumerate(odds.weight):
+        told = odds.fold == k
+        found["notes"][told] = pooled(odds.values[:, told], expected)
+        learnt, told = there & known & ~told, there & told
+        if learnt.any() and told.any():
+            parts = np.concatenate([odds.values, sound[None]])
+            weight, familiar = fit_fusion(parts[:, learnt], novelty[learnt], labels[learnt], expected)
+            believed = np.concatenate([odds.values[:, told], trusted(sound[told], novelty[told], familiar)[None]])
+            found["fused"][told] = pooled(believed, weight)
+    with np.errstate(divide="ignore"):
+        return {**found, "sound": np.log(np.stack([take.quadrants for take in takes]))}
 
 
 def rated_across_pieces(
@@ -376,7 +388,8 @@ def fit(
     odds = odds_across_songs(takes, clips, written, seed=seed)
     sound = np.stack([sound_odds(take.quadrants) for take in takes])
     novelty, labels = np.array([take.novelty for take in takes]), quadrant_labels([take.piece for take in takes])
-    weight, familiar = fit_fusion(np.concatenate([odds, sound[None]]), novelty, labels)
+    parts = np.concatenate([odds.values, sound[None]])
+    weight, familiar = fit_fusion(parts, novelty, labels, expert.quadrants.weight)
     settled = [np.asarray(x, np.float32) for x in (weight, familiar, np.full(2, SHARE), errors)]
     return Fusion(expert, *settled)
 
