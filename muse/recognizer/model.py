@@ -274,7 +274,7 @@ class Recognizer:
             quadrants = quadrant_masses(plane / spread)
         found = None
         if heard is not None and self.fusion is not None:
-            found = self.fusion(heard, quadrants, plane, float(totals.mean("novelty")))
+            found = self.fusion(heard, quadrants, plane, totals.mean("novelty").item())
         return found or answer(quadrants, plane, spread)
 
     def _add_window(self, totals: _Totals, features: Features, first: int) -> None:

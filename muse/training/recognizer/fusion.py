@@ -236,8 +236,8 @@ def fit_fusion(
 
 def fused_across_songs(odds: Odds, takes: Sequence[Take]) -> dict[str, Floats]:
     """Log probabilities of takes of labelled pieces [n, 4]: ``notes`` with weights that other songs' scores give,
-    ``sound`` as networks and teachers tell it, ``fused`` with weights fitted on known conditions of other songs. NaN where
-    an expert was not asked."""
+    ``sound`` as networks and teachers tell it, ``fused`` with weights fitted on known conditions of other songs. NaN
+    where an expert was not asked."""
     labels = quadrant_labels([take.piece for take in takes])
     sound = np.stack([sound_odds(take.quadrants) for take in takes])
     novelty = np.array([take.novelty for take in takes])
