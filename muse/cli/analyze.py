@@ -184,8 +184,6 @@ def _print_recognition(row: Mapping[str, Any]) -> None:
         f"  valence {emotion['valence']:+.2f} ± {valence_spread:.2f}, arousal {emotion['arousal']:+.2f} ± "
         f"{arousal_spread:.2f}, {_key(row)}, {row['duration_s']:.1f} s"
     )
-    if row["disagreement"]:
-        typer.echo(f"  {row['disagreement']}")
     tags = {name: row["tags"][name] for name in row["named"]} or row["tags"]
     felt = sorted(tags.items(), key=lambda item: -item[1])[:3]
     typer.echo("  felt: " + ", ".join(f"{name.replace('_', ' ')} {value:.0%}" for name, value in felt))

@@ -47,6 +47,9 @@ DataArgument = Annotated[
 SelectorCorporaArgument = Annotated[
     str, typer.Argument(metavar="CORPORA", help="Folder with emopia-nc; to fit the experts also vgmidi-unclear.")
 ]
+MatrixCorporaArgument = Annotated[
+    str, typer.Argument(metavar="CORPORA", help="Folder with emopia-nc and vgmidi-unclear.")
+]
 ChordsOption = Annotated[str, typer.Option(metavar="DIR", help="Folder of POP909, to learn chords and keys from.")]
 CacheOption = Annotated[
     str, typer.Option(metavar="DIR", help="Folder of intermediate results; an interrupted run goes on from it.")
@@ -291,6 +294,54 @@ def train_recognizer_report(
         print_json(report)
     else:
         typer.echo((Path(output) / "report.md").read_text(encoding="utf-8"))
+
+
+@app.command("recognizer-fusion")
+def train_recognizer_fusion(
+    corpora: MatrixCorporaArgument,
+    output: Annotated[str, typer.Option("--output", "-o", metavar="NAME|DIR", help="Checkpoint of the recogniser.")],
+    cache: CacheOption = "runs/sound-matrix",
+    clips: Annotated[
+        int | None, typer.Option(metavar="N", min=15, help="Render the first N of the clips, not all.")
+    ] = None,
+    seed: SeedOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit what a recogniser tells from the notes that it hears, and how far it believes notes and sound."""
+    from muse.training.recognizer.fusion import train_fusion
+
+    with progress_bar("playing and hearing") as progress:
+        document = train_fusion(corpora, output, cache, **given(n_clips=clips, seed=seed), progress=progress)
+    print_document(document, as_json)
+
+
+@app.command("sound-matrix")
+def train_sound_matrix(
+    corpora: MatrixCorporaArgument,
+    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the report.")],
+    cache: CacheOption = "runs/sound-matrix",
+    clips: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Of those that the networks learnt from; all if not given.")
+    ] = None,
+    unlearnt: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Of those that they did not; all if not given.")
+    ] = None,
+    rated: Annotated[int | None, typer.Option(metavar="N", min=0, help="Rated pieces; all if not given.")] = None,
+    seed: SeedOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the recogniser on soundfonts, a player and a codec that nothing was fitted on, beside others."""
+    from muse.evaluate.recognizer import emotion_across_sounds, table_of
+    from muse.files import write_json
+
+    numbers = given(n_clips=clips, n_unlearnt=unlearnt, n_rated=rated, seed=seed)
+    with progress_bar("playing and hearing") as progress:
+        document = emotion_across_sounds(corpora, cache, **numbers, progress=progress)
+    write_json(document, Path(output) / "sound-matrix.json")
+    if as_json:
+        print_json(document)
+    else:
+        typer.echo(table_of(document))
 
 
 @app.command("mert-small")

@@ -17,7 +17,7 @@ intervals
     95 %, bootstrap over recordings or windows.
 
 Contents: :func:`emotion_across_songs`, :func:`emotion_of_clips`, :func:`emotion_of_pieces`,
-:func:`quality_of_windows`, :func:`genre_of_windows`, :func:`expected_calibration_error`.
+:func:`quality_of_windows`, :func:`genre_of_windows`, :func:`quadrant_figures`, :func:`expected_calibration_error`.
 ``benchmarks/selector_report.py`` writes it all down.
 """
 
@@ -33,18 +33,18 @@ from scipy.special import softmax
 
 from muse.corpora import Song, emopia_clips, vgmidi_pieces
 from muse.errors import InputError
+from muse.hearing.answer import answer, deviates, quadrant_masses
+from muse.hearing.features import hearings
 from muse.score import read_score
-from muse.selector.answer import answer, deviates, quadrant_masses
 from muse.selector.events import Passage, passage
-from muse.selector.features import hearings
 from muse.selector.model import Selector
 from muse.statistics import bootstrap, spearman
 from muse.tokens import GENRES
+from muse.training.quadrants import fit_stack, folds_of, nested
 from muse.training.selector.calibrate import fit_answer, unseen_by_network
 from muse.training.selector.damage import GRADES, KINDS, corrupt
 from muse.training.selector.data import N_FOLDS, Library, fold_of
 from muse.training.selector.experts import rated_across_folds
-from muse.training.selector.quadrants import fit_stack, folds_of, nested
 from muse.training.selector.samples import TEMPERATURES, Sample
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "emotion_of_pieces",
     "expected_calibration_error",
     "genre_of_windows",
+    "quadrant_figures",
     "quality_of_windows",
 ]
 
@@ -90,7 +91,9 @@ def emotion_of_clips(selector: Selector, corpora: Path | str, split: str = "val"
     """
     clips = emopia_clips(corpora, split)
     ratings = selector.without_experts().rate([read_score(clip.path) for clip in clips])
-    return _figures(np.array([rating.quadrants for rating in ratings]), _labels(clips), [clip.group for clip in clips])
+    return quadrant_figures(
+        np.array([rating.quadrants for rating in ratings]), _labels(clips), [clip.group for clip in clips]
+    )
 
 
 def emotion_across_songs(
@@ -124,17 +127,19 @@ def emotion_across_songs(
     ids = set(HELD_OUT.read_text(encoding="utf-8").split())
     held = np.array([clip.song_id in ids for clip in clips])
     judged = nested(x[~held], y[~held], song[~held], progress=progress)
-    found: dict[str, Any] = {name: _figures(np.exp(log_p), y[~held], song[~held]) for name, log_p in judged.items()}
+    found: dict[str, Any] = {
+        name: quadrant_figures(np.exp(log_p), y[~held], song[~held]) for name, log_p in judged.items()
+    }
     if held.any():
         stack, _ = fit_stack(x[~held], y[~held], song[~held])
-        found["held_out"] = _figures(np.exp(stack.log_probabilities(x[held])), y[held], song[held])
+        found["held_out"] = quadrant_figures(np.exp(stack.log_probabilities(x[held])), y[held], song[held])
     if selector is not None:
         log_p = np.full((len(clips), 4), np.nan)
         log_p[~held] = judged["stack"]
         at = np.flatnonzero(~held & [unseen_by_network(clip) for clip in clips])
         logits = selector.network_logits([read_score(clips[i].path) for i in at])
         for name, experts in (("with_network", log_p[at]), ("network", np.zeros((len(at), 4)))):
-            found[name] = _figures(_answers(logits, experts, y[at], song[at]), y[at], song[at])
+            found[name] = quadrant_figures(_answers(logits, experts, y[at], song[at]), y[at], song[at])
     return found
 
 
@@ -154,7 +159,7 @@ def _labels(clips: Sequence[Song]) -> NDArray[np.int64]:
     return np.array([int(clip.quadrant[1]) - 1 for clip in clips])
 
 
-def _figures(p: Floats, y: NDArray[np.int64], song: Sequence[str] | NDArray[Any]) -> dict[str, Any]:
+def quadrant_figures(p: Floats, y: NDArray[np.int64], song: Sequence[str] | NDArray[Any]) -> dict[str, Any]:
     """Accuracy in four quadrants, arousal half and valence half with intervals by song, confusion, calibration."""
     glad, excited = np.isin(y, (0, 3)), y < 2
     right = np.stack(

@@ -3,16 +3,17 @@
 Conventions
 -----------
 valence, arousal
-    -1..1, as rated by VGMIDI's listeners; ``spread`` is the standard deviation that the networks expect of their error.
+    -1..1, as rated by VGMIDI's listeners; ``spread`` is the standard deviation of their error.
 tags
     The nine of GEMS: the share of listeners, 0..1, that would say they felt it (Emotify); of a checkpoint trained on
     MTG-Jamendo, also the probabilities of its moods and themes. ``named`` are those above their thresholds, which were
     chosen on held-out clips.
 quadrants
-    Probabilities of Q1..Q4 (EMOPIA; of a checkpoint without it, what valence, arousal and their spreads say).
-disagreement
-    Quadrants and plane are learnt from different people's judgements of different music. Where the most probable
-    quadrant is not that of valence and arousal, a sentence says so.
+    Probabilities of Q1..Q4. Quadrant, valence and arousal come out of one distribution (:mod:`muse.hearing.answer`), so
+    that none contradicts another.
+notes
+    A checkpoint with an expert on notes has the recording transcribed and believes notes and sound as far as it learnt
+    to (:mod:`muse.recognizer.heads.fusion`); without one, the networks and teachers on the sound alone are asked.
 music
     Probability that it is music: of speech and noise little, 0 where nothing sounds.
 confidence
@@ -31,12 +32,12 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from muse.audio import as_audio, stream_audio
 from muse.checkpoint import Settings, check_values, find, load_tensors, under
 from muse.emotion import QUADRANTS, Emotion
 from muse.errors import InputError
+from muse.hearing.answer import answer, quadrant_masses
 from muse.recognizer.encoders.encoder import Encoder
 from muse.recognizer.encoders.load import open_encoder
 from muse.recognizer.ensemble import Ensemble, Prediction
@@ -44,9 +45,13 @@ from muse.recognizer.features.chords import HarmonyModel
 from muse.recognizer.features.signal import STEP_SEC
 from muse.recognizer.features.windows import HOP_STEPS, Features, batch, overlap_add, stream_features
 from muse.recognizer.heads.calibration import Calibration
+from muse.recognizer.heads.fusion import Fusion
 from muse.recognizer.heads.network import TAGS, WINDOW_STEPS
+from muse.recognizer.heads.notes import ONSET
 from muse.recognizer.heads.personal import Listener, PersonalModel, RecognizedPiece, curve_on_steps
+from muse.score import Score
 from muse.theory import Key, Mode
+from muse.transcription import Transcriber
 
 __all__ = ["DEFAULT_RECOGNIZER", "Recognition", "Recognizer"]
 
@@ -84,33 +89,13 @@ class Recognition:
         """The most probable quadrant."""
         return max(self.quadrants, key=lambda name: self.quadrants[name])
 
-    @property
-    def disagreement(self) -> str | None:
-        """Why the most probable quadrant is not that of valence and arousal, in a sentence; None where it is."""
-        if self.quadrant == self.emotion.quadrant:
-            return None
-        values = (self.emotion.valence, self.emotion.arousal)
-        highs = [
-            (quadrant in ("Q1", "Q4"), quadrant in ("Q1", "Q2")) for quadrant in (self.quadrant, self.emotion.quadrant)
-        ]
-        apart = [i for i in range(2) if highs[0][i] != highs[1][i]]
-        axes = " and ".join(f"{('valence', 'arousal')[i]} {values[i]:+.2f} ± {self.spread[i]:.2f}" for i in apart)
-        lie = "lies" if len(apart) == 1 else "lie"
-        near = all(abs(values[i]) <= self.spread[i] for i in apart)
-        return (
-            f"{self.quadrant} is the most probable quadrant ({self.quadrants[self.quadrant]:.0%}), {axes} {lie} in "
-            f"{self.emotion.quadrant}: the one is learnt from labelled clips, the other from ratings of other music"
-            + (", and 0 is within its spread" if near else "")
-        )
-
     def to_dict(self) -> dict[str, Any]:
-        """In JSON's types: ``emotion, disagreement, tags, named, music, confidence, key, duration_s, curve``."""
+        """In JSON's types: ``emotion, tags, named, music, confidence, key, duration_s, curve``."""
         emotion = {**self.emotion.to_dict(), "quadrant": self.quadrant}
         rows = np.round(np.column_stack([self.time_sec, self.curve, self.curve_spread]).astype(float), 4)
         names = ("time_s", "valence", "arousal", "valence_spread", "arousal_spread")
         return {
             "emotion": {**emotion, "probabilities": self.quadrants, "spread": list(self.spread)},
-            "disagreement": self.disagreement,
             "tags": self.tags,
             "named": list(self.named),
             "music": self.music,
@@ -131,9 +116,11 @@ class Recognizer:
         ensemble: Ensemble,
         calibration: Calibration | None = None,
         personal: PersonalModel | None = None,
+        fusion: Fusion | None = None,
     ) -> None:
         self.encoder, self.harmony, self.ensemble = encoder, harmony, ensemble
         self.calibration, self.personal = calibration or Calibration(), personal
+        self.fusion, self.transcriber = fusion, None if fusion is None else Transcriber.from_pretrained()
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path = DEFAULT_RECOGNIZER) -> Recognizer:
@@ -154,7 +141,8 @@ class Recognizer:
             harmony = HarmonyModel.load(under(tensors, "harmony."))
             personal = PersonalModel.load(under(tensors, "personal.")) if settings.flag("personal") else None
             calibration = Calibration(**settings.part("calibration").values)
-            loaded = cls(encoder, harmony, Ensemble.load(settings, tensors), calibration, personal)
+            fusion = Fusion.load(under(tensors, "fusion.")) if settings.flag("fusion") else None
+            loaded = cls(encoder, harmony, Ensemble.load(settings, tensors), calibration, personal, fusion)
             # Parts that do not fit each other fail on any sound: a second of silence is recognized.
             try:
                 tried = loaded.recognize(np.zeros(encoder.sample_rate, np.float32), encoder.sample_rate)
@@ -209,8 +197,14 @@ class Recognizer:
         curve, variance = self.personal.adapt(piece, listener or Listener(()), known)
         moved = np.array([found.emotion.valence, found.emotion.arousal]) + (curve - found.curve).mean(axis=0)
         valence, arousal = np.clip(moved, -1, 1).tolist()
-        spread = np.sqrt(variance).astype(np.float32)
-        return replace(found, emotion=Emotion(valence, arousal), curve=np.clip(curve, -1, 1), curve_spread=spread)
+        masses = quadrant_masses(np.array([valence, arousal]) / np.array(found.spread))
+        return replace(
+            found,
+            emotion=Emotion(valence, arousal),
+            quadrants=dict(zip(QUADRANTS, masses.tolist(), strict=True)),
+            curve=np.clip(curve, -1, 1),
+            curve_spread=np.sqrt(variance).astype(np.float32),
+        )
 
     def listener(self, rated: Sequence[tuple[str | Path, NDArray[Any]]]) -> Listener:
         """A listener by what they rated: files, each with rows of time in seconds, valence and arousal, [n, 3].
@@ -267,8 +261,21 @@ class Recognizer:
             self._add_window(totals, waiting, first)
         loud = (power / max(n_samples, 1)) ** 0.5 > SILENCE
         follow = None if course is None else functools.partial(course, projected=np.concatenate(projected))
-        result = totals.result(n_samples / rate, loud, self.calibration, follow)
+        heard = None if self.transcriber is None else self.transcriber.transcribe(source, sample_rate, onset=ONSET)
+        result = totals.result(n_samples / rate, loud, self._emotion(totals, heard), self.calibration, follow)
         return result, np.concatenate(steps) if with_steps else None
+
+    def _emotion(self, totals: _Totals, heard: Score | None) -> tuple[Floats, Floats, Floats]:
+        """Valence and arousal of the whole and their standard deviations [2], probabilities of Q1..Q4 [4]."""
+        plane, spread = totals.mean("plane"), np.sqrt(totals.mean("variance"))
+        if "quadrants" in totals.totals:
+            quadrants = self.calibration.sharpened(totals.mean("quadrants"))
+        else:
+            quadrants = quadrant_masses(plane / spread)
+        found = None
+        if heard is not None and self.fusion is not None:
+            found = self.fusion(heard, quadrants, plane, totals.mean("novelty").item())
+        return found or answer(quadrants, plane, spread)
 
     def _add_window(self, totals: _Totals, features: Features, first: int) -> None:
         """Add what is predicted for a window that begins with step `first`."""
@@ -286,13 +293,6 @@ def _on_steps(ratings: NDArray[Any], n_steps: int) -> Floats:
     return curve_on_steps(rows, n_steps)
 
 
-def _quadrants(plane: Floats, variance: Floats) -> Floats:
-    """Probabilities of Q1..Q4 of a normal distribution over the plane."""
-    high = norm.cdf(plane / np.sqrt(variance))
-    (valence, arousal), (no_valence, no_arousal) = high, 1 - high
-    return np.array([valence * arousal, no_valence * arousal, no_valence * no_arousal, valence * no_arousal])
-
-
 class _Totals:
     """Means over windows, by length, and over steps."""
 
@@ -306,7 +306,8 @@ class _Totals:
 
     def add(self, first: int, n: int, prediction: Prediction, key: Key | None) -> None:
         """A window of `n` steps."""
-        values = {**prediction.tags, "plane": prediction.plane, "variance": prediction.variance}
+        rest = ("plane", "variance", "novelty")
+        values = {**prediction.tags, **{name: getattr(prediction, name) for name in rest}}
         for name, value in values.items():
             self.totals[name] = n * value[0] + self.totals.get(name, np.zeros(1, np.float32))
         self.weight += n
@@ -316,36 +317,40 @@ class _Totals:
         self.curves.append((first, np.hstack([prediction.curve[0, :n], prediction.curve_variance[0, :n]])))
         self.n_steps = max(self.n_steps, first + n)
 
+    def mean(self, name: str) -> Floats:
+        """Of what was predicted for the windows."""
+        return np.asarray(self.totals[name] / self.weight)
+
     def result(
         self,
         duration_sec: float,
         loud: bool,
+        emotion: tuple[Floats, Floats, Floats],
         calibration: Calibration,
         follow: Callable[[Floats], Floats] | None,
     ) -> Recognition:
-        """The recognition of all windows so far; `follow` refines the networks' curve."""
-        means = {name: total / self.weight for name, total in self.totals.items()}
-        plane, variance = means.pop("plane"), means.pop("variance")
-        if "quadrants" in means:
-            quadrants = calibration.sharpened(means.pop("quadrants"))
-        else:
-            quadrants = _quadrants(plane, variance)
+        """The recognition of all windows so far, with the `emotion` of the whole; `follow` refines the networks'
+        curve."""
+        point, spread, quadrants = emotion
         tags = {
-            tag: float(value) for name, values in means.items() for tag, value in zip(TAGS[name], values, strict=True)
+            tag: float(value)
+            for name in TAGS
+            if name in self.totals and name != "quadrants"
+            for tag, value in zip(TAGS[name], self.mean(name), strict=True)
         }
         over_time = overlap_add(self.curves, self.n_steps)
-        curve, spread = over_time[:, :2].astype(np.float32), np.sqrt(over_time[:, 2:]).astype(np.float32)
+        curve = over_time[:, :2].astype(np.float32)
         if follow is not None:
             curve = follow(curve)
+        curve = curve + np.asarray(point - self.mean("plane"), np.float32)  # as the whole, with the sound's course
         music = self.music / self.weight if loud else 0.0
         key = None
         if self.keys and loud:
             best = max(self.keys, key=lambda name: self.keys[name])
             key = Key(*best, self.keys[best] / self.weight)
-        valence, arousal = (float(value) for value in np.clip(plane, -1, 1))
         return Recognition(
-            Emotion(valence, arousal),
-            (float(variance[0] ** 0.5), float(variance[1] ** 0.5)),
+            Emotion(float(point[0]), float(point[1])),
+            (float(spread[0]), float(spread[1])),
             {name: float(value) for name, value in zip(QUADRANTS, quadrants, strict=True)},
             tags,
             calibration.named(tags) if loud else (),
@@ -355,5 +360,5 @@ class _Totals:
             duration_sec,
             ((np.arange(self.n_steps) + 0.5) * STEP_SEC).astype(np.float32),
             np.clip(curve, -1, 1),
-            spread,
+            np.sqrt(over_time[:, 2:]).astype(np.float32),
         )

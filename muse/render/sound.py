@@ -12,7 +12,7 @@ loudness
 end
     What rings on after the last note is kept until it is inaudible, :data:`TAIL_SEC` at most.
 
-Contents: :func:`render_audio`, :func:`render_stems`, :func:`find_soundfont`.
+Contents: :func:`render_audio`, :func:`render_stems`, :func:`play`, :func:`find_soundfont`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from muse.render.loudness import loudness_lufs, set_loudness, true_peak_db
 from muse.score import Score, note_array
 from muse.theory import instrument_name
 
-__all__ = ["SAMPLE_RATE", "Synthesizer", "find_soundfont", "render_audio", "render_stems"]
+__all__ = ["SAMPLE_RATE", "Synthesizer", "find_soundfont", "play", "render_audio", "render_stems"]
 
 Samples = NDArray[np.float32]
 Synthesizer = Literal["midirenderer", "fluidsynth"]
@@ -115,7 +115,7 @@ def render_audio(
         The synthesizer has no package for this kind of machine.
     """
     samples = set_loudness(
-        _play(score, find_soundfont(soundfont), synthesizer), SAMPLE_RATE,
+        play(score, find_soundfont(soundfont), synthesizer), SAMPLE_RATE,
         target_lufs=LOUDNESS_LUFS, ceiling_db=CEILING_DBTP,
     )  # fmt: skip
     samples = _resampled(samples, sample_rate)
@@ -157,7 +157,7 @@ def render_stems(
     for i, track in enumerate(score.tracks):
         if len(track.notes):
             groups.setdefault("drums" if track.is_drum else instrument_name(track.program), []).append(i)
-    played = {name: _play(score, font, synthesizer, tracks) for name, tracks in groups.items()}
+    played = {name: play(score, font, synthesizer, tracks) for name, tracks in groups.items()}
     length = max((one.shape[1] for one in played.values()), default=0)
     played = {name: np.pad(one, ((0, 0), (0, length - one.shape[1]))) for name, one in played.items()}
     gain = _common_gain(list(played.values()))
@@ -247,7 +247,7 @@ def _folders() -> list[Path]:
     return folders
 
 
-def _play(score: Score, soundfont: Path, synthesizer: Synthesizer, tracks: Sequence[int] | None = None) -> Samples:
+def play(score: Score, soundfont: Path, synthesizer: Synthesizer, tracks: Sequence[int] | None = None) -> Samples:
     """Samples of some or all tracks, without a change of loudness, cut where they are inaudible."""
     chosen = [score.tracks[i] for i in (range(len(score.tracks)) if tracks is None else tracks)]
     chosen = [track for track in chosen if len(track.notes)]

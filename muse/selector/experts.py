@@ -2,7 +2,7 @@
 
 Some nine hundred labelled clips and pieces are few for a network and enough for plainer learners: both err,
 differently, and together they are right more often than either. Quadrants come from a kernel machine and trees on plain
-features (:mod:`muse.selector.quadrants`); valence and arousal from the mean of extremely randomised trees (Geurts et
+features (:mod:`muse.hearing.quadrants`); valence and arousal from the mean of extremely randomised trees (Geurts et
 al., Machine Learning 2006) over all attributes of the catalogue and of a ridge regression (Hoerl & Kennard,
 Technometrics 1970) on the levels of those attributes that the emotion mapping uses.
 
@@ -27,11 +27,11 @@ from muse.attributes.extract import column_names
 from muse.checkpoint import check_tensors, under
 from muse.errors import InputError
 from muse.files import read_json, write_json
+from muse.hearing.features import feature_names, hearings
+from muse.hearing.forest import Forest
+from muse.hearing.quadrants import QuadrantStack
 from muse.mapping import EmotionMapper
 from muse.score import Score
-from muse.selector.features import feature_names, hearings
-from muse.selector.forest import Forest
-from muse.selector.quadrants import QuadrantStack
 
 __all__ = ["AttributeExperts", "predict_plane"]
 
@@ -51,7 +51,7 @@ class AttributeExperts:
     median: NDArray[Any]
     """What stands in for an undefined attribute, [columns]."""
     quadrants: QuadrantStack
-    """Asks for the features of :func:`muse.selector.features.hearings`."""
+    """Asks for the features of :func:`muse.hearing.features.hearings`."""
     plane: Forest
     """Valence and arousal."""
     weight: NDArray[Any]

@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 
 from muse.checkpoint import check_tensors, under
 from muse.errors import InputError
+from muse.hearing.forest import Forest
 from muse.score import NOTE_DTYPE
 from muse.selector.bars import N_CHORDS, PAIR_NAMES, Bars, bars_of, jaccard, likeness_sets, pair_measures
 from muse.selector.events import Passage
-from muse.selector.forest import Forest
 from muse.tokens.vocabulary import STEPS_PER_BEAT
 
 __all__ = ["FormExpert", "figure_names", "window_figures"]

@@ -5,7 +5,7 @@ A small transformer reads the events of a window (:mod:`muse.selector.events`), 
 follow one another is judged by an expert beside it (:mod:`muse.selector.form`). A long piece is the mean over its
 windows, and :meth:`Selector.curve` shows them one by one. The emotion of a piece is predicted from its
 notes by plainer learners too (:mod:`muse.selector.experts`), and all that is said of it is one distribution
-(:mod:`muse.selector.answer`).
+(:mod:`muse.hearing.answer`).
 
 Contents: :class:`Selector`, :class:`Ratings`.
 """
@@ -24,8 +24,8 @@ from scipy.special import expit, softmax
 from muse.checkpoint import check_tensors, find, load_tensors, under
 from muse.emotion import QUADRANTS, Emotion
 from muse.emotion.verdict import Reading
+from muse.hearing.answer import answer
 from muse.score import Score
-from muse.selector.answer import answer
 from muse.selector.config import Config
 from muse.selector.encoder import Encoder
 from muse.selector.events import Ints, Passage, encode, passages

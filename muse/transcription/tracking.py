@@ -19,10 +19,10 @@ from muse.score import NOTE_DTYPE, Notes
 from muse.transcription.onsets import CONTEXT, OnsetNetwork, candidates
 from muse.transcription.posteriors import HOP, LOWEST_PITCH, N_PITCHES, SAMPLE_RATE, Posteriors
 
-__all__ = ["NoteTracker"]
+__all__ = ["ONSET", "NoteTracker"]
 
 ONSET: Final = 0.5
-"""Probability from which a candidate is an onset."""
+"""Probability from which a candidate is an onset, unless another is asked for."""
 SOUNDING: Final = 0.15
 """Posterior from which a note goes on sounding; the paper's 0.3 ends notes early (chosen on the tuning pieces of
 ``benchmarks/transcription.py``)."""
@@ -43,10 +43,18 @@ class _Open:
 
 
 class NoteTracker:
-    """Collects the notes of one recording."""
+    """Collects the notes of one recording.
 
-    def __init__(self, network: OnsetNetwork) -> None:
-        self._network = network
+    Parameters
+    ----------
+    network
+        Tells onsets.
+    onset
+        Probability from which a candidate is an onset.
+    """
+
+    def __init__(self, network: OnsetNetwork, onset: float = ONSET) -> None:
+        self._network, self._onset = network, onset
         before = np.zeros((CONTEXT, N_PITCHES), np.float32)
         self._waiting = Posteriors(before, before)
         self._frame = 0
@@ -67,7 +75,7 @@ class NoteTracker:
             found = candidates(Posteriors(onset, note))
             probability, velocity = self._network(found.features)
             struck: dict[int, list[tuple[int, float]]] = defaultdict(list)
-            for i in np.flatnonzero(probability >= ONSET):
+            for i in np.flatnonzero(probability >= self._onset):
                 struck[int(found.pitch[i])].append((int(found.frame[i]), float(velocity[i])))
             self._track(note[CONTEXT : CONTEXT + n] >= SOUNDING, struck)
             self._frame += n

@@ -21,7 +21,7 @@ from muse.checkpoint import check_tensors, find, load_tensors
 from muse.score import Score, from_notes
 from muse.transcription.onsets import N_FEATURES, OnsetNetwork
 from muse.transcription.posteriors import SAMPLE_RATE, PosteriorModel
-from muse.transcription.tracking import BEATS_PER_SEC, NoteTracker
+from muse.transcription.tracking import BEATS_PER_SEC, ONSET, NoteTracker
 
 __all__ = ["DEFAULT_TRANSCRIBER", "Transcriber"]
 
@@ -61,6 +61,7 @@ class Transcriber:
         source: str | Path | NDArray[Any],
         sample_rate: int | None = None,
         *,
+        onset: float = ONSET,
         progress: Callable[[float], None] | None = None,
     ) -> Score:
         """The notes of a recording.
@@ -73,6 +74,8 @@ class Transcriber:
             A file that :mod:`muse.audio` reads, or samples [n], [channels, n] or [n, channels].
         sample_rate
             Of samples, hertz.
+        onset
+            Probability from which a note is taken to begin, 0..1: with less, fewer notes are missed and more added.
         progress
             Called with the seconds that were heard so far.
 
@@ -91,7 +94,7 @@ class Transcriber:
             blocks = stream_audio(source, SAMPLE_RATE, BLOCK_SEC)
         else:
             blocks = iter([as_audio(source, sample_rate, SAMPLE_RATE)])
-        tracker = NoteTracker(self.network)
+        tracker = NoteTracker(self.network, onset)
         for posteriors in self.model.stream(blocks):
             tracker.push(posteriors)
             if progress is not None:

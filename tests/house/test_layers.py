@@ -26,7 +26,7 @@ FLOORS: dict[str, int] = {
             "score",
             "theory",
             "intent",
-            "attributes",
+            "attributes hearing",
             "mapping",
             "tokens",
             "generator grammar render transcription",

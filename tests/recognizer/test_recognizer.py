@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from muse.audio import write_audio
 from muse.checkpoint import find, load_tensors, save_tensors
 from muse.cli import app
 from muse.corpora import open_dataset
-from muse.emotion import GEMS, Emotion
+from muse.emotion import GEMS
 from muse.errors import InputError
 from muse.recognizer import Recognizer
 from muse.recognizer.encoders.musicnn import MusicnnEncoder
@@ -287,20 +286,29 @@ def test_a_listeners_ratings_move_the_curve(recognizer: Recognizer, tmp_path: Pa
             recognizer.recognize(samples, SAMPLE_RATE, ratings=wrong)
 
 
-def test_a_quadrant_that_contradicts_valence_and_arousal_is_said(recognizer: Recognizer) -> None:
-    plain = recognizer.recognize(progression(), SAMPLE_RATE)
-    sure = {"Q1": 0.1, "Q2": 0.7, "Q3": 0.1, "Q4": 0.1}
-    agreeing = replace(plain, emotion=Emotion(-0.4, 0.5), quadrants=sure)
-    assert agreeing.quadrant == "Q2" and agreeing.disagreement is None
-    assert agreeing.to_dict()["disagreement"] is None
-    near = replace(plain, emotion=Emotion(0.15, 0.5), quadrants=sure, spread=(0.3, 0.3)).to_dict()
-    assert near["emotion"]["quadrant"] == "Q2"
-    for part in ("Q2", "70%", "valence +0.15 ± 0.30", "Q1", "within its spread"):
-        assert part in near["disagreement"]
-    assert "arousal" not in near["disagreement"]
-    far = replace(plain, emotion=Emotion(0.5, -0.5), quadrants=sure, spread=(0.3, 0.3))
-    assert far.disagreement is not None and "within" not in far.disagreement
-    assert "valence +0.50 ± 0.30 and arousal -0.50 ± 0.30 lie in Q4" in far.disagreement
+def test_quadrant_valence_and_arousal_never_contradict(recognizer: Recognizer) -> None:
+    random = np.random.default_rng(0)
+    rated = np.array([[0, 0.9, -0.9], [0.5, 0.8, -0.9], [1, 0.9, -0.8]])
+    for _ in range(4):
+        chord = random.integers(40, 80, 4).tolist()
+        sound = np.concatenate([tones(chord, 0.5), tones([pitch + 3 for pitch in chord], 0.5)] * 3)
+        for ratings in (None, rated):
+            found = recognizer.recognize(sound, SAMPLE_RATE, ratings=ratings)
+            assert found.quadrant == found.emotion.quadrant and sum(found.quadrants.values()) == pytest.approx(1)
+
+
+def test_the_notes_count_beside_the_sound(recognizer: Recognizer) -> None:
+    """The same fast minor music, whatever it is played by: without the notes the answer is another."""
+    assert recognizer.fusion is not None
+    sound = np.concatenate([tones([33, 57, 60, 64 + step % 2], 0.25) for step in range(48)])
+    whole = recognizer.recognize(sound, SAMPLE_RATE)
+    deaf = Recognizer(recognizer.encoder, recognizer.harmony, recognizer.ensemble, recognizer.calibration)
+    assert deaf.transcriber is None
+    without = deaf.recognize(sound, SAMPLE_RATE)
+    assert whole.quadrants != without.quadrants and whole.tags == without.tags
+    # Where no note is heard the sound alone is asked.
+    silence = np.zeros(4 * SAMPLE_RATE, np.float32)
+    assert recognizer.recognize(silence, SAMPLE_RATE).quadrants == deaf.recognize(silence, SAMPLE_RATE).quadrants
 
 
 def test_threads_share_a_recogniser(recognizer: Recognizer, tmp_path: Path) -> None:

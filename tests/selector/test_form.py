@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from muse.errors import InputError
+from muse.hearing.forest import Forest
 from muse.score import DRUMS, NOTE_DTYPE
 from muse.selector.bars import N_CHORDS, PAIR_NAMES, bars_of, pair_measures
 from muse.selector.events import Passage
-from muse.selector.forest import Forest
 from muse.selector.form import FormExpert, _gain_of_moves, _gain_of_swaps, figure_names, window_figures
 
 NO_TRANSITIONS = np.zeros((N_CHORDS, N_CHORDS))

@@ -14,12 +14,12 @@ from muse.checkpoint import load_tensors
 from muse.dataset.build import build_corpus
 from muse.dataset.read import Corpus
 from muse.errors import InputError
+from muse.hearing.forest import Forest
 from muse.score import NOTE_DTYPE, Score, from_notes, note_array, write_score
 from muse.selector.config import Config
 from muse.selector.encoder import Encoder
 from muse.selector.events import FIELDS, HEADER, METRIC, Passage, encode, passage, passages
 from muse.selector.experts import AttributeExperts
-from muse.selector.forest import Forest
 from muse.selector.model import Selector
 from muse.selector.network import Network, collate
 from muse.tokens import Codec

@@ -8,7 +8,7 @@ from scipy.special import expit, softmax
 
 pytest.importorskip("lightning")
 
-from muse.selector.answer import deviates, quadrant_masses
+from muse.hearing.answer import deviates, quadrant_masses
 from muse.training.selector.calibrate import _logistic, _temperature, fit_answer
 
 

@@ -73,6 +73,12 @@ class Teacher:
         predicted = kernel_matrix(scaled, self.points, self.shape) @ self.weights.astype(np.float64) + self.bias
         return np.asarray(predicted, np.float32)
 
+    def novelty(self, rows: Statistics) -> Floats:
+        """Mean squared difference of the embedding from that of the most similar sound that it was fitted on, in the
+        variances of that sound: float32 [n]."""
+        scaled = standardised(rows["embedding"], self.mean["embedding"], self.spread["embedding"])
+        return np.asarray(_squares(scaled, self.points["embedding"]).min(axis=1) / scaled.shape[1], np.float32)
+
     def tensors(self) -> dict[str, torch.Tensor]:
         """Arrays by name, points in half precision."""
         found = {"weights": torch.from_numpy(self.weights), "bias": torch.from_numpy(self.bias)}
@@ -110,10 +116,14 @@ def kernel_matrix(x: Statistics, y: Statistics, shape: KernelShape) -> NDArray[n
     """Float [n, m] of standardised statistics of n and m windows."""
     total = np.zeros((len(x[shape.blocks[0]]), len(y[shape.blocks[0]])))
     for name in shape.blocks:
-        one, two = x[name].astype(np.float64), y[name].astype(np.float64)
-        squares = (one**2).sum(axis=1)[:, None] + (two**2).sum(axis=1) - 2 * one @ two.T
-        total += np.exp(-shape.width * np.maximum(squares, 0) / one.shape[1])
+        total += np.exp(-shape.width * _squares(x[name], y[name]) / x[name].shape[1])
     return total / len(shape.blocks)
+
+
+def _squares(x: Floats, y: Floats) -> NDArray[np.float64]:
+    """Squared distances between rows, [n, m]."""
+    one, two = x.astype(np.float64), y.astype(np.float64)
+    return np.asarray(np.maximum((one**2).sum(axis=1)[:, None] + (two**2).sum(axis=1) - 2 * one @ two.T, 0))
 
 
 def clip_to_range(name: str, predicted: Floats) -> Floats:

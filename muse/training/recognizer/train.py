@@ -107,6 +107,7 @@ def train_recognizer(
         "encoder": str(encoder),
         "calibration": asdict(calibrate(parts, soft_targets)),
         "personal": personal is not None,
+        "fusion": False,
     }
     write_json(facts | ensemble.config(), folder / "config.json")
     write_json({"settings": asdict(config), "data": counts}, folder / "training.json")

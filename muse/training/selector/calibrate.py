@@ -20,8 +20,8 @@ from muse.checkpoint import load_tensors, save_tensors
 from muse.corpora import Song, emopia_clips, vgmidi_pieces
 from muse.dataset.read import Corpus
 from muse.files import read_json, write_json
+from muse.hearing.answer import deviates, quadrant_masses
 from muse.score import read_score
-from muse.selector.answer import deviates, quadrant_masses
 from muse.selector.config import Config
 from muse.selector.events import Passage, passage
 from muse.selector.form import FormExpert

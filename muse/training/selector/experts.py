@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muse.attributes import extract
+from muse.hearing.features import hearings
+from muse.hearing.forest import Forest
+from muse.hearing.quadrants import pooled
 from muse.mapping import EmotionMapper
 from muse.score import Score
 from muse.selector.experts import AttributeExperts, predict_plane
-from muse.selector.features import hearings
-from muse.selector.forest import Forest
-from muse.selector.quadrants import pooled
-from muse.training.selector.quadrants import fit_stack
+from muse.training.quadrants import fit_stack
 
 __all__ = ["fit_experts", "rated_across_folds"]
 

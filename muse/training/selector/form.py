@@ -23,9 +23,9 @@ from scipy.special import expit
 from sklearn.tree import DecisionTreeRegressor
 
 from muse.errors import InputError
+from muse.hearing.forest import Forest
 from muse.selector.bars import N_CHORDS, Bars, bars_of, jaccard, likeness_sets, pair_measures
 from muse.selector.events import Passage
-from muse.selector.forest import Forest
 from muse.selector.form import FormExpert
 from muse.training.selector.damage import GRADES, corrupt
 from muse.training.selector.data import Library, fold_of

@@ -1,12 +1,12 @@
 r"""The quadrant of a piece from its plain features: a kernel machine and trees, and how far to trust each.
 
 Eight hundred labelled clips are few for a network. A kernel machine on features that need no bars
-(:mod:`muse.selector.features`) is right more often, and errs elsewhere than trees do. Both hear a piece three times: as
+(:mod:`muse.hearing.features`) is right more often, and errs elsewhere than trees do. Both hear a piece three times: as
 a whole, its beginning and its end. Their opinions meet in a log-linear pool for each axis (Genest & Zidek, Statistical
 Science 1986): the log odds of valence, and those of arousal, are a weighted sum of the experts' own, with weights
 fitted on clips that none of them learnt from, so that the pool's probabilities are true as well.
 
-:mod:`muse.training.selector.quadrants` fits it.
+:mod:`muse.training.quadrants` fits it.
 
 Contents: :class:`KernelMachine`, :class:`QuadrantStack`; :func:`log_odds`, :func:`pooled`, :func:`standardised`,
 :func:`gaussian`, :func:`squared_distances`.
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.special import log_expit, logit, softmax
 
 from muse.checkpoint import under
-from muse.selector.forest import Forest
+from muse.hearing.forest import Forest
 
 __all__ = [
     "EXPERTS",
@@ -55,7 +55,7 @@ class KernelMachine:
     points: NDArray[Any]
     """Hearings learnt from, float16 [m, features]."""
     weight: NDArray[Any]
-    """Of each of them for each quadrant, [m, 4]."""
+    """Of each of them for each quadrant, [m, 4], or for something else that is to be told, [m, outputs]."""
     precision: NDArray[Any]
     r"""Of the kernel, [1]: :math:`k(x, y) = \exp(-\gamma |x - y|^2)`."""
     sharpness: NDArray[Any]
@@ -66,13 +66,13 @@ class KernelMachine:
         return np.asarray(softmax(float(self.sharpness[0]) * self.scores(x), axis=-1))
 
     def scores(self, x: Floats) -> Floats:
-        """How much speaks for each quadrant, about -0.25..0.75: float64 [n, 4]."""
+        """How much speaks for each quadrant, about -0.25..0.75: float64 [n, 4]; of other outputs, their values."""
         return gaussian(x, self.points.astype(np.float64), float(self.precision[0])) @ self.weight
 
-    def is_sound(self, n_columns: int) -> bool:
+    def is_sound(self, n_columns: int, n_outputs: int = 4) -> bool:
         """Whether shapes fit and numbers are finite."""
         m = len(self.points)
-        shapes = {"points": (m, n_columns), "weight": (m, 4), "precision": (1,), "sharpness": (1,)}
+        shapes = {"points": (m, n_columns), "weight": (m, n_outputs), "precision": (1,), "sharpness": (1,)}
         return m > 0 and _fit(self, shapes)
 
 

@@ -88,7 +88,7 @@ class _Heard:
         return np.asarray(found / max(found.sum(), 1e-9))
 
 
-def hearings(score: Score) -> Floats:
+def hearings(music: Score | Notes) -> Floats:
     """Features of the whole piece, of its beginning and of its end, float64 [3, features]; see :func:`note_features`.
 
     Raises
@@ -96,7 +96,7 @@ def hearings(score: Score) -> Floats:
     InputError
         The score has no pitched note.
     """
-    notes = _pitched(score)
+    notes = _pitched(music)
     onset = notes["onset_sec"]
     length = PART * np.ptp(onset)
     parts = (notes, notes[onset <= onset.min() + length], notes[onset >= onset.max() - length])
@@ -122,11 +122,11 @@ def feature_names() -> tuple[str, ...]:
     return tuple(_features(notes))
 
 
-def _pitched(score: Score) -> Notes:
-    notes = note_array(score)
+def _pitched(music: Score | Notes) -> Notes:
+    notes = music if isinstance(music, np.ndarray) else note_array(music)
     pitched = notes[notes["program"] != DRUMS]
     if not len(pitched):
-        raise InputError("the score has no pitched note: there is no emotion to tell from it")
+        raise InputError("the music has no pitched note: there is no emotion to tell from it")
     return pitched
 
 

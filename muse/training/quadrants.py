@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from muse.errors import InputError
-from muse.selector.forest import Forest
-from muse.selector.quadrants import (
+from muse.hearing.forest import Forest
+from muse.hearing.quadrants import (
     EXPERTS,
     KernelMachine,
     QuadrantStack,

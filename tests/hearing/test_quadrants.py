@@ -12,16 +12,16 @@ from scipy.special import ndtr, ndtri
 from muse.emotion import QUADRANTS
 from muse.emotion.emotion import Emotion
 from muse.errors import InputError
+from muse.hearing.answer import answer
+from muse.hearing.features import feature_names, hearings, note_features
+from muse.hearing.forest import Forest
+from muse.hearing.quadrants import QuadrantStack
 from muse.score import DRUMS, Score, from_notes, note_array
-from muse.selector.answer import answer
 from muse.selector.config import Config
 from muse.selector.encoder import Encoder
-from muse.selector.features import feature_names, hearings, note_features
-from muse.selector.forest import Forest
 from muse.selector.model import Ratings, Selector
-from muse.selector.quadrants import QuadrantStack
-from muse.training.selector import quadrants
-from muse.training.selector.quadrants import fit_stack, folds_of, nested
+from muse.training import quadrants
+from muse.training.quadrants import fit_stack, folds_of, nested
 from tests.kit import beats
 
 Shares = tuple[float, float, float, float]
