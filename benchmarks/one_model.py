@@ -224,7 +224,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 def table(document: Mapping[str, Any]) -> str:
     """What was measured, as a table of Markdown."""
     networks, likeness = document["networks"], document["human_likeness"]
-    rows = [("", "a network for each", "one for both"), ("---", "---", "---")]
+    rows: list[tuple[str, ...]] = [("", "a network for each", "one for both"), ("---", "---", "---")]
     for name, unit in (("n_parameters", "weights"), ("tokens", "tokens")):
         planner, arranger, both = (f"{networks[kind][name] / 1e6:.2f} M" for kind in ("planner", "arranger", "both"))
         rows.append((unit, f"{planner} and {arranger}", both))

@@ -144,8 +144,7 @@ def evaluate_composer(
     people, human = held_out_music(corpus, settings.n_reference, n_each)
     sheets = read_pop909(corpora)
     steps, judges = Steps(progress), fit_judges(corpora, composer.selector)
-    n_systems = N_COMPOSED + 2
-    more_steps = N_COMPOSED * n_each + n_systems * STEPS_PER_SYSTEM + STEPS_OF_INDEX
+    more_steps = N_COMPOSED * n_each + (N_COMPOSED + 2) * STEPS_PER_SYSTEM + STEPS_OF_INDEX
     more_steps += settings.music.n_steps if settings.music else 0
     control, pieces = measure_control(
         composer, corpora, settings, judges=judges, steps=steps, more_steps=more_steps, kept=kept

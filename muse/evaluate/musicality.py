@@ -12,6 +12,7 @@ Contents: :class:`MusicSettings`, :func:`measure_music`, :func:`music_goals`.
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -151,13 +152,10 @@ def measure_music(
         quadrant = int(intent.emotion.emotions[0].quadrant[1]) if intent.emotion is not None else 0
         return Sample(made.score, made.plan, f"{system}/{seed}", intent.bars, quadrant)
 
-    quadrants = [
-        compose("quadrants", Intent(emotion=f"Q{q}", bars=settings.bars), seed, maker)
-        for seed in range(settings.n_pieces)
-        for q in (1, 2, 3, 4)
-    ]
-    plain = unchosen or maker
-    long = [compose("long", Intent(emotion=f"Q{1 + i % 4}", bars=LONG_BARS), i, plain) for i in range(settings.n_long)]
+    order = itertools.product(range(settings.n_pieces), (1, 2, 3, 4))
+    quadrants = [compose("quadrants", Intent(emotion=f"Q{q}", bars=settings.bars), seed, maker) for seed, q in order]
+    plain, n_long = unchosen or maker, settings.n_long
+    long = [compose("long", Intent(emotion=f"Q{1 + i % 4}", bars=LONG_BARS), i, plain) for i in range(n_long)]
     document: dict[str, Any] = {
         "settings": asdict(settings) | {"long_bars": LONG_BARS, "n_people": len(people.windows)},
         "human_likeness": kept.section("human-likeness", lambda: _human_likeness(people, quadrants)),
@@ -170,8 +168,7 @@ def measure_music(
     }
     if stages is not None and settings.n_ablation:
         windows = _evenly(people.windows, settings.n_ablation)
-        plans = [window.plan for window in windows]
-        levers = ablations(stages, plans, sheets["train"], baseline)
+        levers = ablations(stages, [window.plan for window in windows], sheets["train"], baseline)
         document["human_likeness"]["systems"] += _ablations(people, windows, levers, settings.bars, compose, kept)
     return document
 
