@@ -141,7 +141,7 @@ def _by_condition(log_p: Floats, takes: Sequence[Take]) -> dict[str, Any]:
 
 
 def _figures(log_p: Floats, takes: Sequence[Take], rows: NDArray[np.bool_]) -> dict[str, Any]:
-    pieces = [takes[i].piece for i in np.flatnonzero(rows)]
+    pieces = [take.piece for take, chosen in zip(takes, rows, strict=True) if chosen]
     return quadrant_figures(np.exp(log_p[rows]), quadrant_labels(pieces), [piece.group for piece in pieces])
 
 

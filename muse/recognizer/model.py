@@ -56,6 +56,8 @@ from muse.transcription import Transcriber
 __all__ = ["DEFAULT_RECOGNIZER", "Recognition", "Recognizer"]
 
 Floats = NDArray[np.float32]
+Answer = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+"""Valence and arousal, their standard deviations, probabilities of Q1..Q4: [2], [2], [4]."""
 
 DEFAULT_RECOGNIZER: Final = "recognizer"
 MODEL_TYPE: Final = "muse-recognizer"
@@ -265,11 +267,11 @@ class Recognizer:
         result = totals.result(n_samples / rate, loud, self._emotion(totals, heard), self.calibration, follow)
         return result, np.concatenate(steps) if with_steps else None
 
-    def _emotion(self, totals: _Totals, heard: Score | None) -> tuple[Floats, Floats, Floats]:
-        """Valence and arousal of the whole and their standard deviations [2], probabilities of Q1..Q4 [4]."""
+    def _emotion(self, totals: _Totals, heard: Score | None) -> Answer:
+        """Of the whole."""
         plane, spread = totals.mean("plane"), np.sqrt(totals.mean("variance"))
         if "quadrants" in totals.totals:
-            quadrants = self.calibration.sharpened(totals.mean("quadrants"))
+            quadrants = self.calibration.sharpened(totals.mean("quadrants").astype(np.float32)).astype(np.float64)
         else:
             quadrants = quadrant_masses(plane / spread)
         found = None
@@ -317,15 +319,15 @@ class _Totals:
         self.curves.append((first, np.hstack([prediction.curve[0, :n], prediction.curve_variance[0, :n]])))
         self.n_steps = max(self.n_steps, first + n)
 
-    def mean(self, name: str) -> Floats:
+    def mean(self, name: str) -> NDArray[np.float64]:
         """Of what was predicted for the windows."""
-        return np.asarray(self.totals[name] / self.weight)
+        return np.asarray(self.totals[name] / self.weight, np.float64)
 
     def result(
         self,
         duration_sec: float,
         loud: bool,
-        emotion: tuple[Floats, Floats, Floats],
+        emotion: Answer,
         calibration: Calibration,
         follow: Callable[[Floats], Floats] | None,
     ) -> Recognition:

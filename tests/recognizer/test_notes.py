@@ -28,7 +28,7 @@ N_FEATURES = len(feature_names())
 @pytest.fixture(autouse=True, scope="module")
 def few_trees() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(quadrants.TREES, "n_estimators", 10)  # type: ignore[attr-defined]
+        patch.setitem(quadrants.TREES, "n_estimators", 10)
         yield
 
 
@@ -41,7 +41,7 @@ def a_score(quadrant: int, rng: np.random.Generator) -> Score:
 
 def test_conditions_are_drawn_by_piece_kind_and_seed() -> None:
     pieces = [f"piece {i}" for i in range(200)]
-    trained, unseen = ([draw(piece, kind) for piece in pieces] for kind in ("trained", "unseen"))  # type: ignore[arg-type]
+    trained, unseen = ([draw(piece, kind) for piece in pieces] for kind in ("trained", "unseen"))
     assert trained == [draw(piece, "trained") for piece in pieces] and draw(pieces[0], "trained", 1) != trained[0]
     assert {(one.soundfont, one.player) for one in trained} == set(TRAINED)
     assert {(one.soundfont, one.player) for one in unseen} == set(UNSEEN)
