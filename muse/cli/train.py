@@ -266,6 +266,27 @@ def train_recognizer_command(
     print_json(report)
 
 
+@app.command("gate")
+def train_gate(
+    music: Annotated[list[str], typer.Argument(metavar="DIR...", help="Folders of music, sound or MIDI files.")],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Checkpoint of the recogniser.")],
+    other: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DIR", help="Folders of sounds that are no music (speech), beside the noise that is made."
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit the recogniser's gate on how sounds move, each kind of sound left out once, and write it."""
+    from muse.training.recognizer.steady import learn_steady
+
+    with progress_bar("listening") as progress:
+        gate, measured = learn_steady(music, other or (), progress=progress)
+    gate.write(Path(output))
+    print_document(measured, as_json)
+
+
 @app.command("recognizer-report")
 def train_recognizer_report(
     data: DataArgument,

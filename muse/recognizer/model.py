@@ -43,9 +43,11 @@ from muse.recognizer.encoders.load import open_encoder
 from muse.recognizer.ensemble import Ensemble, Prediction
 from muse.recognizer.features.chords import HarmonyModel
 from muse.recognizer.features.signal import STEP_SEC
+from muse.recognizer.features.steadiness import steadiness
 from muse.recognizer.features.windows import HOP_STEPS, Features, batch, overlap_add, stream_features
 from muse.recognizer.heads.calibration import Calibration
 from muse.recognizer.heads.fusion import Fusion
+from muse.recognizer.heads.gate import SteadyGate
 from muse.recognizer.heads.network import TAGS, WINDOW_STEPS
 from muse.recognizer.heads.notes import ONSET
 from muse.recognizer.heads.personal import Listener, PersonalModel, RecognizedPiece, curve_on_steps
@@ -119,9 +121,10 @@ class Recognizer:
         calibration: Calibration | None = None,
         personal: PersonalModel | None = None,
         fusion: Fusion | None = None,
+        steady: SteadyGate | None = None,
     ) -> None:
         self.encoder, self.harmony, self.ensemble = encoder, harmony, ensemble
-        self.calibration, self.personal = calibration or Calibration(), personal
+        self.calibration, self.personal, self.steady = calibration or Calibration(), personal, steady
         self.fusion, self.transcriber = fusion, None if fusion is None else Transcriber.from_pretrained()
 
     @classmethod
@@ -144,7 +147,8 @@ class Recognizer:
             personal = PersonalModel.load(under(tensors, "personal.")) if settings.flag("personal") else None
             calibration = Calibration(**settings.part("calibration").values)
             fusion = Fusion.load(under(tensors, "fusion.")) if settings.flag("fusion") else None
-            loaded = cls(encoder, harmony, Ensemble.load(settings, tensors), calibration, personal, fusion)
+            steady = SteadyGate.read(folder)
+            loaded = cls(encoder, harmony, Ensemble.load(settings, tensors), calibration, personal, fusion, steady)
             # Parts that do not fit each other fail on any sound: a second of silence is recognized.
             try:
                 tried = loaded.recognize(np.zeros(encoder.sample_rate, np.float32), encoder.sample_rate)
@@ -282,7 +286,11 @@ class Recognizer:
     def _add_window(self, totals: _Totals, features: Features, first: int) -> None:
         """Add what is predicted for a window that begins with step `first`."""
         window = features.window(self.harmony)
-        totals.add(first, len(window.steps), self.ensemble.predict(batch([window])), window.harmony.key)
+        prediction = self.ensemble.predict(batch([window]))
+        if self.steady is not None:
+            moves = self.steady(steadiness(features.pitches)[None])
+            prediction = replace(prediction, music=np.minimum(prediction.music, moves))
+        totals.add(first, len(window.steps), prediction, window.harmony.key)
 
 
 def _on_steps(ratings: NDArray[Any], n_steps: int) -> Floats:

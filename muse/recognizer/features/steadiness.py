@@ -127,7 +127,7 @@ def _folded(peaks: Floats) -> Floats:
     """Sums of peaks by pitch class, [..., 12]."""
     n = -(-peaks.shape[-1] // 12) * 12
     padded = np.pad(peaks, [(0, 0)] * (peaks.ndim - 1) + [(0, n - peaks.shape[-1])])
-    return np.asarray(padded.reshape(*peaks.shape[:-1], -1, 12).sum(axis=-2))
+    return np.asarray(padded.reshape(*peaks.shape[:-1], n // 12, 12).sum(axis=-2))
 
 
 def _in_scale(chroma: Floats) -> float:

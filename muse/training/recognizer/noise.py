@@ -180,7 +180,9 @@ def _applause(n: int, rate: int, random: np.random.Generator) -> NDArray[np.floa
         pace, at = random.uniform(2.2, 5.5), random.uniform(0, 0.6)
         time = np.arange(int(0.02 * rate)) / rate
         low = random.uniform(500, 1500)
-        sections = scipy.signal.butter(1, [low, low * random.uniform(1.5, 3)], "bandpass", fs=rate, output="sos")
+        sections = scipy.signal.butter(
+            1, [low, min(low * random.uniform(1.5, 3), 0.45 * rate)], "bandpass", fs=rate, output="sos"
+        )
         level = random.uniform(0.1, 1)
         while at < n / rate:
             clap = random.normal(size=len(time)) * np.exp(-time / random.uniform(1e-3, 5e-3))
@@ -246,6 +248,46 @@ def _animals(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float
     return _backed(_placed(n, events), rate, random)
 
 
+def _tones(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """Hum, whine and beeps of devices: tones that stand still, of no tuning, or come and go evenly."""
+    time = np.arange(n) / rate
+    sound = np.zeros(n)
+    for _ in range(int(random.integers(1, 4))):
+        hertz = np.exp2(random.uniform(np.log2(45), np.log2(4000)))
+        tone = _sung(np.full(n, hertz), rate, [random.uniform(0, 1) / k for k in range(1, int(random.integers(2, 12)))])
+        if random.random() < 0.5:
+            period, share = random.uniform(0.15, 2), random.uniform(0.2, 0.8)
+            tone = tone * (time / period % 1 < share)
+        sound += tone * random.uniform(0.2, 1)
+    return _backed(sound, rate, random)
+
+
+def _glides(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """Sweeps and whistles that rise, fall and waver, of one voice or two."""
+    sound = np.zeros(n)
+    for _ in range(int(random.integers(1, 3))):
+        knots = random.uniform(np.log2(150), np.log2(3000), int(n / rate * random.uniform(0.3, 4)) + 2)
+        course = np.interp(np.linspace(0, len(knots) - 1, n), range(len(knots)), knots)
+        shares = [random.uniform(0.2, 1) / k for k in range(1, int(random.integers(2, 9)))]
+        sound += _sung(np.exp2(course), rate, shares) * random.uniform(0.3, 1)
+    return _backed(sound, rate, random)
+
+
+def _thumps(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """Steps, knocks, hammering: dull strokes, even or not."""
+    events, at = [], random.uniform(0, 0.4)
+    period, unevenness = random.uniform(0.15, 1.2), random.uniform(0, 0.3)
+    low, lasts = random.uniform(40, 500), random.uniform(0.01, 0.08)
+    time = np.arange(int(0.3 * rate)) / rate
+    while at < n / rate:
+        body = np.sin(2 * np.pi * low * random.uniform(0.9, 1.1) * time) + random.normal(
+            size=len(time)
+        ) * random.uniform(0, 0.6)
+        events.append((int(max(at, 0) * rate), body * np.exp(-time / lasts) * random.uniform(0.5, 1)))
+        at += period * max(random.normal(1, unevenness), 0.2)
+    return _backed(_placed(n, events), rate, random)
+
+
 NOISES: Final[Mapping[str, Callable[[int, int, np.random.Generator], NDArray[np.float64]]]] = {
     "coloured": _coloured,
     "band": _band,
@@ -261,6 +303,9 @@ NOISES: Final[Mapping[str, Callable[[int, int, np.random.Generator], NDArray[np.
     "heartbeat": _heartbeat,
     "typing": _typing,
     "animals": _animals,
+    "tones": _tones,
+    "glides": _glides,
+    "thumps": _thumps,
 }
 """Kinds of noise and of other sound that is no music: number of samples, sample rate in hertz, generator -> samples."""
 
