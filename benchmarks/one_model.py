@@ -39,7 +39,7 @@ from muse.checkpoint import data_path, load_tensors, save_tensors
 from muse.composer.stages import Stages
 from muse.dataset.lead_sheets import load
 from muse.errors import InputError, MuseError
-from muse.evaluate.metrics.human_likeness import human_likeness
+from muse.evaluate.metrics.human_likeness import MIN_GROUP, human_likeness
 from muse.evaluate.samples import Sample
 from muse.evaluate.systems.maker import Pieces, fingerprint, from_stages
 from muse.evaluate.systems.people import people_windows
@@ -162,7 +162,8 @@ def write_pieces(planner: Path, arranger: Path, n: int, folder: Path) -> list[Sa
     for seed in range(n):
         made = pieces.get(planner.name, Intent(bars=BARS), seed, maker)
         found.append(Sample(made.score, made.plan, f"{seed}", BARS))
-        print(f"\r{planner.name}: piece {seed + 1} of {n}", end="\n" if seed + 1 == n else "", file=sys.stderr)
+        if (seed + 1) % 16 == 0 or seed + 1 == n:
+            print(f"{planner.name}: {seed + 1} of {n} pieces", file=sys.stderr)
     return found
 
 
@@ -255,6 +256,8 @@ def main() -> None:
     try:
         if min(options.steps) < 1:
             raise InputError(f"{min(options.steps)} steps train nothing: give 1 or more")
+        if options.pieces < MIN_GROUP:
+            raise InputError(f"{options.pieces} pieces are too few to be told from people's: give {MIN_GROUP} or more")
         document = measure(options)
     except MuseError as error:
         parser.error(str(error))
