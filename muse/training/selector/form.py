@@ -139,7 +139,7 @@ def _perceptron(x: Floats, y: NDArray[np.float32], seed: int) -> dict[str, Any]:
         chosen = torch.randint(len(rows), (ROWS_A_STEP,))
         loss = torch.nn.functional.binary_cross_entropy_with_logits(network(rows[chosen])[:, 0], wanted[chosen])
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
     found: dict[str, Any] = {"center": center.astype(np.float32), "scale": scale.astype(np.float32)}
@@ -216,7 +216,7 @@ def fit_form(
     rng = np.random.default_rng([seed, 6])
     drawn = list(drawn_windows(library, n_windows, seed))
     windows = [bars_of(library.passage(row)) for row, _ in drawn]
-    transitions = chord_transitions(windows).astype(np.float32)
+    transitions = chord_transitions(windows)
     pairs = [list(_bar_pairs(bars, pair_measures(bars, transitions), rng)) for bars in windows]
     half = np.array([fold_of(str(library.song[row]), N_HALVES) for row, _ in drawn])
 
@@ -226,8 +226,11 @@ def fit_form(
             raise InputError(
                 "form is learnt from windows of three bars or more of several songs, and there are too few"
             )
-        x, y = (np.array(part, np.float32) for part in zip(*found, strict=True))
-        return FormExpert(transitions, **_perceptron(x, y, seed), trees=NO_TREES, mix=np.array([0, 1, 0], np.float32))
+        x, y = (np.array(part) for part in zip(*found, strict=True))
+        network = _perceptron(x, y.astype(np.float32), seed)
+        return FormExpert(
+            transitions.astype(np.float32), **network, trees=NO_TREES, mix=np.array([0, 1, 0], np.float32)
+        )
 
     halves = [expert(half != k) for k in range(N_HALVES)]
     trees = _Judged()
