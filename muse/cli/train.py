@@ -272,9 +272,7 @@ def train_gate(
     output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Checkpoint of the recogniser.")],
     other: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="DIR", help="Folders of sounds that are no music (speech), beside the noise that is made."
-        ),
+        typer.Option(metavar="DIR", help="Folder of other sounds (speech), beside the noise that is made; repeatable."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

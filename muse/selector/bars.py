@@ -234,7 +234,7 @@ def _voices(bars: Bars) -> Iterator[tuple[str, Floats]]:
         distance = _to_nearest(near)
         n = struck.sum(axis=1)
         way = struck @ distance.T / np.maximum(n, 1)[:, None] / 12
-        way = np.where((n[:, None] > 0) & near.any(axis=1, keepdims=True).T, way, 0.5)
+        way = np.where((n[:, None] > 0) & (near.max(axis=1) > 0)[None], way, 0.5)
         yield name, way.T if name == "voices onward" else way
     n = np.minimum(starts.sum(axis=1)[None], ends.sum(axis=1)[:, None])
     yield "common tones", ends @ starts.T / np.maximum(n, 1)

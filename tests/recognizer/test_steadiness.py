@@ -1,4 +1,4 @@
-"""How sounds move: held notes last and lie in a scale, glides and noise do not; the gate comes back and is refused damaged."""
+"""How sounds move: held notes last and lie in a scale, glides and noise do not; the gate comes back whole or not."""
 
 from __future__ import annotations
 
@@ -80,7 +80,8 @@ def test_the_gate_comes_back_and_damage_is_refused(tmp_path: Path) -> None:
     path = tmp_path / STEADY_FILE
     document = json.loads(path.read_text())
     for change, message in (
-        ({"figures": ["peaks"]}, "other figures"), ({"weight": None}, "damaged"), ({"bias": [float("nan")]}, "damaged|finite|JSON"),
+        ({"figures": ["peaks"]}, "other figures"), ({"weight": None}, "damaged"),
+        ({"bias": [float("nan")]}, "damaged|finite|JSON"),
         ({"spread": [0.0] * len(FIGURES)}, "damaged"), ({"mean": [0.0]}, "damaged"),
     ):  # fmt: skip
         path.write_text(json.dumps(document | change))

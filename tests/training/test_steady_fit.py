@@ -1,4 +1,4 @@
-"""The gate on how sounds move is fitted: kinds weigh the same, what it never heard is measured, noise of every kind is sound."""
+"""The gate on how sounds move is fitted, and measured on kinds that it never heard; noise of every kind is sound."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def test_every_kind_makes_sound_of_its_own(kind: str) -> None:
 
 def test_music_passes_and_kinds_are_refused_unheard(rng: np.random.Generator) -> None:
     n = 100
-    music = rng.normal(size=(2 * n, 4)) + [3, 0, 0, 0]
-    hum, crowd = rng.normal(size=(n, 4)) + [-3, 1, 0, 0], rng.normal(size=(20, 4)) - [3, 1, 0, 0]
+    music = rng.normal((3, 0, 0, 0), 1, (2 * n, 4))
+    hum, crowd = rng.normal((-3, 1, 0, 0), 1, (n, 4)), rng.normal((-3, -1, 0, 0), 1, (20, 4))
     kind = np.repeat(["songs", "tunes", "hum", "crowd"], [n, n, n, 20])
     moves = Moves(np.concatenate([music, hum, crowd]).astype(np.float32), kind, np.isin(kind, ["songs", "tunes"]))
     gate, measured = fit_steady(moves)

@@ -24,7 +24,7 @@ from muse.errors import InputError
 from muse.files import read_json, write_json
 from muse.recognizer.features.steadiness import FIGURES
 
-__all__ = ["MusicGate", "SteadyGate"]
+__all__ = ["FARTHEST", "STEADY_FILE", "MusicGate", "SteadyGate"]
 
 Floats = NDArray[np.float32]
 
@@ -56,11 +56,8 @@ class SteadyGate(MusicGate):
 
     def __call__(self, figures: Floats) -> Floats:
         """Probability that it is music, float32 [n], of figures [n, numbers]."""
-        return np.asarray(expit(self.standardised(figures) @ self.weight + self.bias), np.float32)
-
-    def standardised(self, figures: Floats) -> Floats:
-        """Figures in standard deviations of music's, at most :data:`FARTHEST`."""
-        return np.clip((figures - self.mean) / self.spread, -FARTHEST, FARTHEST)
+        x = np.clip((figures - self.mean) / self.spread, -FARTHEST, FARTHEST)
+        return np.asarray(expit(x @ self.weight + self.bias), np.float32)
 
     @classmethod
     def read(cls, folder: Path) -> SteadyGate | None:

@@ -23,7 +23,7 @@ from muse.audio import sound_files
 from muse.corpora import MIDI_SUFFIXES
 from muse.recognizer.features.signal import SAMPLE_RATE, semitones
 from muse.recognizer.features.steadiness import steadiness
-from muse.recognizer.heads.gate import SteadyGate
+from muse.recognizer.heads.gate import FARTHEST, SteadyGate
 from muse.render import render_audio
 from muse.score import read_score
 from muse.training.recognizer.noise import NOISES, noise
@@ -57,18 +57,18 @@ class Moves:
         _, kind, counts = np.unique(self.kind[at], return_inverse=True, return_counts=True)
         # All takes of music weigh as much as all kinds of other sound, each of which weighs the same.
         weight = np.where(is_music, 1 / is_music.sum(), 1 / counts[kind] / len(set(kind[~is_music].tolist())))
-        mean, spread = figures[is_music].mean(axis=0), figures[is_music].std(axis=0) + 1e-3
-        gate = SteadyGate(*(np.asarray(x, np.float32) for x in (mean, spread, np.zeros(len(mean)), [0.0])))
+        mean = figures[is_music].mean(axis=0).astype(np.float32)
+        spread = (figures[is_music].std(axis=0) + 1e-3).astype(np.float32)
+        x = np.clip((figures - mean) / spread, -FARTHEST, FARTHEST)
         regression = LogisticRegression(C=STRENGTH * at.sum() / 2, max_iter=4000)
-        regression.fit(gate.standardised(figures), is_music, sample_weight=weight)
-        return replace(
-            gate, weight=regression.coef_[0].astype(np.float32), bias=regression.intercept_.astype(np.float32)
-        )
+        regression.fit(x, is_music, sample_weight=weight)
+        found = (regression.coef_[0], regression.intercept_)
+        return SteadyGate(mean, spread, *(np.asarray(one, np.float32) for one in found))
 
 
 def fit_steady(moves: Moves) -> tuple[SteadyGate, dict[str, Any]]:
-    """The gate, and the shares of takes that pass: of music by dataset, of other sound by kind, each kind known and
-    each left out of the learning; nothing was learnt from the takes that are measured."""
+    """The gate, and the shares of takes that pass: of music by folder, of other sound by kind, each kind known and each
+    left out of the learning; nothing was learnt from the takes that are measured."""
     fold = np.arange(len(moves.kind)) % N_FOLDS
     unseen = np.zeros(len(fold))
     for k in range(N_FOLDS):
@@ -137,8 +137,8 @@ def learn_steady(
         rows.append(steadiness(semitones(_take(make(random), random))))
         if progress is not None:
             progress(i + 1, len(wanted))
-    kinds, is_music = (np.array([one[k] for one in wanted]) for k in range(2))
-    return fit_steady(Moves(np.stack(rows), kinds, is_music))
+    kinds, musical = np.array([one[0] for one in wanted]), np.array([one[1] for one in wanted])
+    return fit_steady(Moves(np.stack(rows), kinds, musical))
 
 
 def _files(folder: Path, *, with_midi: bool) -> list[Path]:
@@ -151,7 +151,7 @@ def _take_of(path: Path, random: np.random.Generator) -> Floats:
     """A sound file, or a stretch of a MIDI file as it is played."""
     if path.suffix.lower() not in MIDI_SUFFIXES:
         return sound_of(path)
-    score = read_score(path).to("second")
+    score: Any = read_score(path).to("second")
     start = random.uniform(0, max(score.end() - LONGEST_SEC, 0))
     stretch = score.clip(start, start + LONGEST_SEC, clip_end=True).shift_time(-start).to("tick")
     return np.ascontiguousarray(render_audio(stretch, sample_rate=SAMPLE_RATE).mean(axis=0))

@@ -122,7 +122,7 @@ def _bar_pairs(bars: Bars, measures: Floats, rng: np.random.Generator) -> Iterat
             yield measures[a, b], 0.0
 
 
-def _perceptron(x: NDArray[np.float32], y: NDArray[np.float32], seed: int) -> dict[str, Any]:
+def _perceptron(x: Floats, y: NDArray[np.float32], seed: int) -> dict[str, Any]:
     """Arrays of a perceptron of two hidden layers that tells the odds of `y`, and of how measures are scaled."""
     center, scale = x.mean(axis=0), x.std(axis=0) + 1e-3
     torch.manual_seed(seed)
@@ -216,8 +216,8 @@ def fit_form(
     rng = np.random.default_rng([seed, 6])
     drawn = list(drawn_windows(library, n_windows, seed))
     windows = [bars_of(library.passage(row)) for row, _ in drawn]
-    transitions = chord_transitions(windows).astype(np.float32)
-    pairs = [list(_bar_pairs(bars, pair_measures(bars, transitions.astype(np.float64)), rng)) for bars in windows]
+    transitions = chord_transitions(windows)
+    pairs = [list(_bar_pairs(bars, pair_measures(bars, transitions), rng)) for bars in windows]
     half = np.array([fold_of(str(library.song[row]), N_HALVES) for row, _ in drawn])
 
     def expert(chosen: NDArray[np.bool_]) -> FormExpert:
@@ -226,8 +226,11 @@ def fit_form(
             raise InputError(
                 "form is learnt from windows of three bars or more of several songs, and there are too few"
             )
-        x, y = (np.array(part, np.float32) for part in zip(*found, strict=True))
-        return FormExpert(transitions, **_perceptron(x, y, seed), trees=NO_TREES, mix=np.array([0, 1, 0], np.float32))
+        x, y = (np.array(part) for part in zip(*found, strict=True))
+        network = _perceptron(x, y.astype(np.float32), seed)
+        return FormExpert(
+            transitions.astype(np.float32), **network, trees=NO_TREES, mix=np.array([0, 1, 0], np.float32)
+        )
 
     halves = [expert(half != k) for k in range(N_HALVES)]
     trees = _Judged()
