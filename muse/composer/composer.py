@@ -48,10 +48,12 @@ from muse.selector.model import DEFAULT_SELECTOR
 from muse.tokens import Controls
 from muse.tokens.plan import Plan
 
-__all__ = ["DEFAULT_SAMPLING", "Composer", "compose", "versions"]
+__all__ = ["DEFAULT_SAMPLING", "N_CANDIDATES", "Composer", "compose", "versions"]
 
 DEFAULT_SAMPLING = Sampling(temperature=1.0, top_p=0.95)
 
+N_CANDIDATES = 6
+"""Pieces written for a request that does not say how many."""
 _MAX_CANDIDATES = 256
 
 
@@ -102,7 +104,7 @@ class Composer:
         self,
         intent: Intent | None = None,
         *,
-        n_candidates: int = 4,
+        n_candidates: int = N_CANDIDATES,
         sampling: Sampling = DEFAULT_SAMPLING,
         ranking: Ranking = DEFAULT_RANKING,
         seed: int | None = None,
@@ -250,7 +252,7 @@ def compose(
     chords: str | None = None,
     form: str | None = None,
     seed: int | None = None,
-    n_candidates: int = 4,
+    n_candidates: int = N_CANDIDATES,
     sampling: Sampling = DEFAULT_SAMPLING,
     ranking: Ranking = DEFAULT_RANKING,
     planner: str | Path = DEFAULT_PLANNER,

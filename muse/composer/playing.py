@@ -65,8 +65,8 @@ class Texture:
 
     @property
     def notes_at_once(self) -> int:
-        """Most notes that an accompaniment strikes at once, beside one of the tune."""
-        return max(round(self.full) - 1, _FEWEST_AT_ONCE)
+        """Most notes that an accompaniment strikes at once; the tune may add one."""
+        return max(round(self.full), _FEWEST_AT_ONCE)
 
 
 @dataclass(frozen=True)

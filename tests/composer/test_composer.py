@@ -14,6 +14,7 @@ import pytest
 
 import muse
 from muse.composer import DEFAULT_RANKING, Composer, Composition, Ranking, Sampling, brief, fitting_bars
+from muse.composer.composer import N_CANDIDATES
 from muse.composer.rank import quadrants_asked
 from muse.emotion import EmotionPath
 from muse.errors import InputError
@@ -21,6 +22,7 @@ from muse.intent import Intent
 from muse.score import bar_grid, beat_to_sec, note_array, read_score, read_text, tempo_map
 from muse.sheets import block_chords
 from muse.sheets.extract import find_tune
+from muse.tasks.request import ComposeRequest
 from muse.tokens import SONG_CONTROLS, Controls
 from muse.tokens.plan import Bar, Note, Plan
 from muse.tokens.tune import tune_notes
@@ -55,6 +57,10 @@ def test_a_piece_has_what_was_asked_for(composer: Composer) -> None:
     assert set(zip(bar_grid(score).numerator.tolist(), bar_grid(score).denominator.tolist(), strict=True)) == {(3, 4)}
     assert (score.key_signatures[0].key, score.key_signatures[0].tonality) == (3, 1)
     assert {track.name for track in score.tracks} <= {"Acoustic Grand Piano", "Cello"}
+
+
+def test_a_request_makes_as_many_candidates_as_a_call() -> None:
+    assert ComposeRequest().candidates == N_CANDIDATES
 
 
 def test_no_two_notes_of_one_key_overlap(sad: Composition) -> None:
