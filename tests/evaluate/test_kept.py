@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kit import Musician, clip, few_trees_and_draws, judged_corpora
+from kit import Musician, clip, few_trees_and_draws, judged_corpora, songs_like_pop909
 
 import muse.evaluate.compare as comparing
 import muse.evaluate.evaluation as evaluating
@@ -75,7 +75,7 @@ def test_a_report_depends_on_settings_weights_and_files(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return judged_corpora(tmp_path_factory.mktemp("corpora"))
+    return songs_like_pop909(judged_corpora(tmp_path_factory.mktemp("corpora")))
 
 
 @pytest.fixture(scope="module")
