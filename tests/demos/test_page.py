@@ -73,7 +73,7 @@ def test_the_plane_and_the_controls_become_a_request() -> None:
     one = request_of(
         {"points": [[0.5, -0.25]]}, {"text": "", "bars": 4.0, "tempo": "96", "seed": "", "instruments": []}
     )
-    assert one.to_fields() == {"valence": 0.5, "arousal": -0.25, "bars": 4, "tempo": 96.0, "candidates": 4}
+    assert one.to_fields() == {"valence": 0.5, "arousal": -0.25, "bars": 4, "tempo": 96.0, "candidates": 6}
     arc = request_of({"points": [[0.5, -0.25], [-0.5, 0.75]]}, {})
     assert arc.arc == "0.5,-0.25 > -0.5,0.75"
     assert request_of({"points": [[0.5, -0.25]]}, {"emotion": "sad"}).to_fields()["emotion"] == "sad"
