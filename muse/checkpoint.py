@@ -12,14 +12,15 @@ What a checkpoint says of itself is checked before it is used: numbers by :class
 for: what only names checkpoints, as ``muse info`` does, starts without them.
 
 Contents: :func:`data_path`, :func:`find`, :class:`Settings`; :func:`load_tensors`,
-:func:`check_tensors`, :func:`check_values`, :func:`under`, :func:`save_tensors`, :class:`Arrays`; :func:`sha256`.
+:func:`check_tensors`, :func:`check_values`, :func:`under`, :func:`save_tensors`, :class:`Arrays`; :func:`sha256`,
+:func:`contents`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, overload
 
@@ -37,6 +38,7 @@ __all__ = [
     "Settings",
     "check_tensors",
     "check_values",
+    "contents",
     "data_path",
     "find",
     "load_tensors",
@@ -517,3 +519,10 @@ def sha256(folder: str | Path) -> dict[str, str]:
             with path.open("rb") as stream:
                 digests[name.as_posix()] = hashlib.file_digest(stream, "sha256").hexdigest()
     return digests
+
+
+def contents(folders: Iterable[str | Path]) -> bytes:
+    """What stands in several folders, to be hashed with whatever else a result depends on: a line with name and SHA-256
+    for each file that :func:`sha256` lists, but for compiled Python."""
+    files = (item for folder in folders for item in sha256(folder).items())
+    return "".join(f"{name} {digest}\n" for name, digest in files if not name.endswith(".pyc")).encode()

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import muse
-from muse.checkpoint import find, sha256
+from muse.checkpoint import contents, find
 from muse.files import plain, read_json, write_text
 from muse.score import Score, read_score
 from muse.tokens.plan import Plan
@@ -173,10 +173,7 @@ def depends_on(
         There is no such checkpoint.
     """
     digest = hashlib.sha256(repr(settings).encode())
-    for folder in (*map(find, weights), Path(muse.__file__).parent):
-        for name, value in sha256(folder).items():
-            if not name.endswith(".pyc"):
-                digest.update(f"{name} {value}\n".encode())
+    digest.update(contents((*map(find, weights), Path(muse.__file__).parent)))
     for folder in map(Path, folders):
         for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
             inner = path.relative_to(folder)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 import muse
-from muse.checkpoint import find, sha256
+from muse.checkpoint import contents, find
 from muse.composer.arrange import Arrangement
 from muse.composer.perform import Touch, perform
 from muse.composer.plan import Planner, PlanRequest
@@ -202,9 +202,5 @@ def fingerprint(checkpoints: Iterable[str | Path]) -> str:
     InputError
         There is no such checkpoint.
     """
-    digest = hashlib.sha256()
-    for folder in (*map(find, checkpoints), *(Path(muse.__file__).parent / room for room in _ROOMS)):
-        for name, value in sha256(folder).items():
-            if not name.endswith(".pyc"):
-                digest.update(f"{name} {value}\n".encode())
-    return digest.hexdigest()[:16]
+    rooms = (Path(muse.__file__).parent / room for room in _ROOMS)
+    return hashlib.sha256(contents((*map(find, checkpoints), *rooms))).hexdigest()[:16]
