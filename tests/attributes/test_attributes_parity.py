@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from repository import script
 
 from muse.attributes import attribute, extract
 
-ROOT = Path(__file__).parents[2]
 PIECES = ("bach/bwv66.6", "bach/bwv253", "ciconia/quod_jactatur", "johnson_j_r/lift_every_voice")
 
 
 @pytest.fixture(scope="module")
 def parity() -> ModuleType:
     """The benchmark that writes the report."""
-    spec = importlib.util.spec_from_file_location("attribute_parity", ROOT / "benchmarks" / "attribute_parity.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return script("benchmarks/attribute_parity.py")
 
 
 @pytest.mark.filterwarnings("ignore")  # music21 warns about its own files

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 import re
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from repository import ROOT, script
 
 import muse
 from muse import cli
@@ -24,8 +24,6 @@ from muse.cli import compose as composing
 from muse.cli import info as informing
 from muse.cli.output import Progress
 from muse.score import NOTE_DTYPE, bar_grid, from_notes, note_array, read_score, write_score
-
-ROOT = Path(__file__).parents[2]
 
 
 @dataclass
@@ -136,11 +134,7 @@ def test_an_internal_error_is_one_line_too(run: Callable[..., Result], monkeypat
 
 
 def test_the_reference_page_is_current() -> None:
-    spec = importlib.util.spec_from_file_location("cli_reference", ROOT / "docs" / "cli_reference.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = script("docs/cli_reference.py")
     assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == module.reference(), "python docs/cli_reference.py"
 
 

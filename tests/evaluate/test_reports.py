@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import pytest
+from repository import ROOT, script
 
 from muse.evaluate.reports import TEMPLATES, write_report
 from muse.pages import figure, interval, render
-
-ROOT = Path(__file__).parents[2]
 
 
 def stored(name: str) -> Any:
@@ -28,10 +26,7 @@ def test_figures_have_few_digits_and_a_mark_for_what_is_undefined() -> None:
 
 
 def test_the_page_of_the_selector_follows_from_its_figures() -> None:
-    spec = importlib.util.spec_from_file_location("selector_report", ROOT / "benchmarks" / "selector_report.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = script("benchmarks/selector_report.py")
     assert module.page(stored("selector")) == (ROOT / "docs" / "selector.md").read_text(encoding="utf-8")
 
 

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from types import ModuleType
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
+from repository import ROOT, script
 
 
 @pytest.fixture(scope="module")
 def api_pages() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("api_pages", ROOT / "docs" / "api_pages.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("docs/api_pages.py")
 
 
 def test_every_room_has_a_page_with_all_its_modules(api_pages: ModuleType) -> None:
