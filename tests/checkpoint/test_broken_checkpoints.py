@@ -206,32 +206,29 @@ def refused(load: Callable[[], object], folder: Path) -> None:
     assert time.process_time() - started < 10
 
 
-@pytest.mark.parametrize("change", ARRANGERS.values(), ids=ARRANGERS)
-def test_broken_arrangers_are_refused(copied: Callable[[str], Path], change: Change) -> None:
-    folder = copied("arranger")
+LOADED: list[tuple[str, Callable[[Path], object], dict[str, Change]]] = [
+    ("arranger", Arranger.from_pretrained, ARRANGERS),
+    ("selector", Selector.from_pretrained, SELECTORS),
+    ("planner", Planner.from_pretrained, PLANNERS),
+    ("prompts-text", Reader, SENTENCES),
+    ("prompts-image", load_reader, PICTURES),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "load", "change"),
+    [
+        pytest.param(name, load, change, id=f"{name}-{what}")
+        for name, load, changes in LOADED
+        for what, change in changes.items()
+    ],
+)
+def test_broken_checkpoints_are_refused(
+    copied: Callable[[str], Path], name: str, load: Callable[[Path], object], change: Change
+) -> None:
+    folder = copied(name)
     change(folder)
-    refused(lambda: Arranger.from_pretrained(folder), folder)
-
-
-@pytest.mark.parametrize("change", SELECTORS.values(), ids=SELECTORS)
-def test_broken_selectors_are_refused(copied: Callable[[str], Path], change: Change) -> None:
-    folder = copied("selector")
-    change(folder)
-    refused(lambda: Selector.from_pretrained(folder), folder)
-
-
-@pytest.mark.parametrize("change", PLANNERS.values(), ids=PLANNERS)
-def test_broken_planners_are_refused(copied: Callable[[str], Path], change: Change) -> None:
-    folder = copied("planner")
-    change(folder)
-    refused(lambda: Planner.from_pretrained(folder), folder)
-
-
-@pytest.mark.parametrize("change", SENTENCES.values(), ids=SENTENCES)
-def test_broken_readers_of_sentences_are_refused(copied: Callable[[str], Path], change: Change) -> None:
-    folder = copied("prompts-text")
-    change(folder)
-    refused(lambda: Reader(folder), folder)
+    refused(lambda: load(folder), folder)
 
 
 def test_a_tokenizer_that_cannot_split_is_refused(copied: Callable[[str], Path]) -> None:
@@ -239,13 +236,6 @@ def test_a_tokenizer_that_cannot_split_is_refused(copied: Callable[[str], Path])
     folder = copied("prompts-text")
     put("tokenizer.json", model={"type": "Unheard", "vocab": {"a": 1}})(folder)
     refused(lambda: Encoder(folder), folder)
-
-
-@pytest.mark.parametrize("change", PICTURES.values(), ids=PICTURES)
-def test_broken_readers_of_pictures_are_refused(copied: Callable[[str], Path], change: Change) -> None:
-    folder = copied("prompts-image")
-    change(folder)
-    refused(lambda: load_reader(folder), folder)
 
 
 def test_another_kind_of_model_is_refused_and_only_those_of_the_kind_are_named() -> None:
