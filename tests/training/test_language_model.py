@@ -140,8 +140,9 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path, strategy: str, stop
     assert [row["step"] for row in two] == [row["step"] for row in one] == [2, 4, 6, 8]
     for row, other in zip(two, one, strict=True):
         assert row["tokens"] == other["tokens"]
-        assert row["train_loss"] == pytest.approx(other["train_loss"], abs=2e-3)
-        assert row["val_loss"] == pytest.approx(other["val_loss"], abs=2e-3)
+        # Products in bfloat16 round by the shape of the batch, on some processors more than on others.
+        assert row["train_loss"] == pytest.approx(other["train_loss"], abs=5e-3)
+        assert row["val_loss"] == pytest.approx(other["val_loss"], abs=5e-3)
     weights, wanted = load_tensors(tmp_path / "two", "pt"), load_tensors(tmp_path / "one", "pt")
     assert weights.keys() == wanted.keys()
     for name, tensor in weights.items():
@@ -182,14 +183,30 @@ def test_runs_without_length_or_batches_are_refused() -> None:
         RunSettings(accumulate=0).run()
 
 
-def test_attention_in_blocks_is_causal_attention() -> None:
+def test_attention_shares_keys_and_is_causal() -> None:
     torch.manual_seed(0)
     query, key, value = torch.randn(2, 4, 37, 8), torch.randn(2, 2, 37, 8), torch.randn(2, 2, 37, 8)
     found, _ = causal_attention(torch.nn.Module(), query, key, value, None, 8**-0.5)
-    wanted = torch.nn.functional.scaled_dot_product_attention(
-        query, key, value, is_causal=True, enable_gqa=True
-    ).transpose(1, 2)
-    torch.testing.assert_close(found, wanted)
+    key, value = key.repeat_interleave(2, 1), value.repeat_interleave(2, 1)  # heads 0 and 1 share the first
+    hidden = torch.ones(37, 37, dtype=torch.bool).triu(1)
+    weights = (query @ key.mT * 8**-0.5).masked_fill(hidden, float("-inf")).softmax(-1)
+    torch.testing.assert_close(found, (weights @ value).transpose(1, 2))
+
+
+def test_dropout_leaves_channels_out_in_training_alone() -> None:
+    names: dict[str, object] = {}
+    exec(COUNTING, names)
+    learner = names["LanguageModel"](names["Counting"](), RunSettings(size="tiny", dropout=0.5))  # type: ignore[operator]
+    ids = torch.arange(12)[None] % 5 + 1
+
+    def logits() -> torch.Tensor:
+        with torch.no_grad():
+            return learner.model(ids).logits
+
+    learner.eval()
+    torch.testing.assert_close(logits(), logits())
+    learner.train()
+    assert (logits() - logits()).abs().max() > 0.01
 
 
 def test_the_optimiser_is_adamw_beside_orthogonal_steps() -> None:
