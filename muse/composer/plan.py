@@ -48,6 +48,7 @@ _RETURNING = 32  # bars
 _DIFFERENT = 0.6
 _EXACT = {4: 0.4, 8: 0.85}  # bars of the unit -> share of the bars that return which are the same; others are like them
 _RETURNED = {4: 0.5, 8: 1.0}  # bars of the unit -> share of its bars that return with it
+_KEPT = (0.5, 0.75)  # shares of a bar's beginning that one like it has; people's: at least half in two of three
 _VARIED = 0.2  # of sections that return, how many end otherwise than they did
 
 
@@ -231,7 +232,7 @@ class Planner:
         rules = PlanRules(
             n, size, request.mode, chords, melody, lags,
             lowest=max(request.lowest + shift, PITCHES.start), highest=min(request.highest + shift, PITCHES.stop - 1),
-            max_empty=request.max_empty, has_end=request.has_end, melody_first=bool(melody) and not chords,
+            kept=rng.choice(_KEPT, n).tolist(), max_empty=request.max_empty, has_end=request.has_end, melody_first=bool(melody) and not chords,
         )  # fmt: skip
         return rules, sections
 

@@ -9,7 +9,7 @@ Contents: :class:`PlanRules`, :class:`PlanRow`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -56,6 +56,9 @@ class PlanRules:
     """Bar -> its tune, where it is given."""
     lags: Mapping[int, Bar] = field(default_factory=dict)
     """Bar -> how it follows earlier ones, where that is given. Chords, and a tune that is exact, are copied."""
+    kept: Sequence[float] = ()
+    """Of each bar whose tune is like an earlier one but not the same, the share from its start that is copied; nothing
+    where that is left out."""
     lowest: int = PITCHES.start
     highest: int = PITCHES.stop - 1
     """Range of the tune."""
@@ -110,7 +113,7 @@ class PlanRow(Row):
         return self.bars[self.bar - lag] if 0 < lag <= self.bar else None
 
     def _script(self, half: str) -> list[int] | None:
-        """Ids of a half of this bar that is given or copied; None where it is free."""
+        """Ids of a half of this bar that is given or copied, or of its beginning; None where it is free."""
         if half == "chords":
             chords = self.rules.chords.get(self.bar)
             source = self._source(self._lags.chords_lag)
@@ -120,10 +123,19 @@ class PlanRow(Row):
                 chords = (self._tonic_chord,)
             return None if chords is None else [i for chord in chords for i in encode_chord(chord)]
         melody = self.rules.melody.get(self.bar)
-        source = self._source(self._lags.melody_lag if self._lags.melody_exact else 0)
-        if melody is None and source is not None:
+        source = self._source(self._lags.melody_lag)
+        if melody is None and source is not None and self._lags.melody_exact:
             melody = source.melody
+        elif melody is None and source is not None and self._begins_alike:
+            stop = self.rules.kept[self.bar] * self.rules.bar_length
+            melody = tuple(note for note in source.melody if note.position < stop) or None
         return None if melody is None else [i for note in melody for i in encode_note(note)]
+
+    @property
+    def _begins_alike(self) -> bool:
+        """The beginning of the bar's tune is copied, and the rest of it is free."""
+        is_given = self.bar in self.rules.melody or self._lags.melody_exact or self._is_last
+        return bool(self._lags.melody_lag) and not is_given and self.bar < len(self.rules.kept)
 
     # -------------------------------------------------------------------------------------------------- what may come
 
@@ -248,7 +260,7 @@ class PlanRow(Row):
             return
         self._half = number
         script = self._script(half)
-        self._scripted = script is not None
+        self._scripted = script is not None and not (half == "melody" and self._begins_alike)
         if script is not None and not self.forced and script[0] == token:
             self.forced.extend(script[1:])
 
