@@ -133,54 +133,6 @@ _language_model("planner", "Train what writes lead sheets: chords, tune and form
 _language_model("arranger", "Train what writes, for each instrument, the notes that it plays to a lead sheet.")
 
 
-@app.command("plans")
-def train_plans(
-    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder; an old run is resumed.")],
-    planner: PlannerOption = None,
-    briefs: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Requests of all quadrants, each planned four times.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", min=0, help="Same seed, same plans.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Plan pieces, from which the critic learns to tell the planner from people."""
-    from muse.training.critic import write_plans
-
-    with progress_bar("planning") as progress:
-        n = write_plans(output, progress=progress, **given(planner=planner, n_briefs=briefs, seed=seed))
-    print_document({"output": output, "plans": n}, as_json)
-
-
-@app.command("plan-critic")
-def train_plan_critic(
-    sheets: Annotated[str, typer.Argument(metavar="SHEETS", help="Folder that `muse corpus lead-sheets` made.")],
-    plans: Annotated[str, typer.Argument(metavar="PLANS", help="Folder that `muse train plans` made.")],
-    output: ResumedOutputOption,
-    minutes: Annotated[
-        float | None, typer.Option(metavar="M", min=0, help="Length of the run: the rates fall to zero by then.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(metavar="N", min=0, help="Length in steps, not in minutes.")] = None,
-    seed: SeedOption = None,
-    init: InitOption = None,
-    resume: ResumeOption = True,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Train what chooses among plans: it tells people's lead sheets from the planner's."""
-    from muse.training.critic import train_critic
-
-    parts = read_config(config, train_critic, taken=("sheets", "plans", "out", "call"))
-    run = {**parts.get("run", {}), **given(minutes=minutes, seed=seed, start_from=init)}
-    if steps is not None or minutes is not None:
-        run["max_steps"] = steps or 0
-    with contextlib.redirect_stdout(sys.stderr):  # Lightning's bar and tables
-        document = train_critic(
-            sheets, plans, output, windows={**parts.get("windows", {}), **given(seed=seed)}, run=run, resume=resume,
-            progress=sys.stderr.isatty(),
-        )  # fmt: skip
-    _print(document, as_json)
-
-
 @app.command("samples")
 def train_samples(
     corpus: Annotated[str, typer.Argument(metavar="DIR", help="Dataset that the generator learnt from.")],

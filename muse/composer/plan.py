@@ -232,7 +232,8 @@ class Planner:
         rules = PlanRules(
             n, size, request.mode, chords, melody, lags,
             lowest=max(request.lowest + shift, PITCHES.start), highest=min(request.highest + shift, PITCHES.stop - 1),
-            kept=rng.choice(_KEPT, n).tolist(), max_empty=request.max_empty, has_end=request.has_end, melody_first=bool(melody) and not chords,
+            kept=rng.choice(_KEPT, n).tolist(), max_empty=request.max_empty, has_end=request.has_end,
+            melody_first=bool(melody) and not chords,
         )  # fmt: skip
         return rules, sections
 

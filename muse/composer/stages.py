@@ -212,7 +212,7 @@ class Stages:
             What is given does not fit the request.
         """
         rng = rng or np.random.default_rng()
-        plans = self.plan(request, n, sampling=sampling, rng=rng, progress=_part_of(progress, 0.0, _PLANNING))
+        plans = self._plans(request, n, sampling, rng, _part_of(progress, 0.0, _PLANNING))
         arranged = self.arranger.arrange(
             plans,
             ArrangeRequest(
@@ -234,23 +234,14 @@ class Stages:
         pairs = zip_longest(textures, request.section_controls, fillvalue=nothing)
         return [{**texture, **controls} for texture, controls in pairs]
 
-    def plan(
+    def _plans(
         self,
         request: PieceRequest,
-        n: int = 1,
-        *,
-        sampling: Sampling = Sampling(),
-        rng: np.random.Generator | None = None,
-        of_each: int = _PLANS_A_PIECE,
-        progress: Callable[[float], None] | None = None,
+        n: int,
+        sampling: Sampling,
+        rng: np.random.Generator,
+        progress: Callable[[float], None] | None,
     ) -> list[Plan]:
-        """Plan `n` pieces, the first stage alone: the best of `of_each` plans for each.
-
-        Raises
-        ------
-        InputError
-            What is given does not fit the request.
-        """
         if request.plan is not None:
             return [request.plan] * n
         casting = cast(request.programs, request.lead)
@@ -261,7 +252,7 @@ class Stages:
             chords=request.chords, melody=request.melody, form=request.form, lowest=low, highest=high,
             max_empty=request.n_bars // (_ALONE_SHARE if tune_alone else _SILENT_SHARE),
         )  # fmt: skip
-        plans = self.planner.plan(wanted, n * of_each, sampling=sampling, rng=rng, progress=progress)
+        plans = self.planner.plan(wanted, n * _PLANS_A_PIECE, sampling=sampling, rng=rng, progress=progress)
         return _clearest(plans, n) if len(plans) > n else plans
 
 

@@ -116,17 +116,14 @@ class Sampler:
         The model.
     context
         Longest history in tokens; default and limit: what the model was built for.
-    bias
-        float32 [V], added to the logits of every draw; none by default.
     """
 
-    def __init__(self, engine: Engine, *, context: int | None = None, bias: NDArray[np.float32] | None = None) -> None:
+    def __init__(self, engine: Engine, *, context: int | None = None) -> None:
         limit = engine.shape.context
         if context is not None and not 2 <= context <= limit:
             raise InputError(f"context is {context}, legal are 2 to {limit}, the positions of this model")
         self.engine = engine
         self.context = context or limit
-        self.bias = bias
 
     @classmethod
     def from_pretrained(
@@ -310,7 +307,6 @@ class _Rows:
             raise InputError(f"n_rows is {n_rows}, legal is 1 or more")
         self._engine, self._context = sampler.engine, sampler.context
         self._guidance = sampling.guidance
-        self._bias = np.float32(0) if sampler.bias is None else sampler.bias
         self._cut_ids = np.array(sorted(cut_ids), np.int64)
         vocab_size = sampler.engine.shape.vocab_size
         given = [("prefix", prefix)]
@@ -357,9 +353,9 @@ class _Rows:
         logits = self._first(rows) if self._cache is None else self._further(self._cache, rows)
         self._n_fed = self.n_written
         if len(self._texts) == 1:
-            return logits + self._bias
+            return logits
         given, unconditional = logits[: len(rows)], logits[len(rows) :]
-        return unconditional + np.float32(self._guidance) * (given - unconditional) + self._bias
+        return unconditional + np.float32(self._guidance) * (given - unconditional)
 
     def _first(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Compute the shared beginning once and share it out."""

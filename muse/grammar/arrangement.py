@@ -2,7 +2,8 @@
 
 By construction: the plan as it is; every instrument has its turn in every bar, may rest now and then but never in two
 bars running, stays in its range and strikes no more notes at once than it can; tones belong to the key or to the chord;
-where asked for, nothing lies above the tune; bars that return are copied; the last bar is the tonic, thin and low.
+where asked for, nothing lies above the tune; bars that return are copied; the last bar is the tonic, thin, low and on
+its root.
 
 Contents: :class:`PartRules`, :class:`ArrangementRules`, :class:`ArrangementRow`.
 """
@@ -163,6 +164,14 @@ class ArrangementRow(Row):
     def _is_last(self) -> bool:
         return self.rules.has_end and self.bar == len(self.rules.bars) - 1
 
+    @property
+    def _carries(self) -> bool:
+        """The part carries the harmony: it strikes chords, or nothing goes lower. The last chord stands on its root
+        there, or it is no end."""
+        pitched = [rules for rules in self.rules.parts if rules.part != "drums"]
+        is_lowest = self._rules.lowest == min((rules.lowest for rules in pitched), default=0)
+        return self._rules.part != "drums" and (self._rules.notes_at_once > 1 or is_lowest)
+
     def _must_play(self, part: int) -> bool:
         if self.bar == 0 or self._is_last or self.rests[part] >= self.rules.parts[part].max_rests:
             return True
@@ -200,6 +209,9 @@ class ArrangementRow(Row):
         keys = DRUM_KEYS if rules.part == "drums" else TONES
         if self._tone >= 0:
             fits[: self._tone - keys.start + 1] = False
+        elif self._is_last and self._carries:
+            on_root = fits & (np.array(keys) % 12 == _root(self.rules.bars[-1]))
+            fits = on_root if on_root.any() else fits
         first = _FIRST["Drum" if rules.part == "drums" else "Tone"]
         mask[first : first + len(fits)] = fits
 
@@ -291,6 +303,12 @@ class ArrangementRow(Row):
         self.notes[self.bar].append(notes)
         self.rests[self._part] += not notes
         self._next_part()
+
+
+def _root(bar: Bar) -> int:
+    """Pitch class of the root of a bar's first chord; -1 where nothing is said."""
+    root = bar.chords[0].root if bar.chords else None
+    return -1 if root is None else root
 
 
 def _pitch_classes(bar: Bar, rules: ArrangementRules) -> NDArray[np.bool_]:
