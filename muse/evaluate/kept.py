@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import muse
-from muse.checkpoint import contents, find
+from muse.checkpoint import contents, data_path, find
 from muse.files import plain, read_json, write_text
 from muse.score import Score, read_score
 from muse.tokens.plan import Plan
@@ -134,7 +134,7 @@ def _plain(value: Any) -> Any:
 def depends_on(
     settings: Any, *, weights: Iterable[str | Path] = (), folders: Iterable[str | Path] = (), others: Iterable[str] = ()
 ) -> str:
-    """SHA-256, first 16 digits, of all that a report depends on: settings, the code of Muse, weights, and files.
+    """SHA-256, first 16 digits, of all that a report depends on: settings, Muse with its tables, weights, and files.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def depends_on(
         There is no such checkpoint.
     """
     digest = hashlib.sha256(repr(settings).encode())
-    digest.update(contents((*map(find, weights), Path(muse.__file__).parent)))
+    digest.update(contents((*map(find, weights), Path(muse.__file__).parent, data_path("attributes"))))
     for folder in map(Path, folders):
         for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
             inner = path.relative_to(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from muse.composer.arrange import Arrangement
 from muse.composer.arrange import cast as casting
 from muse.composer.plan import Planner, PlanRequest
 from muse.errors import InputError
+from muse.evaluate.kept import depends_on
 from muse.evaluate.systems.maker import fingerprint, from_composer, from_stages, without_form
 from muse.intent import Intent
 from muse.score import note_array
@@ -46,6 +48,18 @@ def test_without_form_no_bar_may_follow_another() -> None:
     planner = without_form(Planner(cast(Any, None), Buckets({})))
     rules, _ = planner._rules(PlanRequest(n_bars=8), "AA", 0, np.random.default_rng(0))
     assert rules.lags == dict.fromkeys(range(8), Bar())
+
+
+def test_a_new_mapping_is_another_composer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = tmp_path / "mapping.csv"
+    for room in ("kept", "systems.maker"):
+        monkeypatch.setattr(f"muse.evaluate.{room}.data_path", lambda _: tmp_path)
+    found = []
+    for text in ("one", "one", "another"):
+        table.write_text(text, encoding="utf-8")
+        found.append((fingerprint(["planner"]), depends_on((), weights=["planner"])))
+    assert found[0] == found[1]
+    assert found[0][0] != found[2][0] and found[0][1] != found[2][1]
 
 
 def test_a_fingerprint_needs_checkpoints_that_exist() -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 import muse
-from muse.checkpoint import contents, find
+from muse.checkpoint import contents, data_path, find
 from muse.composer.arrange import Arrangement
 from muse.composer.perform import Touch, perform
 from muse.composer.plan import Planner, PlanRequest
@@ -39,8 +39,9 @@ MAJOR_SHARE = 0.6
 """Of the pieces for which no quadrant says the mode; POP909's songs."""
 TEMPO_BPM = (66, 116)
 """Tempo of the stages' pieces is drawn from here."""
-_ROOMS = ("composer", "generator", "grammar", "mapping", "tokens", "theory")
-"""Whose code decides what a piece is."""
+_ABOVE = (b"cli/", b"evaluate/", b"serve/", b"tasks/", b"training/")
+"""Rooms above the composer, whose code cannot change a piece."""
+_MAKERS = b"evaluate/systems/"
 
 
 Maker: TypeAlias = Callable[[Intent, int], Piece]
@@ -143,12 +144,14 @@ class _Formless(Planner):
 
 
 def fingerprint(checkpoints: Iterable[str | Path]) -> str:
-    """What a piece depends on: SHA-256 over weights and over the code that composes.
+    """What a piece depends on: SHA-256, first 16 digits, of weights, fitted tables and the code that composes.
 
     Raises
     ------
     InputError
         There is no such checkpoint.
     """
-    rooms = (Path(muse.__file__).parent / room for room in _ROOMS)
-    return hashlib.sha256(contents((*map(find, checkpoints), *rooms))).hexdigest()[:16]
+    code = contents([Path(muse.__file__).parent]).splitlines()
+    composing = (line for line in code if line.startswith(_MAKERS) or not line.startswith(_ABOVE))
+    files = contents((*map(find, checkpoints), data_path("attributes")))
+    return hashlib.sha256(files + b"\n".join(composing)).hexdigest()[:16]
