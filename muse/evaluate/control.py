@@ -175,11 +175,9 @@ def measure_control(
     document |= kept.section("judges", lambda: _judges_on_people(judges, people, settings.n_folds))
     steps.tick(STEPS_OF_JUDGES)
 
-    make = from_composer(composer)
-
     def compose(name: str, asked: Any, emotion: Any, seed: int) -> AskedPiece:
         intent = Intent(emotion=emotion, bars=settings.bars)
-        piece = kept.piece(name, partial(make, intent, seed))
+        piece = kept.piece(name, partial(from_composer(composer), intent, seed))
         steps.tick()
         return AskedPiece(asked, seed, piece, intent)
 
