@@ -26,6 +26,7 @@ import contextlib
 import logging
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -39,9 +40,10 @@ from muse.checkpoint import data_path, load_tensors, save_tensors
 from muse.composer.stages import Stages
 from muse.dataset.lead_sheets import load
 from muse.errors import InputError, MuseError
+from muse.evaluate.kept import Kept
 from muse.evaluate.metrics.human_likeness import MIN_GROUP, human_likeness
 from muse.evaluate.samples import Sample
-from muse.evaluate.systems.maker import Pieces, fingerprint, from_stages
+from muse.evaluate.systems.maker import fingerprint, from_stages
 from muse.evaluate.systems.people import people_windows
 from muse.files import read_json, to_json, write_json, write_text
 from muse.intent import Intent
@@ -158,9 +160,9 @@ def people(sheets: Path) -> list[Sample]:
 def write_pieces(planner: Path, arranger: Path, n: int, folder: Path) -> list[Sample]:
     """Pieces of a pair, of seeds 0, 1, ...; those that the folder holds already are not written again."""
     maker = from_stages(Stages.from_pretrained(planner, arranger))
-    pieces, found = Pieces(folder, fingerprint([planner, arranger])), []
+    pieces, found = Kept(folder / planner.name, fingerprint([planner, arranger])), []
     for seed in range(n):
-        made = pieces.get(planner.name, Intent(bars=BARS), seed, maker)
+        made = pieces.piece(f"{seed}", partial(maker, Intent(bars=BARS), seed))
         found.append(Sample(made.score, made.plan, f"{seed}", BARS))
         if (seed + 1) % 16 == 0 or seed + 1 == n:
             print(f"{planner.name}: {seed + 1} of {n} pieces", file=sys.stderr)

@@ -10,8 +10,8 @@ files
     WAV, FLAC, Ogg, MP3, M4A and the sound of videos (:data:`FORMATS`), through PyAV (FFmpeg's libraries inside its
     wheel; extra ``audio``); nothing is run from outside. Playlists and other lists of files are refused.
 
-Contents: :func:`sound_files`, :func:`open_media`, :func:`read_audio`, :func:`stream_audio`, :func:`as_audio`,
-:func:`record`; :func:`write_audio`, :func:`mux`.
+Contents: :func:`sound_files`, :func:`open_media`, :func:`read_audio`, :func:`stream_audio`, :func:`stream_rates`,
+:func:`as_audio`, :func:`record`; :func:`write_audio`, :func:`mux`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -43,6 +43,7 @@ __all__ = [
     "record",
     "sound_files",
     "stream_audio",
+    "stream_rates",
     "write_audio",
 ]
 
@@ -176,20 +177,56 @@ def stream_audio(path: str | Path, sample_rate: int, block_sec: float = 30.0) ->
     InputError
         The file cannot be read; the decoder found nothing in it; samples are not finite or beyond :data:`MAX_LEVEL`.
     """
-    size, parts, count, total = max(int(block_sec * sample_rate), 1), [], 0, 0
-    with open_media(path, "audio") as container:
-        for frame in _mono(_decoded(container), sample_rate, path):
+    return (block for _, block in stream_rates(path, None, (sample_rate,), block_sec))
+
+
+def stream_rates(
+    source: str | Path | NDArray[Any], sample_rate: int | None, target_rates: Sequence[int], block_sec: float = 30.0
+) -> Iterator[tuple[int, Samples]]:
+    """One channel of a sound at several rates, in blocks: the index of the rate, and the block.
+
+    A file is decoded once, and its memory is bounded however long it is; the blocks of all rates keep pace with each
+    other. Of an array those of each rate come together.
+
+    Parameters
+    ----------
+    source
+        A file, or what :func:`as_audio` takes.
+    sample_rate
+        Of an array, hertz.
+    target_rates
+        What the samples are resampled to.
+    block_sec
+        Length of a block; the last of each rate may be shorter.
+
+    Raises
+    ------
+    InputError
+        As :func:`stream_audio` or :func:`as_audio`.
+    """
+    sizes = [max(int(block_sec * rate), 1) for rate in target_rates]
+    if not isinstance(source, (str, Path)):
+        for i, rate in enumerate(target_rates):
+            samples = as_audio(source, sample_rate, rate)
+            yield from ((i, samples[first : first + sizes[i]]) for first in range(0, len(samples), sizes[i]))
+        return
+    waiting: list[list[Samples]] = [[] for _ in target_rates]
+    count, total = [0] * len(sizes), 0
+    with open_media(source, "audio") as container:
+        for i, frame in _mono(_decoded(container), target_rates, source):
             part = frame.to_ndarray().reshape(-1)
-            parts.append(part)
-            count += len(part)
-            while count >= size:
-                whole = np.concatenate(parts)
-                yield _checked(whole[:size], str(path))
-                parts, count, total = [whole[size:]], count - size, total + size
-    if count:
-        yield _checked(np.concatenate(parts), str(path))
-    elif not total:
-        raise InputError(f"{path} has no sound in it: give a file with audio")
+            waiting[i].append(part)
+            count[i] += len(part)
+            total += len(part)
+            while count[i] >= sizes[i]:
+                whole = np.concatenate(waiting[i])
+                yield i, _checked(whole[: sizes[i]], str(source))
+                waiting[i], count[i] = [whole[sizes[i] :]], count[i] - sizes[i]
+    if not total:
+        raise InputError(f"{source} has no sound in it: give a file with audio")
+    for i, parts in enumerate(waiting):
+        if count[i]:
+            yield i, _checked(np.concatenate(parts), str(source))
 
 
 def _decoded(container: InputContainer) -> Iterator[Any]:
@@ -205,23 +242,28 @@ def _decoded(container: InputContainer) -> Iterator[Any]:
             raise
 
 
-def _mono(frames: Iterator[Any], sample_rate: int, path: str | Path) -> Iterator[Any]:
-    """Frames as float in one channel at a rate; broken and joined files change their own rate and channels midway."""
+def _mono(frames: Iterator[Any], sample_rates: Sequence[int], path: str | Path) -> Iterator[tuple[int, Any]]:
+    """Frames as float in one channel, with the index of their rate; broken and joined files change their own rate and
+    channels midway."""
     av = require("av", "audio", "Reading audio")
-    resampler, last = None, None
+    resamplers: list[Any] = []
+    last = None
     for frame in frames:
         found = (frame.sample_rate, frame.layout.name, frame.format.name)
         if found != last:
             if not _LOWEST_RATE <= (frame.sample_rate or 0) <= _HIGHEST_RATE:
                 rates = f"{_LOWEST_RATE}..{_HIGHEST_RATE} are legal"
                 raise InputError(f"{path} says it has {frame.sample_rate} samples a second; {rates}")
-            if resampler is not None:
-                yield from resampler.resample(None)
-            resampler, last = av.AudioResampler(format="flt", layout="mono", rate=sample_rate), found
-        assert resampler is not None
-        yield from resampler.resample(frame)
-    if resampler is not None:
-        yield from resampler.resample(None)
+            yield from _resampled(resamplers, None)
+            resamplers = [av.AudioResampler(format="flt", layout="mono", rate=rate) for rate in sample_rates]
+            last = found
+        yield from _resampled(resamplers, frame)
+    yield from _resampled(resamplers, None)
+
+
+def _resampled(resamplers: Sequence[Any], frame: Any) -> Iterator[tuple[int, Any]]:
+    """What each makes of a frame, or still holds where there is none any more."""
+    return ((i, out) for i, one in enumerate(resamplers) for out in one.resample(frame))
 
 
 def _checked(samples: NDArray[Any], what: str) -> NDArray[Any]:

@@ -23,7 +23,11 @@ __all__ = ["app"]
 app = group("Make training data from folders of MIDI files, or describe it.")
 
 SourcesArgument = Annotated[
-    list[str], typer.Argument(metavar="SRC...", help="Folders of MIDI files, labels as they come.")
+    list[str],
+    typer.Argument(
+        metavar="SRC...",
+        help="Folders of MIDI files, labels as they come; zip, tar or Parquet archives; URLs of either.",
+    ),
 ]
 ProcessesOption = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Worker processes, or actors; one per core when not given.")
@@ -32,13 +36,7 @@ ProcessesOption = Annotated[
 
 @app.command("build")
 def corpus_build(
-    sources: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="SRC...",
-            help="Folders of MIDI files, labels as they come; zip, tar or Parquet archives; URLs of either.",
-        ),
-    ],
+    sources: SourcesArgument,
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the dataset; an old run is resumed.")
     ],

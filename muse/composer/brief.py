@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from muse.composer.stages import PLAN_FROM, PieceRequest, controls_for
 from muse.errors import InputError, unknown
 from muse.intent import MAX_BARS, Intent
 from muse.mapping import AttributeTarget, EmotionMapper
-from muse.score import REWRITTEN_METERS, read_score
+from muse.score import REWRITTEN_METERS
 from muse.sheets.extract import find_tune
 from muse.theory import TONIC_NAMES, Mode
 from muse.tokens import GENRES, SECTION_BARS, SECTION_CONTROLS, SONG_CONTROLS, Controls
@@ -183,13 +182,7 @@ def _chords(intent: Intent, meter: tuple[int, int]) -> Plan | None:
 
 def _tune(intent: Intent, meter: tuple[int, int]) -> Plan | None:
     """The tune that is given."""
-    return None if intent.melody is None else _tune_of(intent.melody.dumps_midi(), meter)
-
-
-@lru_cache(maxsize=8)
-def _tune_of(midi: bytes, meter: tuple[int, int]) -> Plan:
-    """The tune of a MIDI file, found once: for how many bars it needs, and to be written down."""
-    return find_tune(read_score(midi), meter)
+    return None if intent.melody is None else find_tune(intent.melody, meter)
 
 
 def fitting_bars(intent: Intent) -> int:

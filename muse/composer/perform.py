@@ -23,7 +23,7 @@ from muse.composer.arrange import Arrangement
 from muse.composer.expression import Expression
 from muse.score import NOTE_DTYPE, Notes, from_notes
 from muse.score.notes import TICKS_PER_BEAT
-from muse.theory import instrument_name, instruments
+from muse.theory import instrument_name, instruments, key_signature
 from muse.tokens.arrangement import part_of
 from muse.tokens.plan import Plan, beat_length
 from muse.tokens.plan_form import PHRASE_BARS
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PLACES", "Hand", "Touch", "bar_notes", "perform", "place_of"]
 
-SHARPS = {0: 0, 7: 1, 2: 2, 9: 3, 4: 4, 11: 5, 6: 6, 1: -5, 8: -4, 3: -3, 10: -2, 5: -1}
-"""Tonic of a major key -> sharps of its signature, flats negative."""
 _STEPS = 12  # a quarter note
 _SWELL = 3.0  # velocity at the middle of a phrase over its ends
 _TUNE_OVER = 2.0  # velocity of the tune over the loudest accompaniment that it sounds with
@@ -120,7 +118,7 @@ def perform(arrangement: Arrangement, touch: Touch = Touch(), rng: np.random.Gen
     out = _table(onset, pitch, held, velocity, program, track)
     names = [instrument_name(p).title() for p in casting.programs]
     score = from_notes(out, tempo_bpm=touch.tempo_bpm, time_signature=plan.time_signature, names=names)
-    sharps = SHARPS[plan.tonic if plan.mode == "major" else (plan.tonic + 3) % 12]
+    sharps = key_signature(plan.tonic, plan.mode)
     score.key_signatures.append(symusic.KeySignature(0, sharps, int(plan.mode == "minor")))
     if not touch.deadpan and len(onset):
         _shape_tempo(score, plan, np.array(touch.loudness or [velocity.mean()]), touch, free)

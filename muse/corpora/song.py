@@ -14,12 +14,13 @@ group
 none
     Empty strings, NaN and ``None`` paths stand for what a source does not say.
 
-Contents: :class:`Song`, :func:`song_of`, :func:`genre_of`, :func:`work_name`.
+Contents: :class:`Song`, :func:`song_of`, :func:`genre_of`, :func:`work_name`; :func:`files_below`.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -30,7 +31,7 @@ from typing import Any, Final, Literal
 from muse.corpora.sources import SOURCES, Source
 from muse.tokens.vocabulary import GENRES
 
-__all__ = ["MIDI_SUFFIXES", "QUADRANT_SIGNS", "SPLITS", "Song", "genre_of", "song_of", "work_name"]
+__all__ = ["MIDI_SUFFIXES", "QUADRANT_SIGNS", "SPLITS", "Song", "files_below", "genre_of", "song_of", "work_name"]
 
 SPLITS: Final = ("train", "val", "test")
 
@@ -153,3 +154,32 @@ def _plain(text: str) -> str:
     """Letters and digits of a text, lower case, without accents."""
     text = unicodedata.normalize("NFKD", text).casefold()
     return "".join(letter for letter in text if letter.isalnum())
+
+
+def files_below(folder: Path) -> list[Path]:
+    """All files below a folder, in order, hidden ones and hidden folders left out.
+
+    Links to folders are followed. Each folder is read once, by a path without links where there is one, so links that
+    lead back to where they stand come to an end.
+    """
+    found: list[Path] = []
+    seen: set[Path] = set()
+    folders: list[Path] = [folder]
+    links: list[Path] = []
+    while folders or links:
+        place = folders.pop() if folders else links.pop(0)
+        if (real := place.resolve()) in seen:
+            continue
+        seen.add(real)
+        try:
+            entries = sorted(os.scandir(place), key=lambda entry: entry.name)
+        except OSError:  # of somebody else, or gone meanwhile
+            continue
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                (links if entry.is_symlink() else folders).append(place / entry.name)
+            elif entry.is_file():
+                found.append(place / entry.name)
+    return sorted(found)

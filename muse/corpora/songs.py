@@ -14,8 +14,8 @@ genres                             most of the child folders have names of genre
 bare                               anything else with MIDI files in it                   nothing
 =================================  ====================================================  ==========================
 
-A folder that holds several corpora gives them one after another. A new convention is a file of its own and a line in
-:func:`_by_content`.
+A folder that holds several corpora gives them one after another. Links to folders are followed, but no folder is read
+twice. A new convention is a file of its own and a line in :func:`_by_content`.
 
 Contents: :func:`find_songs`.
 """
@@ -29,20 +29,24 @@ from dataclasses import replace
 from pathlib import Path
 
 from muse.corpora import emopia, pop909, vgmidi, xmidi
+from muse.corpora.archives import is_packed, unpacked
 from muse.corpora.metadata import has_metadata, read_metadata
-from muse.corpora.song import MIDI_SUFFIXES, Song, genre_of, song_of
+from muse.corpora.song import MIDI_SUFFIXES, Song, files_below, genre_of, song_of
 from muse.errors import InputError
 
 __all__ = ["find_songs"]
 
 
-def find_songs(sources: Iterable[Path | str]) -> list[Song]:
+def find_songs(sources: Iterable[Path | str], *, unpack_in: Path | None = None) -> list[Song]:
     """All songs under the given files and folders, sorted by corpus and id.
 
     Parameters
     ----------
     sources
         MIDI files, corpora, or folders of corpora. A file that is reached twice counts once.
+    unpack_in
+        Folder in which archives and URLs among the sources are unpacked, see :mod:`muse.corpora.archives`; errors name
+        these, not the folder. None: there are none.
 
     Raises
     ------
@@ -50,12 +54,15 @@ def find_songs(sources: Iterable[Path | str]) -> list[Song]:
         A source does not exist or has no MIDI file in it, or a table or annotation in it cannot be used.
     """
     found: dict[Path, Song] = {}
-    for source in map(Path, sources):
-        if not source.exists():
-            raise InputError(f"{source}: no such file or folder; give MIDI files, corpora or folders of corpora")
-        songs = list(_songs_of(source))
-        if not songs:
-            raise InputError(f"{source}: no MIDI file in it (looked for {', '.join(sorted(MIDI_SUFFIXES))})")
+    for source in sources:
+        place = Path(source) if unpack_in is None else unpacked(source, unpack_in)
+        try:
+            songs = _songs_at(place)
+        except InputError as error:
+            if not is_packed(source):
+                raise
+            text = str(error).replace(f"{place}/", f"{source}:").replace(str(place), str(source))
+            raise InputError(text) from None
         for song in songs:
             found.setdefault(song.path.resolve(), song)
     ordered = sorted(found.values(), key=lambda song: (song.corpus, song.song_id, song.source))
@@ -67,17 +74,30 @@ def find_songs(sources: Iterable[Path | str]) -> list[Song]:
     return ordered
 
 
-def _songs_of(source: Path) -> Iterator[Song]:
+def _songs_at(place: Path) -> list[Song]:
+    if not place.exists():
+        raise InputError(f"{place}: no such file or folder; give MIDI files, corpora or folders of corpora")
+    songs = list(_songs_of(place, set()))
+    if not songs:
+        raise InputError(f"{place}: no MIDI file in it (looked for {', '.join(sorted(MIDI_SUFFIXES))})")
+    return songs
+
+
+def _songs_of(source: Path, seen: set[Path]) -> Iterator[Song]:
+    """Songs of a source; `seen` are the folders that have been read, a link to one of which leads to nothing new."""
+    if source.resolve() in seen:
+        return
+    seen.add(source.resolve())
     if source.is_file():
         yield song_of(source, source.parent, source.parent.name)
         return
     if has_metadata(source):
         yield from read_metadata(source)
         return
-    children = [child for child in sorted(source.iterdir()) if child.is_dir()]
+    children = sorted((child for child in source.iterdir() if child.is_dir()), key=lambda one: (one.is_symlink(), one))
     if any(has_metadata(child) for child in children):
         for child in children:
-            yield from _songs_of(child)
+            yield from _songs_of(child, seen)
         return
     files = _midi_files(source)
     if files:
@@ -85,13 +105,7 @@ def _songs_of(source: Path) -> Iterator[Song]:
 
 
 def _midi_files(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in MIDI_SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    return [path for path in files_below(folder) if path.suffix.lower() in MIDI_SUFFIXES]
 
 
 def _by_content(folder: Path, files: Sequence[Path]) -> Iterator[Song]:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from muse.corpora.clips import ListenerCurve
 from muse.corpora.metadata import read_metadata
-from muse.corpora.song import Song, song_of
+from muse.corpora.song import Song, files_below, song_of
 from muse.corpora.table import Row, header, read_lines, read_rows
 from muse.emotion import Emotion
 from muse.errors import InputError, shown
@@ -45,11 +45,15 @@ _RAW = "vgmidi_raw_*.json"
 
 def is_vgmidi(folder: Path) -> bool:
     """Whether VGMIDI's tables or its raw annotations lie somewhere in a folder."""
-    return bool(_tables(folder)) or any(folder.rglob(_RAW))
+    return bool(_tables(folder)) or bool(_raw_files(folder))
 
 
 def _tables(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.rglob("*.csv")) if set(header(path)) >= COLUMNS]
+    return [path for path in files_below(folder) if path.suffix == ".csv" and set(header(path)) >= COLUMNS]
+
+
+def _raw_files(folder: Path) -> list[Path]:
+    return [path for path in files_below(folder) if path.match(_RAW)]
 
 
 def songs_by_tables(files: Sequence[Path], folder: Path, corpus: str) -> Iterator[Song]:
@@ -64,7 +68,7 @@ def songs_by_tables(files: Sequence[Path], folder: Path, corpus: str) -> Iterato
     # Some tables write low as 0, some as -1.
     low = 0.0 if rows and all(row.number("valence") >= 0 for row in rows.values()) else -1.0
     raw: dict[str, Path] = {}
-    for path in sorted(folder.rglob(_RAW)):
+    for path in _raw_files(folder):
         raw |= dict.fromkeys(_raw_pieces(path), path)
     pieces = {_whole(stem) for stem in rows}
     for path in files:

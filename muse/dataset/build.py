@@ -42,7 +42,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from muse.corpora import LICENCE_CLASSES, Song, find_songs, is_packed, read_key, unpacked
+from muse.corpora import LICENCE_CLASSES, Song, find_songs, is_packed, read_key
 from muse.dataset.groups import duplicates, splits
 from muse.dataset.read import SCHEMA_VERSION, corpus_info, read_rows, write_shard
 from muse.dataset.windows import Settings, SongResult, attribute_names, process_song
@@ -122,24 +122,12 @@ def build_corpus(
 
     with folder.locked():
         if packed:
-            songs = select_songs(_packed_songs(sources, folder.sources), licence_classes, limit)
+            songs = select_songs(find_songs(sources, unpack_in=folder.sources), licence_classes, limit)
         chunks = _chunks(songs, settings)
         if (summary := folder.finished(chunks)) is not None:
             return summary
         _make_parts(chunks, folder, settings, engine or ProcessPool(n_processes), progress)
         return _finish(chunks, folder, settings)
-
-
-def _packed_songs(sources: Sequence[Path | str], folder: Path) -> list[Song]:
-    """Songs of sources of which some are archives or URLs; errors name these, not where they were unpacked."""
-    places = {unpacked(source, folder): source for source in sources}
-    try:
-        return find_songs(places)
-    except InputError as error:
-        text = str(error)
-        for place, source in places.items():
-            text = text.replace(f"{place}/", f"{source}:").replace(str(place), str(source))
-        raise InputError(text) from None
 
 
 def select_songs(songs: list[Song], licence_classes: Iterable[str] | None, limit: int | None = None) -> list[Song]:

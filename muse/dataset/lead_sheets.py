@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,6 +47,7 @@ MIN_NOTES: Final = 8
 MIN_MELODY_TRUST: Final = 0.6
 
 ROW_GROUP: Final = 256  # sheets that are held in memory while a shard is written
+_SOURCES: Final = ".sources"  # folder that archives are unpacked in
 _TOLD: Final = "muse"  # entry of a shard's metadata
 
 
@@ -256,7 +258,8 @@ def build(
     Parameters
     ----------
     sources
-        MIDI files, corpora or folders of corpora; see :mod:`muse.corpora.songs`.
+        MIDI files, corpora or folders of corpora, see :mod:`muse.corpora.songs`; archives and URLs of them, see
+        :mod:`muse.corpora.archives`, which are unpacked in `out` for as long as the shards are not finished.
     out
         Folder of the shards.
     licence_classes
@@ -279,12 +282,12 @@ def build(
     InputError
         A source cannot be used, no song is left, or none of them has a lead sheet.
     """
-    by_corpus: dict[str, list[Song]] = {}
-    for song in select_songs(find_songs(sources), licence_classes):
-        by_corpus.setdefault(song.corpus, []).append(song)
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; give a folder for the lead sheets")
+    by_corpus: dict[str, list[Song]] = {}
+    for song in select_songs(find_songs(sources, unpack_in=out / _SOURCES), licence_classes):
+        by_corpus.setdefault(song.corpus, []).append(song)
     out.mkdir(parents=True, exist_ok=True)
     total = sum(map(len, by_corpus.values()))
     made: dict[str, dict[str, Any]] = {}
@@ -299,6 +302,7 @@ def build(
         made[corpus] = _shard(out / f"{corpus}.parquet", songs, where, step)
         step(len(songs))
         _log.info("%s: %d songs, %d sheets", corpus, len(songs), made[corpus]["sheets"])
+    shutil.rmtree(out / _SOURCES, ignore_errors=True)
     counts = {name: sum(row[name] for row in made.values()) for name in ("songs", "without", "sheets", "bars")}
     rejects = {song: reason for row in made.values() for song, reason in row.pop("rejects").items()}
     if not counts["sheets"]:

@@ -94,6 +94,7 @@ class _Pipes:
             place.pipe.send(task)
 
     def listen(self, places: Sequence[_Process], timeout_sec: float) -> Iterator[tuple[_Process, Any]]:
+        """Answers of the processes, :class:`~muse.engines.pool.Died` for those whose pipe has closed."""
         ready = mpc.wait([place.pipe for place in places], timeout_sec)
         for place in places:
             if place.pipe not in ready:

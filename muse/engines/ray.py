@@ -132,6 +132,13 @@ class _Actors:
         place.answer = place.actor.run.remote(task)
 
     def listen(self, places: Sequence[_Place], timeout_sec: float) -> Iterator[tuple[_Place, Any]]:
+        """Answers of the actors, :class:`~muse.engines.pool.Died` for those that are lost; all that have come at once.
+
+        Raises
+        ------
+        MuseError
+            A machine has other code than this one.
+        """
         by_answer = {place.answer: place for place in places}
         ready, _ = self._ray.wait(list(by_answer), num_returns=1, timeout=timeout_sec)
         if ready:  # those that have come with it

@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -39,6 +40,7 @@ from muse.evaluate.kept import Kept, Piece
 from muse.evaluate.metrics.check import check_piece
 from muse.evaluate.metrics.control import control_correlations
 from muse.evaluate.progress import Steps
+from muse.evaluate.systems.maker import from_composer
 from muse.evaluate.typicality import compare_cues, compare_variety
 from muse.intent import Intent
 from muse.statistics import bootstrap, spearman
@@ -175,7 +177,7 @@ def measure_control(
 
     def compose(name: str, asked: Any, emotion: Any, seed: int) -> AskedPiece:
         intent = Intent(emotion=emotion, bars=settings.bars)
-        piece = kept.piece(name, lambda: composer.compose(intent, seed=seed))
+        piece = kept.piece(name, partial(from_composer(composer), intent, seed))
         steps.tick()
         return AskedPiece(asked, seed, piece, intent)
 

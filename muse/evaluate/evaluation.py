@@ -38,7 +38,7 @@ from muse.dataset.read import Corpus
 from muse.evaluate.compare import N_ATTACKS, STEPS_PER_SYSTEM, Reference, compare_choice, compare_systems
 from muse.evaluate.control import AskedPiece, ControlSettings, measure_control
 from muse.evaluate.judges import JudgeLike, fit_judges, read_emopia, scorecard
-from muse.evaluate.kept import Kept, depends_on
+from muse.evaluate.kept import FOLDER, PIECES_FOLDER, Kept, Piece, depends_on
 from muse.evaluate.metrics.originality import CopyIndex
 from muse.evaluate.musicality import MusicSettings, measure_music, music_goals
 from muse.evaluate.progress import Progress, Steps
@@ -47,7 +47,7 @@ from muse.evaluate.systems.composed import Requests, composed, free_pieces
 from muse.evaluate.systems.emogen import emogen_intent
 from muse.evaluate.systems.folder import read_folder
 from muse.evaluate.systems.human import held_out_music
-from muse.evaluate.systems.maker import Made, fingerprint, from_composer, from_stages
+from muse.evaluate.systems.maker import fingerprint, from_composer, from_stages
 from muse.evaluate.systems.ngram import NGramStages
 from muse.evaluate.systems.people import read_pop909
 from muse.evaluate.systems.system import System
@@ -167,7 +167,7 @@ def evaluate_composer(
     }
     document = {"kind": "composer", **control}
     if settings.music:
-        known = {(p.intent, p.seed): Made(p.piece.score, p.piece.plan, p.piece.seconds) for p in pieces}
+        known = {(p.intent, p.seed): p.piece for p in pieces}
         document |= _music(composer, sheets, ngram, out, settings.music, weights, kept, steps, known)
     document["settings"] |= {"best_of": settings.best_of, "n_reference": len(people.scores), "n_attacks": N_ATTACKS}
     document |= compare_systems(systems, reference, kept, steps)
@@ -190,7 +190,8 @@ def evaluate_music(
     Parameters
     ----------
     composer, out, weights, progress
-        As :func:`evaluate_composer` takes them. What has been composed stays in `out` and is not composed again.
+        As :func:`evaluate_composer` takes them. What has been composed stays in `out`, in a
+        hidden folder, and is not composed again.
     corpora
         Folder with ``pop909``.
     settings
@@ -220,7 +221,7 @@ def _music(
     weights: Sequence[str | Path],
     kept: Kept,
     steps: Steps,
-    known: Mapping[tuple[Intent, int], Made],
+    known: Mapping[tuple[Intent, int], Piece],
 ) -> dict[str, Any]:
     """The part on music, its goals, and what earlier composers reached."""
     music = measure_music(
@@ -231,7 +232,7 @@ def _music(
         settings,
         baseline=ngram.stages(),
         unchosen=from_composer(composer, n_candidates=1),
-        made_by=fingerprint(weights),
+        pieces=Kept(Path(out) / PIECES_FOLDER, fingerprint(weights)),
         kept=kept,
         steps=steps,
     )
@@ -306,7 +307,7 @@ def _kept(
     """What an earlier run of the same evaluation has finished."""
     labelled = (Path(corpora) / name for name in ("emopia-nc", "vgmidi-unclear", "pop909"))
     others = () if corpus is None else (str(corpus.info["digest"]),)
-    return Kept(out, depends_on(settings, weights=weights, folders=(*labelled, *folders), others=others))
+    return Kept(Path(out) / FOLDER, depends_on(settings, weights=weights, folders=(*labelled, *folders), others=others))
 
 
 def _from_pieces(pieces: Sequence[AskedPiece]) -> System:

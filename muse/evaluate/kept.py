@@ -1,4 +1,4 @@
-"""What an evaluation has finished: kept in a hidden folder of its report, so that one that was killed goes on there.
+"""What an evaluation has finished: kept in hidden folders of its report, so that one that was killed goes on there.
 
 Conventions
 -----------
@@ -6,7 +6,7 @@ section
     A part of the document, in JSON's types but with NaN. What is measured now and what was kept are the same thing:
     both come through the file's text.
 piece
-    What the measures need of a composition. Its music is what a MIDI file holds, whether it was just written or kept.
+    What the measures need of music that was made. It is what a MIDI file holds, whether it was just written or kept.
 of
     Says all that sections and pieces depend on (:func:`depends_on`); what was kept of another is thrown away.
 
@@ -19,46 +19,65 @@ import base64
 import hashlib
 import json
 import shutil
-import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Self
 
 import muse
-from muse.checkpoint import contents, find
+from muse.checkpoint import contents, data_path, find
 from muse.files import plain, read_json, write_text
 from muse.score import Score, read_score
 from muse.tokens.plan import Plan
-
-if TYPE_CHECKING:
-    from muse.composer import Composition
 
 __all__ = ["Kept", "Piece", "depends_on"]
 
 FOLDER: Final = ".evaluation"
 """In the folder of the report, while it is not finished."""
+PIECES_FOLDER: Final = ".pieces"
+"""In the same folder: pieces that outlive the report, because measuring anew need not compose anew."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """What is measured of a composition."""
+    """What is measured of a piece."""
 
     candidates: tuple[Score, ...]
     """Best first."""
-    measured: tuple[Mapping[str, float], ...]
-    """Attributes of each candidate by name."""
-    target: Mapping[str, float]
-    """Attributes asked for."""
     plan: Plan | None
-    """Of the best candidate."""
+    """Of the best candidate; None where it was made otherwise."""
     seconds: float
     """Time that it took."""
+    measured: tuple[Mapping[str, float], ...] = ()
+    """Attributes of each candidate by name, where the maker tells them."""
+    target: Mapping[str, float] = field(default_factory=dict)
+    """Attributes asked for."""
 
     @property
     def score(self) -> Score:
         """The best candidate."""
         return self.candidates[0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """In JSON's types; music as MIDI files in base64."""
+        return {
+            "candidates": [base64.b64encode(score.dumps_midi()).decode() for score in self.candidates],
+            "plan": None if self.plan is None else self.plan.to_json(),
+            "seconds": self.seconds,
+            "measured": [dict(one) for one in self.measured],
+            "target": dict(self.target),
+        }
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Self:
+        """What :meth:`to_dict` gave."""
+        return cls(
+            tuple(read_score(base64.b64decode(midi)) for midi in value["candidates"]),
+            None if value["plan"] is None else Plan.from_json(value["plan"]),
+            value["seconds"],
+            tuple(value["measured"]),
+            value["target"],
+        )
 
 
 class Kept:
@@ -66,14 +85,14 @@ class Kept:
 
     Parameters
     ----------
-    out
-        Folder of the report; nothing is kept when None.
+    root
+        Folder that is this object's alone; nothing is kept when None.
     of
         See the module.
     """
 
-    def __init__(self, out: str | Path | None = None, of: str = "") -> None:
-        self._root = None if out is None else Path(out) / FOLDER
+    def __init__(self, root: str | Path | None = None, of: str = "") -> None:
+        self._root = None if root is None else Path(root)
         self._folder = None if self._root is None else self._root / of
         if self._root is not None and self._root.is_dir():
             for other in self._root.iterdir():
@@ -91,53 +110,14 @@ class Kept:
             write_text(path, text)
         return json.loads(text)
 
-    def piece(self, name: str, compose: Callable[[], Composition]) -> Piece:
-        """The piece of a name: as it was kept, or composed now."""
-        return self._piece(name, lambda: _told(compose))
-
-    def score(self, name: str, write: Callable[[], Score]) -> Piece:
-        """The same for music that is not the composer's, of which nothing else is known."""
-
-        def told() -> dict[str, Any]:
-            started = time.perf_counter()
-            score = write()
-            return _document([score], [], {}, None, time.perf_counter() - started)
-
-        return self._piece(name, told)
-
-    def _piece(self, name: str, told: Callable[[], dict[str, Any]]) -> Piece:
-        value = self.section(f"pieces/{name}", told)
-        return Piece(
-            tuple(read_score(base64.b64decode(midi)) for midi in value["candidates"]),
-            tuple(value["measured"]),
-            value["target"],
-            None if value["plan"] is None else Plan.from_json(value["plan"]),
-            value["seconds"],
-        )
+    def piece(self, name: str, make: Callable[[], Piece]) -> Piece:
+        """The piece of a name: as it was kept, or made now."""
+        return Piece.from_dict(self.section(f"pieces/{name}", lambda: make().to_dict()))
 
     def forget(self) -> None:
         """The report is written: nothing of this is needed any more."""
         if self._root is not None:
             shutil.rmtree(self._root, ignore_errors=True)
-
-
-def _told(compose: Callable[[], Composition]) -> dict[str, Any]:
-    started = time.perf_counter()
-    found = compose()
-    return _document(
-        [one.score for one in found.candidates],
-        [dict(one.measured) for one in found.candidates],
-        found.target.values(),
-        None if found.plan is None else found.plan.to_json(),
-        time.perf_counter() - started,
-    )
-
-
-def _document(
-    candidates: list[Score], measured: list[dict[str, float]], target: Mapping[str, float], plan: Any, seconds: float
-) -> dict[str, Any]:
-    music = [base64.b64encode(score.dumps_midi()).decode() for score in candidates]
-    return {"candidates": music, "measured": measured, "target": dict(target), "plan": plan, "seconds": seconds}
 
 
 def _plain(value: Any) -> Any:
@@ -154,7 +134,7 @@ def _plain(value: Any) -> Any:
 def depends_on(
     settings: Any, *, weights: Iterable[str | Path] = (), folders: Iterable[str | Path] = (), others: Iterable[str] = ()
 ) -> str:
-    """SHA-256, first 16 digits, of all that a report depends on: settings, the code of Muse, weights, and files.
+    """SHA-256, first 16 digits, of all that a report depends on: settings, Muse with its tables, weights, and files.
 
     Parameters
     ----------
@@ -173,7 +153,7 @@ def depends_on(
         There is no such checkpoint.
     """
     digest = hashlib.sha256(repr(settings).encode())
-    digest.update(contents((*map(find, weights), Path(muse.__file__).parent)))
+    digest.update(contents((*map(find, weights), Path(muse.__file__).parent, data_path("attributes"))))
     for folder in map(Path, folders):
         for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
             inner = path.relative_to(folder)

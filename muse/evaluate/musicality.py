@@ -2,7 +2,7 @@
 
 People's own figure stands beside each: windows of POP909's held-out songs, which went through the same tokens and the
 same performer (:mod:`muse.evaluate.systems.people`), EMOPIA's clips for loudness. Ablations pull one lever of the three
-stages each. Every piece is kept as a file in the report's folder, so a run that was stopped goes on where it was.
+stages each.
 
 In the documents None stands for what is undefined.
 
@@ -12,6 +12,7 @@ Contents: :class:`MusicSettings`, :func:`measure_music`, :func:`music_goals`.
 from __future__ import annotations
 
 import csv
+import hashlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -38,7 +39,7 @@ from muse.evaluate.metrics.structure import SPANS_BARS, structureness
 from muse.evaluate.progress import Steps
 from muse.evaluate.samples import LONG_BARS, People, Sample
 from muse.evaluate.systems.ablations import N_ABLATIONS, Ablation, ablations
-from muse.evaluate.systems.maker import Maker, Pieces
+from muse.evaluate.systems.maker import Maker
 from muse.files import write_text
 from muse.intent import Intent
 from muse.score import bar_grid
@@ -101,7 +102,7 @@ def measure_music(
     *,
     baseline: Stages | None = None,
     unchosen: Maker | None = None,
-    made_by: str = "",
+    pieces: Kept | None = None,
     kept: Kept | None = None,
     steps: Steps | None = None,
 ) -> dict[str, Any]:
@@ -116,7 +117,7 @@ def measure_music(
     sheets
         What :func:`muse.evaluate.systems.people.read_pop909` read.
     out
-        Folder of the report; pieces go to ``pieces``, pictures to ``evaluation/rolls``.
+        Folder of the report; pictures go to ``evaluation/rolls``.
     settings
         Numbers of pieces.
     baseline
@@ -124,10 +125,10 @@ def measure_music(
     unchosen
         Writes the long pieces and those for many instruments: one candidate, so that no choice among several hides a
         bad one; the maker itself when None.
-    made_by
-        Names maker and weights, so that kept pieces of others are not taken for theirs.
+    pieces
+        Keeps what was made; see :func:`muse.evaluate.systems.maker.fingerprint` for what it is of.
     kept
-        What an earlier run has finished.
+        What an earlier run has measured.
     steps
         Counts what is done.
 
@@ -141,13 +142,13 @@ def measure_music(
     InputError
         Too few songs are held out.
     """
-    settings, steps, kept = settings or MusicSettings(), steps or Steps(), kept or Kept()
+    settings, steps, kept, pieces = settings or MusicSettings(), steps or Steps(), kept or Kept(), pieces or Kept()
     people = People.of(sheets, settings.bars)
     steps.tick(STEPS_OF_PEOPLE)
-    pieces = Pieces(Path(out) / "pieces", made_by)
 
     def compose(system: str, intent: Intent, seed: int, make: Maker) -> Sample:
-        made = pieces.get(system, intent, seed, make)
+        request = hashlib.sha256(f"{seed} {intent.to_json()}".encode()).hexdigest()[:16]
+        made = pieces.piece(f"{system}/{request}", partial(make, intent, seed))
         steps.tick()
         quadrant = int(intent.emotion.emotions[0].quadrant[1]) if intent.emotion is not None else 0
         return Sample(made.score, made.plan, f"{system}/{seed}", intent.bars, quadrant)

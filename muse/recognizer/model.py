@@ -33,7 +33,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.audio import as_audio, stream_audio
+from muse.audio import stream_rates
 from muse.checkpoint import Settings, check_values, find, load_tensors, under
 from muse.emotion import QUADRANTS, Emotion
 from muse.errors import InputError
@@ -54,6 +54,7 @@ from muse.recognizer.heads.personal import Listener, PersonalModel, RecognizedPi
 from muse.score import Score
 from muse.theory import Key, Mode
 from muse.transcription import Transcriber
+from muse.transcription.posteriors import SAMPLE_RATE
 
 __all__ = ["DEFAULT_RECOGNIZER", "Recognition", "Recognizer"]
 
@@ -232,17 +233,16 @@ class Recognizer:
     ) -> tuple[Recognition, Floats | None]:
         """The recognition, and the features of all steps [T, F] if asked for. All state of a call lives in it."""
         rate = self.encoder.sample_rate
-        if isinstance(source, (str, Path)):
-            blocks: Iterable[Floats] = stream_audio(source, rate, BLOCK_SEC)
-        else:
-            samples = as_audio(source, sample_rate, rate)
-            size = int(BLOCK_SEC * rate)
-            blocks = (samples[first : first + size] for first in range(0, len(samples), size))
+        listening = None if self.transcriber is None else self.transcriber.listen(ONSET)
+        rates = (rate,) if listening is None else (rate, SAMPLE_RATE)
         power, n_samples = 0.0, 0
 
         def counted() -> Iterable[Floats]:
             nonlocal power, n_samples
-            for block in blocks:
+            for which, block in stream_rates(source, sample_rate, rates, BLOCK_SEC):
+                if which == 1 and listening is not None:
+                    listening.push(block)
+                    continue
                 power += float(np.square(block, dtype=np.float64).sum())
                 n_samples += len(block)
                 yield block
@@ -267,7 +267,7 @@ class Recognizer:
             self._add_window(totals, waiting, first)
         loud = (power / max(n_samples, 1)) ** 0.5 > SILENCE
         follow = None if course is None else functools.partial(course, projected=np.concatenate(projected))
-        heard = None if self.transcriber is None else self.transcriber.transcribe(source, sample_rate, onset=ONSET)
+        heard = None if listening is None else listening.finish()
         result = totals.result(n_samples / rate, loud, self._emotion(totals, heard), self.calibration, follow)
         return result, np.concatenate(steps) if with_steps else None
 

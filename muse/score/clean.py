@@ -31,7 +31,8 @@ def clean(score: Score) -> Score:
     * Notes: those before tick 0, without velocity or outside 0..127 go, and so do pitched notes of no length
       (percussion gets a 32nd note). Of notes with one pitch and onset in a track the longest stays; a note that
       overlaps the next of its pitch ends there. A note of more than 64 beats is a stuck one and ends after 16.
-    * Tempos: brought into 10..400 BPM; zeros and repetitions go. There is one at tick 0.
+    * Tempos: brought into 10..400 BPM; zeros and repetitions go. If there are any, there is one at tick 0; a score that
+      says none is heard at :data:`~muse.score.notes.DEFAULT_BPM`, but does not ask for it.
     * Time signatures: only sensible ones; repetitions on a bar line go. There is one at tick 0.
     * Key signatures outside -7..7, tracks without notes, and events behind the last note go.
 
@@ -111,11 +112,13 @@ def _clean_notes(column: dict[str, Any], tpq: int, is_drum: bool) -> dict[str, A
 
 
 def _clean_tempos(column: dict[str, Any]) -> list[tuple[int, int]]:
-    """(tick, microseconds a quarter note), increasing, the first at tick 0, without repetitions."""
+    """(tick, microseconds a quarter note), increasing, the first at tick 0, without repetitions; empty if none is."""
     found: dict[int, int] = {}
     for tick, mspq in zip(column["time"].tolist(), column["mspq"].tolist(), strict=True):
         if tick >= 0 and mspq > 0:
             found[tick] = min(max(mspq, round(60e6 / MAX_BPM)), round(60e6 / MIN_BPM))
+    if not found:
+        return []
     found.setdefault(0, round(60e6 / DEFAULT_BPM))
     tempos = sorted(found.items())
     return [tempos[0]] + [now for last, now in pairwise(tempos) if now[1] != last[1]]

@@ -35,7 +35,7 @@ from muse.score import (
     tempo_map,
     track_beats,
 )
-from muse.theory import Mode, key_from_weights, tonic_of_signature
+from muse.theory import Mode, key_from_weights, key_strengths, tonic_of_signature
 from muse.theory.chord_symbols import Chord
 from muse.theory.lead_sheet import find_chords, find_melody
 from muse.tokens.plan import MAX_BAR, Bar, Plan, bar_length, beat_length, meter_token
@@ -59,6 +59,12 @@ _OVERLAP_BEATS, _FEW_OVERLAPS = 0.1, 0.05
 
 def extract_plan(score: Score) -> Plan:
     """The lead sheet of a piece, or of its longest stretch in one meter.
+
+    The key is that of the notes, unless the file says another signature than that of C major, which sequencers write
+    where nobody said a key. A signature of a minor key is believed as it is. One of a major key stands for its relative
+    minor too, as most files never say minor: the notes decide between the two. (Of 600 files of ten corpora, told by
+    the bass of the last chord: where notes contradict C major they were right 74 times and wrong 11 times; where they
+    take the relative minor of another stated key, right 58 times and wrong 3.)
 
     The tune is the track that is called a melody, else the top voice; chords by a Viterbi search over note weights and
     bass; form by likeness of phrases (:mod:`muse.theory.lead_sheet`, :mod:`muse.tokens.plan_form`). Performances that
@@ -86,8 +92,24 @@ def extract_plan(score: Score) -> Plan:
         raise InputError("there is no pitched note to take a lead sheet from")
     is_melody = _is_melody(score, notes)
     plan = plan_of_stretch(notes[inside], step[inside], is_melody[inside], stretch)
+    plan = _with_said_key(plan, score, notes[inside], float(grid.start_beat[found[0]]))
     tempo = 60 * stretch.n_quarters / max(stretch.sec(tempos), 1e-3)
     return replace(find_sections(plan), tempo_bpm=round(tempo, 2) if len(score.tempos) else None)
+
+
+def _with_said_key(plan: Plan, score: Score, notes: Notes, start_beat: float) -> Plan:
+    """The plan in the key that its file says at a beat, where it can be believed; see :func:`extract_plan`."""
+    said = [key for key in score.key_signatures if key.time <= start_beat * score.ticks_per_quarter]
+    if not said or (said[-1].key, said[-1].tonality) == (0, 0):
+        return plan
+    fifths, mode = said[-1].key, plan.mode
+    major, minor = tonic_of_signature(fifths, "major"), tonic_of_signature(fifths, "minor")
+    if said[-1].tonality:
+        mode = "minor"
+    elif (plan.tonic, plan.mode) not in ((major, "major"), (minor, "minor")):
+        strengths = key_strengths(_pitch_class_weights(notes))
+        mode = "minor" if strengths[12 + minor] > strengths[major] else "major"
+    return replace(plan, tonic=minor if mode == "minor" else major, mode=mode)
 
 
 def find_tune(score: Score, time_signature: tuple[int, int] | None = None) -> Plan:
@@ -273,8 +295,7 @@ def plan_of_stretch(
     """
     size, n_bars = bar_length(stretch.meter), stretch.n_bars
     pitched = notes["program"] != DRUMS
-    weights = np.bincount(notes["pitch"][pitched] % 12, weights=notes["duration_beat"][pitched], minlength=12)
-    tonic, mode_name, _ = key_from_weights(weights)
+    tonic, mode_name, _ = key_from_weights(_pitch_class_weights(notes))
     mode: Mode = "minor" if str(mode_name) == "minor" else "major"
     tune, place = notes[is_melody], np.rint(step[is_melody] / 3).astype(np.int64)
     melody = tune_bars(place, tune["pitch"].astype(np.int64), tune["duration_beat"] * 4, size, n_bars)
@@ -283,6 +304,12 @@ def plan_of_stretch(
     chords = _chord_bars(changes, size, n_bars)
     bars = tuple(Bar(c, m) for c, m in zip(chords, melody, strict=True))
     return follow(Plan(bars, stretch.meter, max(int(tonic), 0), mode))
+
+
+def _pitch_class_weights(notes: Notes) -> NDArray[np.float64]:
+    """Quarter notes that each pitch class sounds, float64 [12]."""
+    pitched = notes[notes["program"] != DRUMS]
+    return np.bincount(pitched["pitch"] % 12, weights=pitched["duration_beat"], minlength=12).astype(np.float64)
 
 
 def _found_chords(notes: Notes, step: NDArray[np.int64], size: int, stretch: Stretch) -> list[tuple[int, FoundChord]]:

@@ -116,7 +116,8 @@ def read_tune(source: str | Path | Score, *, time_signature: tuple[int, int] | N
     Returns
     -------
     Plan
-        Key and tempo are those that the source says; the key that of the notes where it says none.
+        Key and tempo are those that the source says; the key that of the notes where it says none. A MIDI file that
+        says C major says none: sequencers write it where nobody chose a key.
 
     Raises
     ------
@@ -128,6 +129,8 @@ def read_tune(source: str | Path | Score, *, time_signature: tuple[int, int] | N
     path = Path(source)
     if path.suffix.lower() in _MIDI:
         score = read_score(path)
+        if score.key_signatures and (score.key_signatures[0].key, score.key_signatures[0].tonality) == (0, 0):
+            score.key_signatures.clear()
         return _about(path, lambda one: find_tune(one, time_signature), score)
     plan = read_plan(path)
     bars = tuple(replace(bar, chords=(), melody_lag=0, melody_exact=False, chords_lag=0) for bar in plan.bars)

@@ -13,16 +13,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from muse.score import DRUMS, METERS
 
-if TYPE_CHECKING:
-    from miditok import REMI
-
-__all__ = ["GENRES", "STEPS_PER_BEAT", "Vocabulary", "build_tokenizer"]
+__all__ = ["GENRES", "PAD", "REMI_RANGES", "STEPS_PER_BEAT", "Vocabulary"]
 
 STEPS_PER_BEAT = 12  # the least number that holds sixteenths (4) and triplets (3)
 
@@ -30,10 +27,10 @@ GENRES = (
     "pop", "classical", "folk", "game", "rock", "jazz", "hymn", "funk", "latin", "stage",
     "newage", "hiphop", "march", "dance", "blues", "country", "electronic", "reggae", "other",
 )  # fmt: skip
-_PAD = "PAD_None"
+PAD = "PAD_None"
+"""What stands before all blocks."""
 
-# MidiTok's settings of the REMI block.
-_REMI: dict[str, Any] = {
+REMI_RANGES: dict[str, Any] = {
     "pitch_range": (21, 109),  # the piano's keys
     "drums_pitch_range": (27, 88),
     # Fine steps for short notes, coarser ones for long notes, where nobody hears a twelfth of a beat.
@@ -41,33 +38,25 @@ _REMI: dict[str, Any] = {
     "num_velocities": 24,
     "num_tempos": 33,  # 5.8 % apart: below what listeners tell apart in a new piece
     "tempo_range": (40, 240),
-    "log_tempos": True,
     "time_signature_range": {unit: [beats for beats, other in METERS if other == unit] for unit in (4, 8)},
-    "encode_ids_split": "no",
-    "use_note_duration_programs": [*range(128), -1],
-    "use_tempos": True,
-    "use_time_signatures": True,
-    "use_programs": True,
-    "one_token_stream_for_programs": True,
-    "program_changes": True,
-    "use_pitchdrum_tokens": True,
 }
+"""What the REMI block can say, under the names that MidiTok's ``TokenizerConfig`` has for it."""
 
 
 def _remi_tokens() -> list[str]:
     """The REMI block in MidiTok's order. Spelled here because importing MidiTok imports PyTorch, a matter of seconds;
     a test compares the two."""
-    (low, high), (low_drum, high_drum) = _REMI["pitch_range"], _REMI["drums_pitch_range"]
-    numerators: dict[int, list[int]] = _REMI["time_signature_range"]
+    (low, high), (low_drum, high_drum) = REMI_RANGES["pitch_range"], REMI_RANGES["drums_pitch_range"]
+    numerators: dict[int, list[int]] = REMI_RANGES["time_signature_range"]
     lengths = [
         f"{beat}.{part}.{steps}"
-        for (first, stop), steps in _REMI["beat_res"].items()
+        for (first, stop), steps in REMI_RANGES["beat_res"].items()
         for beat in range(first, stop)
         for part in range(steps)
     ][1:]  # no note is empty
-    (_, longest), coarsest = list(_REMI["beat_res"].items())[-1]
-    velocities = np.linspace(0, 127, _REMI["num_velocities"] + 1)[1:].astype(int)
-    slowest, fastest = map(float, _REMI["tempo_range"])
+    (_, longest), coarsest = list(REMI_RANGES["beat_res"].items())[-1]
+    velocities = np.linspace(0, 127, REMI_RANGES["num_velocities"] + 1)[1:].astype(int)
+    slowest, fastest = map(float, REMI_RANGES["tempo_range"])
     return [
         "Bar_None",
         *(f"Pitch_{pitch}" for pitch in range(low, high + 1)),
@@ -75,17 +64,10 @@ def _remi_tokens() -> list[str]:
         *(f"Duration_{length}" for length in [*lengths, f"{longest}.0.{coarsest}"]),
         *(f"Position_{step}" for step in range(STEPS_PER_BEAT * max(map(max, numerators.values())))),
         *(f"PitchDrum_{pitch}" for pitch in range(low_drum, high_drum + 1)),
-        *(f"Tempo_{tempo}" for tempo in np.geomspace(slowest, fastest, int(_REMI["num_tempos"])).round(2)),
+        *(f"Tempo_{tempo}" for tempo in np.geomspace(slowest, fastest, int(REMI_RANGES["num_tempos"])).round(2)),
         *(f"Program_{program}" for program in (*range(128), -1)),
         *(f"TimeSig_{upper}/{lower}" for lower, uppers in numerators.items() for upper in uppers),
     ]
-
-
-def build_tokenizer() -> REMI:
-    """MidiTok's REMI: what the codec writes and reads alike."""
-    from miditok import REMI, TokenizerConfig
-
-    return REMI(TokenizerConfig(special_tokens=[_PAD], **_REMI))
 
 
 @dataclass(frozen=True)
@@ -108,7 +90,7 @@ class Vocabulary:
     @lru_cache(maxsize=1)
     def default(cls) -> Vocabulary:
         """The vocabulary of this version of Muse."""
-        return cls((_PAD, *_remi_tokens()))
+        return cls((PAD, *_remi_tokens()))
 
     def __len__(self) -> int:
         return len(self.tokens)

@@ -15,7 +15,7 @@ windows
     The network hears 2 s at once. Of each window the middle 141 frames are kept, so frames have neighbours that were
     heard with them on either side, and windows begin a whole number of frames apart.
 
-Contents: :class:`Posteriors`, :class:`PosteriorModel`.
+Contents: :class:`Posteriors`, :class:`PosteriorModel`, :class:`PosteriorStream`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,16 @@ from numpy.typing import NDArray
 from muse.checkpoint import Settings
 from muse.errors import InputError
 
-__all__ = ["HOP", "LOWEST_PITCH", "MODEL_FILE", "N_PITCHES", "SAMPLE_RATE", "PosteriorModel", "Posteriors"]
+__all__ = [
+    "HOP",
+    "LOWEST_PITCH",
+    "MODEL_FILE",
+    "N_PITCHES",
+    "SAMPLE_RATE",
+    "PosteriorModel",
+    "PosteriorStream",
+    "Posteriors",
+]
 
 Floats = NDArray[np.float32]
 
@@ -111,23 +120,41 @@ class PosteriorModel:
         blocks
             float32 [n] each, at :data:`SAMPLE_RATE`.
         """
-        heard = np.zeros(_MARGIN * HOP, np.float32)
-        n_samples = n_frames = 0
+        stream = PosteriorStream(self)
         for block in blocks:
-            n_samples += len(block)
-            heard = np.concatenate([heard, block])
-            while len(heard) >= _WINDOW:
-                yield self._run(heard[:_WINDOW])
-                heard, n_frames = heard[_KEPT * HOP :], n_frames + _KEPT
-        while (left := -(-n_samples // HOP) - n_frames) > 0:
-            found = self._run(np.pad(heard, (0, max(_WINDOW - len(heard), 0)))[:_WINDOW])
-            yield Posteriors(found.onset[:left], found.note[:left])
-            heard, n_frames = heard[_KEPT * HOP :], n_frames + _KEPT
+            yield from stream.push(block)
+        yield from stream.finish()
 
-    def _run(self, window: Floats) -> Posteriors:
+    def run(self, window: Floats) -> Posteriors:
         """Of the frames of one window that are kept, [141, 88]."""
         if float(np.abs(window).max()) < _SILENCE:
             nothing = np.zeros((_KEPT, N_PITCHES), np.float32)
             return Posteriors(nothing, nothing)
         found = self._session.run([_ONSET, _NOTE], {_INPUT: window[None, :, None]})
         return Posteriors(*(one[0, _MARGIN : _MARGIN + _KEPT] for one in found))
+
+
+class PosteriorStream:
+    """The same for one recording whose samples come in blocks, whoever has them; memory is bounded."""
+
+    def __init__(self, model: PosteriorModel) -> None:
+        self._model = model
+        self._heard = np.zeros(_MARGIN * HOP, np.float32)
+        self._n_samples = self._n_frames = 0
+
+    def push(self, block: Floats) -> Iterator[Posteriors]:
+        """Posteriors [141, 88] that are known with float32 [n] more at :data:`SAMPLE_RATE`."""
+        self._n_samples += len(block)
+        self._heard = np.concatenate([self._heard, block])
+        while len(self._heard) >= _WINDOW:
+            yield self._next(self._heard[:_WINDOW])
+
+    def finish(self) -> Iterator[Posteriors]:
+        """The rest of them, the last fewer."""
+        while (left := -(-self._n_samples // HOP) - self._n_frames) > 0:
+            found = self._next(np.pad(self._heard, (0, max(_WINDOW - len(self._heard), 0)))[:_WINDOW])
+            yield Posteriors(found.onset[:left], found.note[:left])
+
+    def _next(self, window: Floats) -> Posteriors:
+        self._heard, self._n_frames = self._heard[_KEPT * HOP :], self._n_frames + _KEPT
+        return self._model.run(window)

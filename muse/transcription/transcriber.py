@@ -4,7 +4,7 @@ Posteriors of notes and onsets (:mod:`muse.transcription.posteriors`), which ris
 (:mod:`muse.transcription.onsets`), and how long notes last (:mod:`muse.transcription.tracking`). Drums are not
 transcribed, instruments are not told apart, and there are neither beats nor bars.
 
-Contents: :class:`Transcriber`.
+Contents: :class:`Transcriber`, :class:`Listening`.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.audio import as_audio, stream_audio
+from muse.audio import stream_rates
 from muse.checkpoint import check_tensors, find, load_tensors
 from muse.score import Score, from_notes
 from muse.transcription.onsets import N_FEATURES, OnsetNetwork
-from muse.transcription.posteriors import SAMPLE_RATE, PosteriorModel
+from muse.transcription.posteriors import SAMPLE_RATE, PosteriorModel, PosteriorStream
 from muse.transcription.tracking import BEATS_PER_SEC, ONSET, NoteTracker
 
-__all__ = ["DEFAULT_TRANSCRIBER", "Transcriber"]
+__all__ = ["DEFAULT_TRANSCRIBER", "Listening", "Transcriber"]
 
 DEFAULT_TRANSCRIBER: Final = "transcriber"
 MODEL_TYPE: Final = "muse-transcriber"
@@ -90,13 +90,36 @@ class Transcriber:
         InputError
             It cannot be read, is empty or has samples that are not finite.
         """
-        if isinstance(source, (str, Path)):
-            blocks = stream_audio(source, SAMPLE_RATE, BLOCK_SEC)
-        else:
-            blocks = iter([as_audio(source, sample_rate, SAMPLE_RATE)])
-        tracker = NoteTracker(self.network, onset)
-        for posteriors in self.model.stream(blocks):
-            tracker.push(posteriors)
+        listening = self.listen(onset)
+        for _, block in stream_rates(source, sample_rate, (SAMPLE_RATE,), BLOCK_SEC):
+            listening.push(block)
             if progress is not None:
-                progress(tracker.heard_sec)
-        return from_notes(tracker.finish(), tempo_bpm=60 * BEATS_PER_SEC, names=["transcription"])
+                progress(listening.heard_sec)
+        return listening.finish()
+
+    def listen(self, onset: float = ONSET) -> Listening:
+        """Transcribe a recording that another reads; `onset` as in :meth:`transcribe`."""
+        return Listening(PosteriorStream(self.model), NoteTracker(self.network, onset))
+
+
+class Listening:
+    """A recording that is being transcribed; made by :meth:`Transcriber.listen`, and of one thread."""
+
+    def __init__(self, posteriors: PosteriorStream, tracker: NoteTracker) -> None:
+        self._posteriors, self._tracker = posteriors, tracker
+
+    @property
+    def heard_sec(self) -> float:
+        """How far the notes are known."""
+        return self._tracker.heard_sec
+
+    def push(self, samples: NDArray[np.float32]) -> None:
+        """Take in the next samples [n], at :data:`~muse.transcription.posteriors.SAMPLE_RATE`."""
+        for posteriors in self._posteriors.push(samples):
+            self._tracker.push(posteriors)
+
+    def finish(self) -> Score:
+        """What :meth:`Transcriber.transcribe` returns."""
+        for posteriors in self._posteriors.finish():
+            self._tracker.push(posteriors)
+        return from_notes(self._tracker.finish(), tempo_bpm=60 * BEATS_PER_SEC, names=["transcription"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from muse.audio import MAX_BYTES, as_audio, mux, open_media, read_audio, stream_audio, write_audio
+from muse.audio import MAX_BYTES, as_audio, mux, open_media, read_audio, stream_audio, stream_rates, write_audio
 from muse.errors import InputError
 
 RATE = 16_000
@@ -205,6 +205,26 @@ def test_broken_sound_is_one_line_or_a_result(tmp_path: Path, ending: str, rng: 
         except InputError as error:
             fault = str(error)
         assert "\n" not in fault and path.name in fault
+
+
+@pytest.mark.parametrize("ending", [".wav", ".mp3"])
+def test_a_file_is_the_same_at_each_of_several_rates_as_alone(tmp_path: Path, ending: str) -> None:
+    written(path := tmp_path / f"a{ending}", 1.7)
+    rates = (RATE, 22_050)
+    blocks: dict[int, list[np.ndarray]] = {0: [], 1: []}
+    order = []
+    for which, block in stream_rates(path, None, rates, 0.5):
+        blocks[which].append(block)
+        order.append(which)
+    assert order[:6] == [0, 1, 0, 1, 0, 1]  # they keep pace
+    for which, rate in enumerate(rates):
+        np.testing.assert_array_equal(np.concatenate(blocks[which]), read_audio(path, rate))
+        assert [len(block) for block in blocks[which][:-1]] == [rate // 2] * 3
+    given = tone(1.0)
+    parts = list(stream_rates(given, RATE, rates, 0.5))
+    assert [which for which, _ in parts] == [0, 0, 1, 1]
+    faster = np.concatenate([part for which, part in parts if which])
+    np.testing.assert_array_equal(faster, as_audio(given, RATE, rates[1]))
 
 
 def test_media_are_opened_by_kind(tmp_path: Path) -> None:

@@ -169,6 +169,18 @@ def test_every_meter_and_a_single_bar() -> None:
     assert not len(note_array(silent))
 
 
+def test_the_key_signature_is_that_of_the_keys_usual_name() -> None:
+    for tonic, mode, signature in (
+        (3, "minor", (-6, 1)),
+        (6, "major", (6, 0)),
+        (8, "minor", (5, 1)),
+        (1, "major", (-5, 0)),
+    ):
+        plan = replace(arrangement().plan, tonic=tonic, mode=mode)
+        (key,) = played(replace(arrangement(), plan=plan)).key_signatures
+        assert (key.time, key.key, key.tonality) == (0, *signature)
+
+
 def test_a_table_that_lacks_something_is_refused(tmp_path: Path) -> None:
     table = json.loads((data_path("attributes") / "expression.json").read_text(encoding="utf-8"))
     del table["pedal"]["lift_sec"]

@@ -222,6 +222,31 @@ def test_songs_of_folders_with_one_name_stay_apart(tmp_path: Path) -> None:
     assert [song.song_id for song in find_songs([tmp_path / "one/midi", tmp_path / "two/midi"])] == ["a", "a#2"]
 
 
+def test_links_to_folders_are_followed_and_come_to_an_end(tmp_path: Path) -> None:
+    far, near = tmp_path / "elsewhere" / "songs", tmp_path / "here" / "own"
+    for path in (far / "deep" / "a.mid", near / "b.mid", near / ".hidden" / "c.mid"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    (near / "linked").symlink_to(far)
+    (near / "again").symlink_to(far)  # the same music once more
+    (far / "back").symlink_to(near)
+    (near / "self").symlink_to(near)
+    (near / "nowhere").symlink_to(tmp_path / "gone")
+    assert sorted(song.source for song in find_songs([near])) == ["again/deep/a.mid", "b.mid"]
+    (tmp_path / "alias").symlink_to(near)
+    assert len(find_songs([tmp_path / "alias", near])) == 2
+
+
+def test_links_between_corpora_come_to_an_end(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.mid").write_bytes(b"")
+    (tmp_path / "one" / "metadata.csv").write_text("id,file\na,a.mid\n", encoding="utf-8")
+    (tmp_path / "circle").symlink_to(tmp_path)
+    (tmp_path / "alias").symlink_to(tmp_path / "one")
+    assert [song.path for song in find_songs([tmp_path])] == [tmp_path / "one" / "a.mid", tmp_path / "two" / "a.mid"]
+
+
 def test_sources_without_music_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file or folder"):
         find_songs([tmp_path / "gone"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from muse.composer.perform import PLACES
 from muse.composer.plan import PlanRequest
 from muse.composer.stages import Stages
 from muse.dataset.lead_sheets import build, load
+from muse.engines import InProcess
 from muse.errors import InputError
 from muse.files import read_json, write_json
 from muse.generator.model import size_of
@@ -105,6 +107,22 @@ def test_a_build_that_was_stopped_goes_on_and_ends_the_same(corpora: Path, shard
         build([broken], tmp_path / "none", licence_classes=["unclear"], n_processes=1)
     with pytest.raises(InputError, match="unknown licence class 'free'"):
         build([corpora], tmp_path, licence_classes=["free"])
+
+
+def test_an_archive_has_the_lead_sheets_of_its_folder(corpora: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "mutopia.zip", "w") as archive:
+        for path in sorted((corpora / "mutopia").rglob("*.*")):
+            archive.write(path, path.relative_to(corpora / "mutopia"))
+    made = []
+    for name, source in (("folder", corpora / "mutopia"), ("archive", tmp_path / "mutopia.zip")):
+        build([source], tmp_path / name, engine=InProcess())
+        (shard,) = (tmp_path / name).iterdir()  # nothing else is left
+        made.append((shard.name, shard.read_bytes()))
+    assert made[0] == made[1]
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
+        archive.writestr("metadata.csv", "id,file\nx,x.mid\n")
+    with pytest.raises(InputError, match=r"bad\.zip:metadata\.csv, line 2: there is no file 'x\.mid'"):
+        build([tmp_path / "bad.zip"], tmp_path / "bad", engine=InProcess())
 
 
 def test_what_was_written_is_read(shards: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ import muse.evaluate.compare as comparing
 import muse.evaluate.evaluation as evaluating
 from muse.dataset.build import build_corpus
 from muse.evaluate import EvaluationSettings, evaluate_composer, evaluate_folder
-from muse.evaluate.kept import FOLDER, Kept, depends_on
+from muse.evaluate.kept import FOLDER, Kept, Piece, depends_on
+from muse.evaluate.systems.maker import from_composer
 from muse.intent import Intent
 from muse.score import from_notes, note_array, write_score
+from muse.tokens.plan import Plan
 
 
 class Counting:
@@ -41,23 +44,25 @@ def test_what_is_kept_is_what_was_measured(tmp_path: Path) -> None:
 
 def test_pieces_are_composed_once(tmp_path: Path) -> None:
     musician: Any = Musician()
-    intent = Intent(emotion="Q1", bars=4)
-    first, second = (Kept(tmp_path, "one").piece("a-1", lambda: musician.compose(intent, seed=3)) for _ in range(2))
+    make = partial(from_composer(musician), Intent(emotion="Q1", bars=4), 3)
+    first, second = (Kept(tmp_path, "one").piece("a-1", make) for _ in range(2))
     assert musician.calls == 1 and first.seconds == second.seconds
     np.testing.assert_array_equal(note_array(first.score), note_array(second.score))
     assert first.measured == second.measured == ({"Note Density": 6.0},) and first.target == {"Note Density": 3.0}
-    written = Counting(first.score)
+    planned = Counting(Piece((first.score,), Plan.parse("C | G", tonic=0, mode="major"), 1.5))
     for _ in range(2):
-        assert len(note_array(Kept(tmp_path, "one").score("b", written).score))
-    assert written.calls == 1
+        piece = Kept(tmp_path, "one").piece("b", planned)
+        assert (piece.plan, piece.seconds, piece.measured, piece.target) == (planned.value.plan, 1.5, (), {})
+    assert planned.calls == 1
+    assert Kept(tmp_path, "two").piece("b", planned).seconds == 1.5 and planned.calls == 2
 
 
 def test_what_another_run_kept_is_thrown_away(tmp_path: Path) -> None:
     Kept(tmp_path, "one").section("a", lambda: 1)
     kept = Kept(tmp_path, "two")
-    assert not (tmp_path / FOLDER / "one").exists() and kept.section("a", lambda: 2) == 2
+    assert not (tmp_path / "one").exists() and kept.section("a", lambda: 2) == 2
     kept.forget()
-    assert not list(tmp_path.iterdir())
+    assert not tmp_path.exists()
 
 
 def test_a_report_depends_on_settings_weights_and_files(tmp_path: Path) -> None:

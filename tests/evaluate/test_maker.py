@@ -1,4 +1,4 @@
-"""Makers, and the folder that keeps their pieces."""
+"""Makers: what answers a request with a piece."""
 
 from __future__ import annotations
 
@@ -8,55 +8,18 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from kit import Musician, beats
+from kit import Musician
 
 from muse.composer.arrange import Arrangement
 from muse.composer.arrange import cast as casting
 from muse.composer.plan import Planner, PlanRequest
 from muse.errors import InputError
-from muse.evaluate.systems.maker import Made, Pieces, fingerprint, from_composer, from_stages, without_form
+from muse.evaluate.kept import depends_on
+from muse.evaluate.systems.maker import fingerprint, from_composer, from_stages, without_form
 from muse.intent import Intent
-from muse.score import from_notes, note_array
+from muse.score import note_array
 from muse.tokens.plan import Bar, Note, Plan
 from muse.tokens.plan_form import Buckets
-
-PLAN = Plan.parse("C | G", tonic=0, mode="major")
-
-
-class Counted:
-    """A maker that says how often it was asked."""
-
-    calls = 0
-
-    def __call__(self, intent: Intent, seed: int) -> Made:
-        self.calls += 1
-        return Made(from_notes(beats([(0, 1, 60 + seed), (1, 1, 64), (2, 1, 67)])), PLAN, 1.5)
-
-
-def test_what_is_there_is_not_made_again(tmp_path: Path) -> None:
-    maker = Counted()
-    first = Pieces(tmp_path, "one").get("mine", Intent(bars=4), 3, maker)
-    again = Pieces(tmp_path, "one").get("mine", Intent(bars=4), 3, maker)
-    assert maker.calls == 1
-    assert note_array(again.score)["pitch"].tolist() == note_array(first.score)["pitch"].tolist() == [63, 64, 67]
-    assert again.plan == PLAN and again.seconds == 1.5
-
-
-def test_another_request_seed_or_maker_is_another_piece(tmp_path: Path) -> None:
-    maker = Counted()
-    for bars, seed, by in ((4, 0, "one"), (4, 1, "one"), (8, 0, "one"), (4, 0, "two")):
-        Pieces(tmp_path, by).get("mine", Intent(bars=bars), seed, maker)
-    assert maker.calls == 4
-
-
-def test_a_piece_that_was_cut_short_is_made_again(tmp_path: Path) -> None:
-    maker, pieces = Counted(), Pieces(tmp_path, "one")
-    pieces.get("mine", Intent(), 0, maker)
-    next(tmp_path.rglob("*.mid")).write_bytes(b"MThd")
-    pieces.get("mine", Intent(), 0, maker)
-    next(tmp_path.rglob("*.json")).write_text("{", encoding="utf-8")
-    pieces.get("mine", Intent(), 0, maker)
-    assert maker.calls == 3
 
 
 def test_the_composer_is_a_maker() -> None:
@@ -85,6 +48,18 @@ def test_without_form_no_bar_may_follow_another() -> None:
     planner = without_form(Planner(cast(Any, None), Buckets({})))
     rules, _ = planner._rules(PlanRequest(n_bars=8), "AA", 0, np.random.default_rng(0))
     assert rules.lags == dict.fromkeys(range(8), Bar())
+
+
+def test_a_new_mapping_is_another_composer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = tmp_path / "mapping.csv"
+    for room in ("kept", "systems.maker"):
+        monkeypatch.setattr(f"muse.evaluate.{room}.data_path", lambda _: tmp_path)
+    found = []
+    for text in ("one", "one", "another"):
+        table.write_text(text, encoding="utf-8")
+        found.append((fingerprint(["planner"]), depends_on((), weights=["planner"])))
+    assert found[0] == found[1]
+    assert found[0][0] != found[2][0] and found[0][1] != found[2][1]
 
 
 def test_a_fingerprint_needs_checkpoints_that_exist() -> None:

@@ -12,11 +12,12 @@ from kit import beats, songs_like_pop909
 
 from muse.errors import InputError
 from muse.evaluate import musicality
+from muse.evaluate.kept import PIECES_FOLDER, Kept, Piece
 from muse.evaluate.metrics.human_likeness import human_likeness
 from muse.evaluate.metrics.roll_test import network_test
 from muse.evaluate.musicality import MusicSettings, measure_music, music_goals
 from muse.evaluate.reports import write_report
-from muse.evaluate.systems.maker import Made, Maker
+from muse.evaluate.systems.maker import Maker
 from muse.evaluate.systems.people import people_windows, read_pop909
 from muse.files import plain
 from muse.intent import Intent
@@ -38,12 +39,12 @@ def like_people(corpora: Path) -> Maker:
     sheets = read_pop909(corpora)["train"]
     windows = {n_bars: list(people_windows(sheets, n_bars, at_end=True)) for n_bars in (SETTINGS.bars, Intent().bars)}
 
-    def make(intent: Intent, seed: int) -> Made:
+    def make(intent: Intent, seed: int) -> Piece:
         programs = intent.players
         quadrant = int(intent.emotion.emotions[0].quadrant[1]) if intent.emotion else 0
         _, plan, score = windows[intent.bars][(4 * seed + quadrant) % 12]
         if len(programs) == 1:
-            return Made(score, plan, 0.1)
+            return Piece((score,), plan, 0.1)
         notes = note_array(score)
         tune = {(4 * b + n.position / 4, n.pitch) for b, bar in enumerate(plan.bars) for n in bar.melody}
         is_tune = np.array([(o, p) in tune for o, p in zip(notes["onset_beat"], notes["pitch"], strict=True)])
@@ -55,17 +56,17 @@ def like_people(corpora: Path) -> Maker:
             while (part["pitch"] < instruments()[program].low).any():
                 part["pitch"] += 12
             parts.append(part)
-        return Made(from_notes(np.concatenate(parts)), plan, 0.1)
+        return Piece((from_notes(np.concatenate(parts)),), plan, 0.1)
 
     return make
 
 
-def clusters(intent: Intent, seed: int) -> Made:
+def clusters(intent: Intent, seed: int) -> Piece:
     """One instrument plays clusters, ever higher and louder, whoever was asked for; nothing is planned."""
     rng = np.random.default_rng(seed)
     rows = [(t / 2, 0.4, int(40 + t + rng.integers(4) + k)) for t in range(intent.bars * 8) for k in range(3) if t < 60]
     program = parse_instrument(intent.instruments[0])
-    return Made(from_notes(beats(rows, program, velocity=120)), None, 0.1)
+    return Piece((from_notes(beats(rows, program, velocity=120)),), None, 0.1)
 
 
 class Measured:
@@ -78,7 +79,8 @@ class Measured:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(musicality, "human_likeness", partial(human_likeness, n_trees=12))
             patch.setattr(musicality, "network_test", partial(network_test, n_epochs=2))
-            return measure_music(maker, None, read_pop909(self.corpora), self.folder / name, SETTINGS, made_by=name)
+            pieces = Kept(self.folder / name / PIECES_FOLDER, name)
+            return measure_music(maker, None, read_pop909(self.corpora), self.folder / name, SETTINGS, pieces=pieces)
 
 
 @pytest.fixture(scope="module")
@@ -120,11 +122,11 @@ def test_a_run_goes_on_where_it_was_and_is_told_on_a_page(
 ) -> None:
     asked = []
 
-    def counted(intent: Intent, seed: int) -> Made:
+    def counted(intent: Intent, seed: int) -> Piece:
         asked.append((intent, seed))
         return like_people(intent, seed)
 
-    kept = sorted((measured.folder / "near" / "pieces").rglob("*.mid"))
+    kept = sorted((measured.folder / "near" / PIECES_FOLDER).rglob("*.json"))
     assert len(kept) == 4 * 3 + 2
     kept[-1].unlink()  # as if it had been stopped there
     assert plain(measured(counted, "near")) == plain(near)

@@ -13,7 +13,7 @@ import torch
 from scipy.signal import iirpeak, lfilter
 from typer.testing import CliRunner
 
-from muse.audio import write_audio
+from muse.audio import open_media, write_audio
 from muse.checkpoint import find, load_tensors, save_tensors
 from muse.cli import app
 from muse.corpora import open_dataset
@@ -25,7 +25,9 @@ from muse.recognizer.features.chords import N_PROFILE, QUALITIES, Chord, Harmony
 from muse.recognizer.features.signal import SAMPLE_RATE, STEP, SUMMARY_FEATURES, chroma, log_mel, semitones, summary
 from muse.recognizer.features.windows import stream_features
 from muse.recognizer.heads.network import Network, NetworkConfig, Windows
+from muse.recognizer.heads.notes import ONSET
 from muse.training.recognizer.chords import ChordSong, key_points, weighted_overlap
+from muse.transcription.transcriber import Listening
 
 
 @pytest.fixture(scope="module")
@@ -309,6 +311,18 @@ def test_the_notes_count_beside_the_sound(recognizer: Recognizer) -> None:
     # Where no note is heard the sound alone is asked.
     silence = np.zeros(4 * SAMPLE_RATE, np.float32)
     assert recognizer.recognize(silence, SAMPLE_RATE).quadrants == deaf.recognize(silence, SAMPLE_RATE).quadrants
+
+
+def test_a_recording_is_decoded_once(recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_audio(progression(0.5), SAMPLE_RATE, path := tmp_path / "a.wav")
+    opened: list[object] = []
+    monkeypatch.setattr("muse.audio.open_media", lambda *given: opened.append(given) or open_media(*given))
+    found = recognizer.recognize(path)
+    assert opened == [(path, "audio")]
+    assert recognizer.transcriber is not None
+    heard = recognizer.transcriber.transcribe(path, onset=ONSET)
+    monkeypatch.setattr(Listening, "finish", lambda _: heard)
+    assert recognizer.recognize(path).quadrants == found.quadrants
 
 
 def test_threads_share_a_recogniser(recognizer: Recognizer, tmp_path: Path) -> None:

@@ -517,6 +517,12 @@ def test_clean_tempos_signatures_and_tracks() -> None:
     assert len(result.key_signatures) == 0
 
 
+def test_clean_says_no_tempo_where_none_is_said() -> None:
+    result = read_score(clean(make_score([(0, 480, 60, 90)], tempos=[])).dumps_midi())
+    assert not len(result.tempos)
+    np.testing.assert_allclose(tempo_map(result), [[0, 120]])
+
+
 def test_clean_drops_what_lies_behind_the_last_note() -> None:
     score = make_score([(0, 480, 60, 90)])
     track = score.tracks[0]

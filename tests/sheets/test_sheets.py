@@ -18,6 +18,7 @@ import symusic
 from kit import random_plan
 
 from muse.errors import InputError
+from muse.intent import Intent
 from muse.score import DRUMS, NOTE_DTYPE, Score, from_notes, note_array, read_score, write_score
 from muse.sheets import (
     block_chords,
@@ -364,6 +365,38 @@ def test_the_key_of_a_tune_is_the_one_that_its_file_states(tmp_path: Path) -> No
     assert plan.key_name == "Em"
     assert replace(read_tune(block_chords(plan)), tempo_bpm=None) == plan  # as it goes through a request
     assert read_tune(tmp_path / "a.abc", time_signature=(2, 4)).key_name == "Em"
+
+
+def test_c_major_and_no_tempo_in_a_midi_file_say_nothing(tmp_path: Path) -> None:
+    tune = [(i, 1, pitch) for i, pitch in enumerate((62, 66, 69, 74, 73, 71, 69, 67, 66, 64, 61, 62))]
+    default = score(tune)
+    default.key_signatures.append(symusic.KeySignature(0, 0, 0))
+    assert read_tune(default).key_name == "C"  # said by whoever made the score
+    default.tempos.clear()
+    write_score(default, tmp_path / "a.mid")
+    plan = read_tune(tmp_path / "a.mid")
+    assert (plan.key_name, plan.tempo_bpm) == ("D", None)
+    (asked := block_chords(plan)).tempos.clear()  # as requests have it
+    assert read_tune(Intent(melody=asked).melody) == plan
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ([], "Am"),
+        ([(0, 0, 0)], "Am"),  # written by default
+        ([(0, 3, 1)], "F#m"),  # minor is believed
+        ([(0, 1, 0)], "Em"),  # nearer to the notes than G
+        ([(0, -1, 0)], "F"),
+        ([(0, 2, 1), (5, -3, 1)], "Bm"),  # at the start
+    ],
+)
+def test_the_key_of_a_file_counts_where_it_can_be_believed(said: list[tuple[int, int, int]], found: str) -> None:
+    pitches = (57, 60, 64, 69, 52, 56, 59, 64) * 4
+    music = score([*((i, 1, pitch) for i, pitch in enumerate(pitches)), (32, 4, 57), (32, 4, 60), (32, 4, 64)])
+    for beat, fifths, tonality in said:
+        music.key_signatures.append(symusic.KeySignature(beat * music.ticks_per_quarter, fifths, tonality))
+    assert extract_plan(music).key_name == found
 
 
 def test_a_tune_in_triplets_stays_on_its_own_beats() -> None:

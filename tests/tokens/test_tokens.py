@@ -7,13 +7,13 @@ import itertools
 import numpy as np
 import pytest
 import symusic
-from miditok import REMI
+from miditok import REMI, TokenizerConfig
 
 from muse.errors import InputError
 from muse.score import note_array
 from muse.tokens import SECTION_CONTROLS, SONG_CONTROLS, Codec, Controls
 from muse.tokens.plan import fold_shift
-from muse.tokens.vocabulary import build_tokenizer
+from muse.tokens.vocabulary import PAD, REMI_RANGES
 
 METERS = [(4, 4), (3, 4), (2, 4), (6, 8), (12, 8), (5, 4)]
 
@@ -128,7 +128,22 @@ def test_controls_come_back_from_json(tmp_path) -> None:
 
 @pytest.fixture(scope="module")
 def miditok() -> REMI:
-    return build_tokenizer()
+    """Its REMI, which writes and reads what the codec does."""
+    return REMI(
+        TokenizerConfig(
+            special_tokens=[PAD],
+            encode_ids_split="no",
+            log_tempos=True,
+            one_token_stream_for_programs=True,
+            program_changes=True,
+            use_note_duration_programs=[*range(128), -1],
+            use_pitchdrum_tokens=True,
+            use_programs=True,
+            use_tempos=True,
+            use_time_signatures=True,
+            **REMI_RANGES,
+        )
+    )
 
 
 def test_the_vocabulary_is_miditoks(codec: Codec, miditok: REMI) -> None:

@@ -13,7 +13,8 @@ import numpy as np
 from muse.composer.perform import Touch, perform
 from muse.composer.stages import PieceRequest, Stages
 from muse.dataset.lead_sheets import Sheet
-from muse.evaluate.systems.maker import Made, Maker, from_stages, without_form
+from muse.evaluate.kept import Piece
+from muse.evaluate.systems.maker import Maker, from_stages, without_form
 from muse.evaluate.systems.people import as_loud
 from muse.evaluate.systems.retrieval import Library
 from muse.intent import Intent
@@ -65,15 +66,16 @@ def ablations(
     def touch(number: int) -> Touch:
         return as_loud(_AS_PEOPLE, len(on(number).bars), number, np.random.default_rng(number))
 
-    def arranged(_: Intent, seed: int) -> Made:
+    def arranged(_: Intent, seed: int) -> Piece:
         plan = on(seed)
         request = PieceRequest(
             n_bars=len(plan.bars), time_signature=plan.time_signature, mode=plan.mode, plan=plan, touch=touch(seed)
         )
-        return Made(stages.write(request, rng=np.random.default_rng(seed))[0].score, plan, 0.0)
+        return Piece((stages.write(request, rng=np.random.default_rng(seed))[0].score,), plan, 0.0)
 
-    def retrieved(_: Intent, seed: int) -> Made:
-        return Made(perform(phrases.arrange(on(seed)), touch(seed), np.random.default_rng(seed)), on(seed), 0.0)
+    def retrieved(_: Intent, seed: int) -> Piece:
+        score = perform(phrases.arrange(on(seed)), touch(seed), np.random.default_rng(seed))
+        return Piece((score,), on(seed), 0.0)
 
     simple = () if baseline is None else (Ablation(_SIMPLE, from_stages(baseline), plans_too=True),)
     formless = Stages(without_form(stages.planner), stages.arranger)

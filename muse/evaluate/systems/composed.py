@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from muse.evaluate.kept import Kept
 from muse.evaluate.progress import Steps
-from muse.evaluate.systems.maker import Maker
+from muse.evaluate.systems.maker import Maker, from_composer
 from muse.evaluate.systems.system import System
 from muse.intent import Intent
-from muse.score import Score
 
 if TYPE_CHECKING:
-    from muse.composer import Composer, Composition
+    from muse.composer import Composer
 
 __all__ = ["Requests", "composed", "free_pieces"]
 
@@ -72,16 +72,12 @@ def composed(
     steps
         Counts each piece.
     """
-    system = System()
+    make, system = from_composer(composer, n_candidates=n_candidates), System()
     for quadrant, seed in requests:
         intent = intent_of(quadrant)
         # Where nothing is asked for, the quadrants would all get the same piece.
         own_seed = seed if intent.emotion or intent.attributes else 4 * seed + quadrant
-
-        def compose(intent: Intent = intent, seed: int = own_seed) -> Composition:
-            return composer.compose(intent, n_candidates=n_candidates, seed=seed)
-
-        piece = kept.piece(f"{name}-{quadrant}-{seed}", compose)
+        piece = kept.piece(f"{name}-{quadrant}-{seed}", partial(make, intent, own_seed))
         system.add(piece.score, quadrant, intent, piece.seconds)
         steps.tick()
     return system
@@ -92,11 +88,7 @@ def free_pieces(name: str, maker: Maker, requests: Requests, kept: Kept, steps: 
     system = System()
     for quadrant, seed in requests:
         intent = requests.free(quadrant)
-
-        def write(intent: Intent = intent, seed: int = 4 * seed + quadrant) -> Score:
-            return maker(intent, seed).score
-
-        piece = kept.score(f"{name}-{quadrant}-{seed}", write)
+        piece = kept.piece(f"{name}-{quadrant}-{seed}", partial(maker, intent, 4 * seed + quadrant))
         system.add(piece.score, quadrant, intent, piece.seconds)
         steps.tick()
     return system

@@ -1,10 +1,9 @@
-"""Makers: what answers a request with a piece, and a folder that keeps the pieces, so that a long run can be resumed.
+"""Makers: what answers a request with a piece.
 
 A maker is a function of request and seed. The composer is one; its three stages are others, with one lever pulled in
 each (:func:`from_stages`), for ablations.
 
-Contents: :class:`Made`, :data:`Maker`, :func:`from_composer`, :func:`from_stages`, :func:`without_form`,
-:class:`Pieces`, :func:`fingerprint`.
+Contents: :data:`Maker`, :func:`from_composer`, :func:`from_stages`, :func:`without_form`, :func:`fingerprint`.
 """
 
 from __future__ import annotations
@@ -12,55 +11,44 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 import muse
-from muse.checkpoint import contents, find
+from muse.checkpoint import contents, data_path, find
 from muse.composer.arrange import Arrangement
 from muse.composer.perform import Touch, perform
 from muse.composer.plan import Planner, PlanRequest
 from muse.composer.stages import PieceRequest, Stages
-from muse.errors import InputError
+from muse.evaluate.kept import Piece
 from muse.evaluate.systems.people import as_loud
-from muse.files import read_json, write_json
 from muse.grammar.plan import PlanRules
 from muse.intent import Intent
-from muse.score import Score, read_score, write_score
 from muse.theory import Mode
 from muse.tokens.plan import Bar, Plan
 
 if TYPE_CHECKING:
     from muse.composer import Composer
 
-__all__ = ["Made", "Maker", "Pieces", "fingerprint", "from_composer", "from_stages", "without_form"]
+__all__ = ["Maker", "fingerprint", "from_composer", "from_stages", "without_form"]
 
 MAJOR_SHARE = 0.6
 """Of the pieces for which no quadrant says the mode; POP909's songs."""
 TEMPO_BPM = (66, 116)
 """Tempo of the stages' pieces is drawn from here."""
-_ROOMS = ("composer", "generator", "grammar", "mapping", "tokens", "theory")
-"""Whose code decides what a piece is."""
+_ABOVE = (b"cli/", b"evaluate/", b"serve/", b"tasks/", b"training/")
+"""Rooms above the composer, whose code cannot change a piece."""
+_MAKERS = b"evaluate/systems/"
 
 
-@dataclass(frozen=True)
-class Made:
-    """A piece that a maker made."""
-
-    score: Score
-    plan: Plan | None
-    """What it was made from; None where it was made otherwise."""
-    seconds: float
-
-
-Maker: TypeAlias = Callable[[Intent, int], Made]
+Maker: TypeAlias = Callable[[Intent, int], Piece]
 """A request and a seed to a piece."""
 
 
-def from_composer(composer: Composer, known: Mapping[tuple[Intent, int], Made] | None = None, **options: Any) -> Maker:
+def from_composer(composer: Composer, known: Mapping[tuple[Intent, int], Piece] | None = None, **options: Any) -> Maker:
     """The composer with its default settings.
 
     Parameters
@@ -73,12 +61,18 @@ def from_composer(composer: Composer, known: Mapping[tuple[Intent, int], Made] |
         Of :meth:`muse.composer.Composer.compose`, where they are not to be the defaults.
     """
 
-    def make(intent: Intent, seed: int) -> Made:
+    def make(intent: Intent, seed: int) -> Piece:
         started = time.perf_counter()
-        if (made := (known or {}).get((intent, seed))) is not None:
-            return made
-        piece = composer.compose(intent, seed=seed, **options)
-        return Made(piece.best.score, piece.plan, time.perf_counter() - started)
+        if (piece := (known or {}).get((intent, seed))) is not None:
+            return piece
+        found = composer.compose(intent, seed=seed, **options)
+        return Piece(
+            tuple(one.score for one in found.candidates),
+            found.plan,
+            time.perf_counter() - started,
+            tuple(dict(one.measured) for one in found.candidates),
+            found.target.values(),
+        )
 
     return make
 
@@ -98,21 +92,21 @@ def from_stages(
         Takes the arranger's place.
     """
 
-    def make(intent: Intent, seed: int) -> Made:
+    def make(intent: Intent, seed: int) -> Piece:
         started = time.perf_counter()
         quadrant = int(intent.emotion.emotions[0].quadrant[1]) if intent.emotion is not None else 0
         rng = np.random.default_rng([seed, quadrant])
         request = replace(_piece_request(intent, rng), touch=as_loud(touch or Touch(), intent.bars, seed, rng))
         if arrange is None:
             piece = stages.write(request, rng=rng)[0]
-            return Made(piece.score, piece.plan, time.perf_counter() - started)
+            return Piece((piece.score,), piece.plan, time.perf_counter() - started)
         asked = PlanRequest(
             request.n_bars, request.time_signature, request.tonic, request.mode, request.genre,
             max_empty=request.n_bars // 4,
         )  # fmt: skip
         (plan,) = stages.planner.plan(asked, rng=rng)
         score = perform(arrange(plan), replace(request.touch, tempo_bpm=request.tempo_bpm), rng)
-        return Made(score, plan, time.perf_counter() - started)
+        return Piece((score,), plan, time.perf_counter() - started)
 
     return make
 
@@ -149,58 +143,15 @@ class _Formless(Planner):
         return replace(rules, lags=dict.fromkeys(range(request.n_bars), Bar())), sections
 
 
-class Pieces:
-    """A folder of pieces that have been made: what is there is not made again.
-
-    Parameters
-    ----------
-    folder
-        Holds a folder for each system, in it a MIDI file and a JSON file for each piece.
-    made_by
-        Pieces of another are made anew; see :func:`fingerprint`.
-    """
-
-    def __init__(self, folder: str | Path, made_by: str) -> None:
-        self.folder, self.made_by = Path(folder), made_by
-
-    def get(self, system: str, intent: Intent, seed: int, maker: Maker) -> Made:
-        """The piece, read or made; what is measured is what the file holds."""
-        name = hashlib.sha256(f"{seed} {intent.to_json()}".encode()).hexdigest()[:16]
-        midi, note = (self.folder / system / f"{name}{suffix}" for suffix in (".mid", ".json"))
-        if (made := self._read(midi, note)) is not None:
-            return made
-        midi.parent.mkdir(parents=True, exist_ok=True)
-        made = maker(intent, seed)
-        note.unlink(missing_ok=True)
-        write_score(made.score, midi)
-        plan = None if made.plan is None else made.plan.to_json()
-        write_json(
-            {
-                "made_by": self.made_by, "seed": seed, "intent": intent.to_dict(), "seconds": made.seconds,
-                "plan": plan,
-            },
-            note,
-        )  # fmt: skip
-        return Made(read_score(midi), made.plan, made.seconds)
-
-    def _read(self, midi: Path, note: Path) -> Made | None:
-        try:
-            said = read_json(note)
-            if said["made_by"] != self.made_by:
-                return None
-            plan = None if said["plan"] is None else Plan.from_json(said["plan"])
-            return Made(read_score(midi), plan, float(said["seconds"]))
-        except (InputError, KeyError, TypeError):
-            return None
-
-
 def fingerprint(checkpoints: Iterable[str | Path]) -> str:
-    """What a piece depends on: SHA-256 over weights and over the code that composes.
+    """What a piece depends on: SHA-256, first 16 digits, of weights, fitted tables and the code that composes.
 
     Raises
     ------
     InputError
         There is no such checkpoint.
     """
-    rooms = (Path(muse.__file__).parent / room for room in _ROOMS)
-    return hashlib.sha256(contents((*map(find, checkpoints), *rooms))).hexdigest()[:16]
+    code = contents([Path(muse.__file__).parent]).splitlines()
+    composing = (line for line in code if line.startswith(_MAKERS) or not line.startswith(_ABOVE))
+    files = contents((*map(find, checkpoints), data_path("attributes")))
+    return hashlib.sha256(files + b"\n".join(composing)).hexdigest()[:16]

@@ -104,6 +104,7 @@ class _Measured:
 
     @classmethod
     def of(cls, rated: Sequence[Score]) -> _Measured:
+        """Measure pieces; attributes that are defined for too few of them are left out, gaps get the median."""
         mapper = EmotionMapper.from_pretrained()
         measured = [extract(score) for score in rated]
         names, values = measured[0].names, np.stack([one.values[0] for one in measured])
