@@ -63,7 +63,9 @@ class PlanRules:
     highest: int = PITCHES.stop - 1
     """Range of the tune."""
     max_empty: int = 10_000
-    """Bars that may lack a tune; where fewer than all, never two in a row."""
+    """Bars that may lack a tune."""
+    max_running: int = 1
+    """How many of them in a row, where not all may."""
     has_end: bool = True
     """The last bar is the end of the piece: on the tonic, and ``Eos`` behind it."""
     melody_first: bool = False
@@ -214,9 +216,10 @@ class PlanRow(Row):
                 self._allow_leaving(mask, half + 1)
 
     def _must_sound(self) -> bool:
-        """The bar may not go without a note: too many have, or the one before did."""
-        limit = self.rules.max_empty
-        return self.empty >= limit or (limit < self.rules.n_bars and bool(self.bars) and not self.bars[-1].melody)
+        """The bar may not go without a note: too many have, or those before did."""
+        limit, running = self.rules.max_empty, self.bars[-self.rules.max_running :]
+        is_long = len(running) == self.rules.max_running and not any(bar.melody for bar in running)
+        return self.empty >= limit or (limit < self.rules.n_bars and is_long)
 
     # --------------------------------------------------------------------------------------------------- what has come
 

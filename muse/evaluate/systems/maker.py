@@ -102,7 +102,7 @@ def from_stages(
             return Piece((piece.score,), piece.plan, time.perf_counter() - started)
         asked = PlanRequest(
             request.n_bars, request.time_signature, request.tonic, request.mode, request.genre,
-            max_empty=request.n_bars // 4,
+            max_empty=request.n_bars // 3, max_running=3,
         )  # fmt: skip
         (plan,) = stages.planner.plan(asked, rng=rng)
         score = perform(arrange(plan), replace(request.touch, tempo_bpm=request.tempo_bpm), rng)
