@@ -36,7 +36,7 @@ LONG = {"emotion": "happy", "bars": 64, "candidates": 4, "seed": 5}
 
 @pytest.fixture(scope="module")
 def app() -> FastAPI:
-    return create_app(n_workers=1, max_waiting=1)
+    return create_app(n_workers=1, n_batch=1, max_waiting=1)
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +247,7 @@ def test_a_killed_process_costs_its_request_alone(app: FastAPI, client: TestClie
 
     lost = client.portal.call(kill)  # type: ignore[union-attr]
     assert lost.status_code == 503 and lost.headers["Retry-After"] == "1"
-    assert "this request alone is lost: ask again" in lost.json()["error"]
+    assert "has died: ask again" in lost.json()["error"]
     assert client.post("/compose?format=mid", json=SHORT).content == midi
     assert victim not in jobs.pids and jobs.n_died == 1
 

@@ -87,7 +87,7 @@ def test_a_death_costs_one_task_and_the_process_is_replaced(two: Processes[Any, 
     with ThreadPoolExecutor(1) as asking:
         beside = asking.submit(two.run, "long", listen)
         assert begun.wait(60)
-        with pytest.raises(DiedError, match="this request alone is lost: ask again"):
+        with pytest.raises(DiedError, match="has died: ask again"):
             two.run("die")
         assert two.n_died == died + 1 and len(two.pids) == 2
         assert two.run("next")[1] == "next"
