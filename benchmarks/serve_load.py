@@ -391,12 +391,8 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=np.inf, help="requests a minute of all clients, for soak")
     parser.add_argument("--requests", type=int, default=1000)
     parser.add_argument("--bars", type=int, default=8)
-    parser.add_argument(
-        "--candidates", type=int, default=1, help=f"of each piece; by default Muse writes {N_CANDIDATES}"
-    )
-    parser.add_argument(
-        "--batch", type=int, default=N_BATCH, help="requests that a process works on at once, for compare"
-    )
+    parser.add_argument("--candidates", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=N_BATCH, help="requests at once in a process, for compare")
     parser.add_argument("--turns", type=int, default=3, help="of compare")
     parser.add_argument("--port", type=int, default=8765)
     options = parser.parse_args()
