@@ -272,7 +272,7 @@ def compare(options: argparse.Namespace) -> Iterator[tuple[str, Tally, dict[str,
             server.start()
             seconds = options.minutes * 60 / (turns * len(kinds))
             ask = composing(options.bars, options.candidates)
-            asyncio.run(clients(server.url, workers * batch, 0.1, ask, 0))  # the models are loaded
+            asyncio.run(clients(server.url, 4 * workers * batch, 0.1, composing(2, 1), 0))  # the models are loaded
             before = server.processor_sec()
             tally, wall = asyncio.run(clients(server.url, options.clients, seconds, ask, 1000 * turn))
             figures = tally.figures(wall)

@@ -229,40 +229,27 @@ class Sampler:
             The prefix is empty, too long or of foreign ids, or the other arguments do not fit each other.
         """
         rows = _Rows(self, prefix, unconditional_prefix, n_rows, sampling, cut_ids)
-        with contextlib.closing(rows):
-            return self._generate(rows, n_rows, grammar, sampling, rng, max_tokens, whole_ids, progress)
-
-    def _generate(
-        self,
-        rows: _Rows,
-        n_rows: int,
-        grammar: Grammar,
-        sampling: Sampling,
-        rng: np.random.Generator,
-        max_tokens: int | None,
-        whole_ids: Collection[int],
-        progress: Callable[[int], None] | None,
-    ) -> list[Generated]:
         grammar.begin(n_rows)
         uniform = _Uniform(rng, n_rows)
         whole = np.isin(np.arange(self.engine.shape.vocab_size), list(whole_ids)) if len(whole_ids) else None
         open_rows = np.arange(n_rows)
-        while True:
-            is_done = grammar.finished()
-            if np.count_nonzero(is_done) > n_rows - len(open_rows):
-                open_rows = np.flatnonzero(~is_done)
-            if len(open_rows) == 0 or (max_tokens is not None and rows.n_written >= max_tokens):
-                return [rows.result(row) for row in range(n_rows)]
-            ids = _next(rows, open_rows, grammar.mask(), whole, sampling, uniform)
-            if len(open_rows) == n_rows:
-                taken = ids
-            else:
-                taken = np.full(n_rows, PAD_ID, np.int64)
-                taken[open_rows] = ids
-            grammar.advance(taken)
-            rows.write(taken, open_rows, grammar)
-            if progress is not None:
-                progress(rows.n_written)
+        with contextlib.closing(rows):
+            while True:
+                is_done = grammar.finished()
+                if np.count_nonzero(is_done) > n_rows - len(open_rows):
+                    open_rows = np.flatnonzero(~is_done)
+                if len(open_rows) == 0 or (max_tokens is not None and rows.n_written >= max_tokens):
+                    return [rows.result(row) for row in range(n_rows)]
+                ids = _next(rows, open_rows, grammar.mask(), whole, sampling, uniform)
+                if len(open_rows) == n_rows:
+                    taken = ids
+                else:
+                    taken = np.full(n_rows, PAD_ID, np.int64)
+                    taken[open_rows] = ids
+                grammar.advance(taken)
+                rows.write(taken, open_rows, grammar)
+                if progress is not None:
+                    progress(rows.n_written)
 
     def logits(self, ids: Sequence[int] | NDArray[Any]) -> NDArray[np.float32]:
         """What the model says after each id of one sequence, float32 [n, V]; at most ``context`` ids."""

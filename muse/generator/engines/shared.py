@@ -14,6 +14,7 @@ Contents: :class:`SharedEngine`, :class:`SharedCache`.
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections import Counter
@@ -45,6 +46,7 @@ class SharedEngine:
     def __init__(self, engine: JointEngine) -> None:
         self.shape, self.dtype = engine.shape, engine.dtype
         self._engine = engine
+        self._numbers = itertools.count()  # of calls: those of a step stand in the order in which they began
         self._changed = threading.Condition()
         self._under_way: set[SharedCache] = set()  # calls that are waited for
         self._asked: list[_Asked] = []
@@ -54,7 +56,7 @@ class SharedEngine:
 
     def start(self, n_rows: int) -> SharedCache:
         """`n_rows` empty rows; see :class:`muse.generator.engines.engine.Engine`."""
-        return SharedCache(self, self._engine.start(n_rows))
+        return SharedCache(self, self._engine.start(n_rows), next(self._numbers))
 
     def taken_steps(self) -> dict[int, int]:
         """Number of calls in a step -> steps since this was last asked."""
@@ -134,13 +136,8 @@ class SharedEngine:
 class SharedCache:
     """Rows of one call, see :class:`muse.generator.engines.engine.Cache`."""
 
-    _n = 0
-
-    def __init__(self, engine: SharedEngine, own: Cache) -> None:
-        self._engine, self.own = engine, own
-        SharedCache._n += 1
-        self.number = SharedCache._n
-        """Order in which calls have begun."""
+    def __init__(self, engine: SharedEngine, own: Cache, number: int) -> None:
+        self._engine, self.own, self.number = engine, own, number
 
     @property
     def lengths(self) -> NDArray[np.int64]:
