@@ -1,6 +1,7 @@
 """Load on `muse serve`, with every answer checked: throughput, a soak, a thousand at once, and a server that is killed.
 
-    python benchmarks/serve_load.py compare --minutes 4   one process against one for each core, in turns
+    python benchmarks/serve_load.py compare --minutes 9   one request at a time, one a core, a batch a core, in turns
+    python benchmarks/serve_load.py steps                 steps of the model for several calls together and apart
     python benchmarks/serve_load.py soak --minutes 30     30 clients; memory by tenths [--rate 100: requests a minute]
     python benchmarks/serve_load.py mixed --requests 1000 all tasks at once, faults among them
     python benchmarks/serve_load.py kill --minutes 1      the server is killed under load and started again
@@ -17,9 +18,11 @@ import argparse
 import asyncio
 import base64
 import contextlib
+import itertools
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -35,8 +38,12 @@ import httpx
 import numpy as np
 
 import muse
+from muse.checkpoint import find
+from muse.composer.arrange import DEFAULT_ARRANGER
+from muse.generator.engines import OnnxEngine
 from muse.intent import Intent
 from muse.score import read_text
+from muse.tasks.limits import N_BATCH
 
 EMOTIONS = ("happy", "angry", "sad", "calm", "tense", "melancholic", "excited", "serene")
 GONE = (httpx.TransportError,)
@@ -47,10 +54,11 @@ Ask = Callable[[httpx.AsyncClient, int], Awaitable[bool]]
 class Server:
     """`muse serve` as a process of its own."""
 
-    def __init__(self, port: int, workers: int, waiting: int) -> None:
+    def __init__(self, port: int, workers: int, waiting: int, batch: int = N_BATCH) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self._command = [sys.executable, "-m", "muse", "serve", "--port", str(port)]
         self._command += ["--workers", str(workers), "--waiting", str(waiting)]
+        self._command += ["--batch", str(batch)]
         self.process: subprocess.Popen[bytes]
 
     def start(self) -> None:
@@ -252,22 +260,64 @@ def told(what: str, figures: dict[str, Any]) -> dict[str, Any]:
 
 
 def compare(options: argparse.Namespace) -> Iterator[tuple[str, Tally, dict[str, Any]]]:
-    """One request at a time against as many as there are cores, in turns, so that both see the same machine."""
-    turns = 3
-    per_minute: dict[int, list[float]] = {1: [], os.cpu_count() or 1: []}
+    """One request at a time, a request for each core, and a batch of them for each core, in turns, so that all see the
+    same machine."""
+    turns, cores = options.turns, os.cpu_count() or 1
+    kinds = {"one": (1, 1), "one_each_core": (cores, 1), "batch_each_core": (cores, options.batch)}
+    per_minute: dict[str, list[float]] = {kind: [] for kind in kinds}
+    processor: dict[str, list[float]] = {kind: [] for kind in kinds}
     for turn in range(turns):
-        for workers in per_minute:
-            server = Server(options.port, workers, options.clients)
+        for kind, (workers, batch) in kinds.items():
+            server = Server(options.port, workers, options.clients, batch)
             server.start()
-            seconds = options.minutes * 60 / (turns * len(per_minute))
+            seconds = options.minutes * 60 / (turns * len(kinds))
             ask = composing(options.bars, options.candidates)
+            asyncio.run(clients(server.url, 4 * workers * batch, 0.1, composing(2, 1), 0))  # the models are loaded
+            before = server.processor_sec()
             tally, wall = asyncio.run(clients(server.url, options.clients, seconds, ask, 1000 * turn))
-            server.end()
             figures = tally.figures(wall)
-            per_minute[workers].append(figures["per_minute"])
-            yield f"workers_{workers}_turn_{turn + 1}", tally, figures
-    means = {workers: float(np.mean(values)) for workers, values in per_minute.items()}
-    yield "compared", Tally(), {"per_minute": means, "ratio": round(means[max(means)] / means[1], 2)}
+            figures["processor_s_a_piece"] = round((server.processor_sec() - before) / len(tally.seconds), 2)
+            figures["pieces_a_step"] = pieces_a_step(httpx.get(f"{server.url}/metrics").text)
+            server.end()
+            per_minute[kind].append(figures["per_minute"])
+            processor[kind].append(figures["processor_s_a_piece"])
+            yield f"{kind}_turn_{turn + 1}", tally, figures
+    means = {kind: round(float(np.mean(values)), 1) for kind, values in per_minute.items()}
+    ratios = {kind: [round(a / b, 2) for a, b in zip(values, per_minute["one"], strict=True)]
+              for kind, values in per_minute.items()}  # fmt: skip
+    used = {kind: round(float(np.mean(values)), 2) for kind, values in processor.items()}
+    yield "compared", Tally(), {"per_minute": means, "times_one": ratios, "processor_s_a_piece": used}
+
+
+def steps(options: argparse.Namespace) -> Iterator[tuple[str, Tally, dict[str, Any]]]:
+    """Steps of the arranger for calls of six rows: all calls in one step against one call after another, in turns."""
+    rng, folder, n_rows = np.random.default_rng(0), find(DEFAULT_ARRANGER, "llama"), 6
+    for dtype in ("int8", "float32"):
+        engine = OnnxEngine(folder, quantized=dtype == "int8")
+        for n_tokens, n_calls in itertools.product((60, 400, 1000), (2, 4, 6)):
+            sets = [[engine.start(n_rows) for _ in range(n_calls)] for _ in range(2)]
+            for cache in (cache for several in sets for cache in several):
+                cache.load(0, rng.integers(1, engine.shape.vocab_size, n_tokens))
+                cache.share(0, range(1, n_rows))
+            together, times = engine.together(sets[0]), np.zeros((options.steps, 2))
+            ids = rng.integers(1, engine.shape.vocab_size, (n_calls, n_rows, 1))
+            for step in range(options.steps):
+                started = time.perf_counter()
+                together.extend(list(ids))
+                middle = time.perf_counter()
+                for cache, new in zip(sets[1], ids, strict=True):
+                    cache.extend(new)
+                times[step] = middle - started, time.perf_counter() - middle
+            shared, alone = np.median(times[1:], axis=0) / (n_calls * n_rows) * 1e6
+            figures = {"together_us_a_row": round(shared), "alone_us_a_row": round(alone)}
+            ratio = float(np.median(times[1:, 1] / times[1:, 0]))
+            yield f"{dtype}_{n_tokens}_tokens_{n_calls}_calls", Tally(), {**figures, "ratio": round(ratio, 2)}
+
+
+def pieces_a_step(metrics: str) -> float:
+    """Mean number of pieces whose rows a step of the models computed."""
+    steps = {int(n): float(times) for n, times in re.findall(r'muse_steps_total{pieces="(\d+)"} (\S+)', metrics)}
+    return round(sum(n * times for n, times in steps.items()) / max(sum(steps.values()), 1.0), 2)
 
 
 def soak(options: argparse.Namespace) -> Iterator[tuple[str, Tally, dict[str, Any]]]:
@@ -365,13 +415,16 @@ def first(options: argparse.Namespace) -> Iterator[tuple[str, Tally, dict[str, A
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("check", choices=["compare", "soak", "mixed", "kill", "first"])
+    parser.add_argument("check", choices=["compare", "steps", "soak", "mixed", "kill", "first"])
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--clients", type=int, default=30)
     parser.add_argument("--rate", type=float, default=np.inf, help="requests a minute of all clients, for soak")
     parser.add_argument("--requests", type=int, default=1000)
     parser.add_argument("--bars", type=int, default=8)
     parser.add_argument("--candidates", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=N_BATCH, help="requests at once in a process, for compare")
+    parser.add_argument("--steps", type=int, default=20, help="of the model at each length, for steps")
+    parser.add_argument("--turns", type=int, default=3, help="of compare")
     parser.add_argument("--port", type=int, default=8765)
     options = parser.parse_args()
     document, wrong = {}, []

@@ -228,6 +228,11 @@ class Stages:
         touch = replace(request.touch, tempo_bpm=request.tempo_bpm)
         return [Piece(one.plan, one, perform(one, touch, rng)) for one in arranged]
 
+    def taken_steps(self) -> dict[int, int]:
+        """Pieces whose rows the models computed together -> steps in which they did, since this was last asked."""
+        planner, arranger = self.planner.sampler.taken_steps(), self.arranger.sampler.taken_steps()
+        return {n: planner.get(n, 0) + arranger.get(n, 0) for n in sorted({*planner, *arranger})}
+
     def _section_controls(self, request: PieceRequest) -> Sequence[Mapping[str, int]]:
         """The arranger's: those asked for, and what the texture asks of the accompaniment in what they leave open."""
         textures = [self.arranger.buckets.of(one.accompaniment(request.tempo_bpm)) for one in request.texture]

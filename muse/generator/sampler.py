@@ -18,6 +18,7 @@ Contents: :class:`Sampling`, :class:`Grammar`, :class:`Generated`, :class:`Sampl
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from numpy.typing import NDArray
 
 from muse.checkpoint import find
 from muse.errors import InputError, is_number
-from muse.generator.engines import Cache, Engine, OnnxEngine, TorchEngine, has_onnx_runtime
+from muse.generator.engines import Cache, Engine, OnnxEngine, SharedEngine, TorchEngine, has_onnx_runtime
 
 __all__ = ["Generated", "Grammar", "Sampler", "Sampling", "draw"]
 
@@ -168,7 +169,8 @@ class Sampler:
         if threads < 1:
             raise InputError(f"threads is {threads}, legal is 1 or more")
         if with_onnx and dtype in ("int8", "float32"):
-            return cls(OnnxEngine(folder, quantized=dtype == "int8", threads=threads), context=context)
+            engine = OnnxEngine(folder, quantized=dtype == "int8", threads=threads)
+            return cls(SharedEngine(engine), context=context)
         return cls(TorchEngine(folder, device=device, dtype=dtype), context=context)
 
     def generate(
@@ -188,8 +190,9 @@ class Sampler:
         """Draw rows until the grammar calls each finished.
 
         A row depends on the seed, its number and the model, and on no other row, so the first four rows of eight
-        are the four rows of four. With int8 a row alone is another matter: a kernel of its own rounds it otherwise.
-        The same call gives the same rows, whatever the number of threads.
+        are the four rows of four. The same call gives the same rows, whatever the number of threads, and whatever
+        other threads generate at the same time: on the CPU, their rows are computed in the same steps (see
+        :mod:`muse.generator.engines.shared`).
 
         Parameters
         ----------
@@ -230,27 +233,33 @@ class Sampler:
         uniform = _Uniform(rng, n_rows)
         whole = np.isin(np.arange(self.engine.shape.vocab_size), list(whole_ids)) if len(whole_ids) else None
         open_rows = np.arange(n_rows)
-        while True:
-            is_done = grammar.finished()
-            if np.count_nonzero(is_done) > n_rows - len(open_rows):
-                open_rows = np.flatnonzero(~is_done)
-            if len(open_rows) == 0 or (max_tokens is not None and rows.n_written >= max_tokens):
-                return [rows.result(row) for row in range(n_rows)]
-            ids = _next(rows, open_rows, grammar.mask(), whole, sampling, uniform)
-            if len(open_rows) == n_rows:
-                taken = ids
-            else:
-                taken = np.full(n_rows, PAD_ID, np.int64)
-                taken[open_rows] = ids
-            grammar.advance(taken)
-            rows.write(taken, open_rows, grammar)
-            if progress is not None:
-                progress(rows.n_written)
+        with contextlib.closing(rows):
+            while True:
+                is_done = grammar.finished()
+                if np.count_nonzero(is_done) > n_rows - len(open_rows):
+                    open_rows = np.flatnonzero(~is_done)
+                if len(open_rows) == 0 or (max_tokens is not None and rows.n_written >= max_tokens):
+                    return [rows.result(row) for row in range(n_rows)]
+                ids = _next(rows, open_rows, grammar.mask(), whole, sampling, uniform)
+                if len(open_rows) == n_rows:
+                    taken = ids
+                else:
+                    taken = np.full(n_rows, PAD_ID, np.int64)
+                    taken[open_rows] = ids
+                grammar.advance(taken)
+                rows.write(taken, open_rows, grammar)
+                if progress is not None:
+                    progress(rows.n_written)
 
     def logits(self, ids: Sequence[int] | NDArray[Any]) -> NDArray[np.float32]:
         """What the model says after each id of one sequence, float32 [n, V]; at most ``context`` ids."""
         checked = _checked("sequence", ids, self.engine.shape.vocab_size, self.context)
         return self.engine.start(1).load(0, checked).copy()
+
+    def taken_steps(self) -> dict[int, int]:
+        """Calls whose rows were computed together -> steps in which they were, since this was last asked; nothing where
+        each call is computed by itself."""
+        return self.engine.taken_steps() if isinstance(self.engine, SharedEngine) else {}
 
 
 def _next(
@@ -333,6 +342,11 @@ class _Rows:
     def text(self) -> NDArray[np.int64]:
         """Ids as drawn, int64 [at least n_written, B]."""
         return self._texts[0]
+
+    def close(self) -> None:
+        """Give the model's cache back."""
+        if self._cache is not None:
+            self._cache.close()
 
     def result(self, row: int) -> Generated:
         """What a row has written."""

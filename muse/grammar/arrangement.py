@@ -43,6 +43,10 @@ _SIZE: Final = VOCABULARY.size
 _NAMES: Final = tuple(name for name, _ in VOCABULARY.blocks)
 _SCALES: Final[dict[Mode, tuple[int, ...]]] = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10, 11)}
 _FINAL_THICKNESS = 4  # notes of a part in the last chord; people's upper quartile
+_PITCH: Final = np.array(TONES)
+_PITCH_CLASS: Final = _PITCH % 12
+_ON_GRID: Final = (np.arange(MAX_POSITION) % 3 == 0) | (np.arange(MAX_POSITION) % 4 == 0)
+"""Positions at which a note may begin: sixteenths and triplets."""
 _QUIETEST = 2  # velocity step 16..23; softer notes are not heard
 
 
@@ -103,6 +107,7 @@ class ArrangementRow(Row):
         self._struck = 0
         self._ceiling = _ceilings(rules) if rules.below_melody else None
         self._in_key = [_pitch_classes(bar, rules) for bar in rules.bars]
+        self._tones = self._starts = np.empty(0, bool)  # of the part that is being written
         self._open_bar()
 
     @property
@@ -179,21 +184,24 @@ class ArrangementRow(Row):
 
     def _allow_positions(self, mask: NDArray[np.bool_]) -> None:
         stop = 1 if self._is_last and self._rules.part != "drums" else self.rules.bar_length * 3
-        for position in range(self._position + 1, min(stop, MAX_POSITION)):
-            if (position % 3 == 0 or position % 4 == 0) and self._tones_at(position).any():
-                mask[_FIRST["Pos"] + position] = True
+        stop = min(stop, MAX_POSITION)
+        if self._position + 1 < stop:
+            mask[_FIRST["Pos"] + self._position + 1 : _FIRST["Pos"] + stop] = self._starts[self._position + 1 : stop]
 
     def _tones_at(self, position: int) -> NDArray[np.bool_]:
-        """Tones (or drums) of the current part that fit at a position, bool over its block."""
+        """Tones (or drums) of the current part that fit at a position, bool over its block; not to be written to."""
+        return self._tones[position // 3]
+
+    def _fitting_tones(self) -> NDArray[np.bool_]:
+        """Tones (or drums) of the current part that fit at each sixteenth of the bar, bool [bar_length, block]."""
         rules = self._rules
         if rules.part == "drums":
-            return np.ones(len(DRUM_KEYS), bool)
-        pitch = np.array(TONES)
-        fits = (pitch >= rules.lowest) & (pitch <= rules.highest) & self._in_key[self.bar][position // 3][pitch % 12]
+            return np.ones((self.rules.bar_length, len(DRUM_KEYS)), bool)
+        fits = self._in_key[self.bar][:, _PITCH_CLASS] & (rules.lowest <= _PITCH) & (rules.highest >= _PITCH)
         if self._ceiling is not None:
-            below = fits & (pitch < self._ceiling[self.bar][position // 3])
-            if below.any():  # an instrument that lies above the tune altogether stays where it can
-                fits = below
+            below = fits & (self._ceiling[self.bar][:, None] > _PITCH)
+            has_room = below.any(axis=1, keepdims=True)  # one that lies above the tune altogether stays where it can
+            fits = np.where(has_room, below, fits)
         return fits
 
     def _allow_tones(self, mask: NDArray[np.bool_]) -> None:
@@ -295,6 +303,8 @@ class ArrangementRow(Row):
             return
         self._ids[self.bar].append([])
         self._position, self._tone, self._struck, self._stage = -1, -1, 0, "velocity"
+        self._tones = self._fitting_tones()
+        self._starts = self._tones.any(axis=1).repeat(3)[:MAX_POSITION] & _ON_GRID[: self.rules.bar_length * 3]
         if not copied and not self.forced:
             self.forced.append(_FIRST["Part"] + PARTS.index(self._rules.part))
 

@@ -44,7 +44,7 @@ from muse.serve.metrics import Metrics
 from muse.serve.schemas import Fault, body_of, request_of
 from muse.serve.work import Analyze, Answer, Compose, Recognize, Task, Transcribe, Understand
 from muse.tasks.formats import ENDINGS, formats
-from muse.tasks.limits import MAX_SECONDS, MAX_UPLOAD_BYTES, MAX_WAITING, check_request
+from muse.tasks.limits import MAX_SECONDS, MAX_UPLOAD_BYTES, MAX_WAITING, N_BATCH, check_request
 from muse.tasks.processes import DiedError
 from muse.tasks.request import PROMPTS, ComposeRequest
 
@@ -96,6 +96,7 @@ _FILE: Final = {
 def create_app(
     *,
     n_workers: int | None = None,
+    n_batch: int = N_BATCH,
     max_waiting: int = MAX_WAITING,
     seconds: float = MAX_SECONDS,
     keys: Keys | None = None,
@@ -105,7 +106,9 @@ def create_app(
     Parameters
     ----------
     n_workers
-        Requests that are worked on at once, a process each; default: one for each core.
+        Processes that do the work; default: one for each core.
+    n_batch
+        Requests that each of them works on at once.
     max_waiting
         Further ones that may wait; those after them are answered with 503.
     seconds
@@ -113,7 +116,7 @@ def create_app(
     keys
         Who may ask; None lets everybody.
     """
-    jobs = Jobs(n_workers or os.cpu_count() or 1, max_waiting, seconds)
+    jobs = Jobs(n_workers or os.cpu_count() or 1, n_batch, max_waiting, seconds)
     metrics = Metrics(jobs)
 
     @asynccontextmanager
@@ -198,6 +201,7 @@ def _add_signs(app: FastAPI, jobs: Jobs, metrics: Metrics) -> None:
         alive = len(jobs.pids)
         return {
             "status": "ok" if alive else "starting", "muse": __version__, "workers": jobs.n_workers, "alive": alive,
+            "batch": jobs.n_batch,
             "running": jobs.n_running, "waiting": jobs.n_waiting, "formats": formats(),
         }  # fmt: skip
 
@@ -319,7 +323,13 @@ def _event(name: str, data: str) -> bytes:
 
 
 def serve(
-    host: str, port: int, *, n_workers: int | None = None, max_waiting: int = MAX_WAITING, keys: Keys | None = None
+    host: str,
+    port: int,
+    *,
+    n_workers: int | None = None,
+    n_batch: int = N_BATCH,
+    max_waiting: int = MAX_WAITING,
+    keys: Keys | None = None,
 ) -> None:
     """Serve until it is interrupted; requests are logged on stderr.
 
@@ -327,11 +337,11 @@ def serve(
     ----------
     host, port
         Where to listen; ``127.0.0.1`` is this machine alone.
-    n_workers, max_waiting, keys
+    n_workers, n_batch, max_waiting, keys
         As in :func:`create_app`.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    app = create_app(n_workers=n_workers, max_waiting=max_waiting, keys=keys)
+    app = create_app(n_workers=n_workers, n_batch=n_batch, max_waiting=max_waiting, keys=keys)
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.run(
             app, host=host, port=port, log_config=None, access_log=False, server_header=False,

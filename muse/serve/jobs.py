@@ -3,8 +3,8 @@
 Conventions
 -----------
 place
-    What a request has from its arrival to the end of its answer. There are as many as processes and waiting requests
-    together; who finds none is sent away at once, before a byte of the body is read, so memory has a bound.
+    What a request has from its arrival to the end of its answer. There are as many as requests that are worked on or
+    wait together; who finds none is sent away at once, before a byte of the body is read, so memory has a bound.
 
 Contents: :class:`Jobs`, :class:`OverdueError`.
 """
@@ -15,6 +15,7 @@ import asyncio
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -46,23 +47,27 @@ class Jobs:
     Parameters
     ----------
     n_workers
-        Requests that are worked on at once, a process each.
+        Processes.
+    n_batch
+        Requests that each of them works on at once: pieces among them are written in one batch.
     max_waiting
         Further ones that may wait.
     seconds
         A task that takes longer is stopped.
     """
 
-    def __init__(self, n_workers: int, max_waiting: int, seconds: float) -> None:
-        self.n_workers, self.max_waiting = n_workers, max_waiting
+    def __init__(self, n_workers: int, n_batch: int, max_waiting: int, seconds: float) -> None:
+        self.n_workers, self.n_batch, self.max_waiting = n_workers, n_batch, max_waiting
         self.n_running = 0
         """Requests that are worked on."""
         self.n_places_taken = 0
+        self.steps: Counter[int] = Counter()
+        """Pieces in a batch -> steps that the models have computed for so many."""
         self._seconds = seconds
         self._mean_sec = 1.0
-        self._free = asyncio.Semaphore(n_workers)  # first come, first served
-        self._processes: Processes[Task, Answer] = Processes(n_workers, work, prepare=load)
-        self._threads = ThreadPoolExecutor(n_workers, "job")
+        self._free = asyncio.Semaphore(self.n_at_once)  # first come, first served
+        self._processes: Processes[Task, Answer] = Processes(n_workers, work, prepare=load, n_each=n_batch)
+        self._threads = ThreadPoolExecutor(self.n_at_once, "job")
 
     def start(self) -> None:
         """Start the processes; they load the models while the first requests come in."""
@@ -84,6 +89,11 @@ class Jobs:
         return self._processes.n_died
 
     @property
+    def n_at_once(self) -> int:
+        """Requests that are worked on at once, at most."""
+        return self.n_workers * self.n_batch
+
+    @property
     def n_waiting(self) -> int:
         """Requests that have a place and are not worked on."""
         return self.n_places_taken - self.n_running
@@ -91,12 +101,12 @@ class Jobs:
     @property
     def is_full(self) -> bool:
         """Whether there is no place left."""
-        return self.n_places_taken >= self.n_workers + self.max_waiting
+        return self.n_places_taken >= self.n_at_once + self.max_waiting
 
     @property
     def retry_after_sec(self) -> int:
         """When to come again: when half of those who are here now will have been served, or sooner."""
-        return min(max(math.ceil(self._mean_sec * self.n_places_taken / self.n_workers / 2), 1), _LONGEST_RETRY_SEC)
+        return min(max(math.ceil(self._mean_sec * self.n_places_taken / self.n_at_once / 2), 1), _LONGEST_RETRY_SEC)
 
     async def run(self, task: Task, heard: Callable[[dict[str, Any]], None] = lambda _: None) -> Answer:
         """The answer to a task. When this is cancelled, the work is stopped.
@@ -129,7 +139,9 @@ class Jobs:
 
             self.n_running += 1
             try:
-                return await loop.run_in_executor(self._threads, self._processes.run, task, listen)
+                answer = await loop.run_in_executor(self._threads, self._processes.run, task, listen)
+                self.steps.update(answer.steps)
+                return answer
             finally:
                 left.set()
                 self.n_running -= 1

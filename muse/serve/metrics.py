@@ -5,9 +5,12 @@ Contents: :class:`Metrics`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
     from muse.serve.jobs import Jobs
@@ -41,6 +44,7 @@ class Metrics:
             ("processes_died", "Processes that died over a request.", lambda: jobs.n_died),
         ):
             Gauge(f"muse_{name}", text, registry=registry).set_function(value)
+        registry.register(_Steps(jobs))
 
     def answered(self, path: str, status: int, seconds: float) -> None:
         """Count a request; `path` is one of the service's own, so that nobody can make up new ones."""
@@ -50,3 +54,18 @@ class Metrics:
     def text(self) -> bytes:
         """All of it, in the text form."""
         return generate_latest(self._registry)
+
+
+class _Steps(Collector):
+    """Steps of the models by the number of pieces whose rows they computed: how well requests fill the batches."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """One counter, with a label."""
+        text = "Steps of the models, by the number of pieces that were written together in them."
+        steps = CounterMetricFamily("muse_steps", text, labels=("pieces",))
+        for n_pieces, n_steps in sorted(self._jobs.steps.items()):
+            steps.add_metric((str(n_pieces),), n_steps)
+        yield steps

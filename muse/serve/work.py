@@ -20,7 +20,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -31,7 +31,7 @@ from muse.tasks.analyze import Analyzer
 from muse.tasks.formats import ENDINGS
 from muse.tasks.processes import Tell
 from muse.tasks.request import ComposeRequest
-from muse.tasks.telling import Understood, compose_telling
+from muse.tasks.telling import Understood, compose_telling, taken_steps
 from muse.tasks.transcribe import TranscribeRequest, transcribe
 from muse.tasks.uploads import FIELD_KINDS, take
 
@@ -56,6 +56,8 @@ class Answer:
     media_type: str = "application/json"
     seed: int | None = None
     """Of a piece."""
+    steps: Mapping[int, int] = field(default_factory=dict)
+    """Of a piece: see :func:`muse.tasks.telling.taken_steps`."""
 
     @classmethod
     def of(cls, document: Mapping[str, Any], seed: int | None = None) -> Answer:
@@ -102,7 +104,7 @@ class Compose:
 
         with _placed(self.uploads) as files:
             piece = compose_telling(replace(self.request, **files), say)
-        return self._answer(piece, parsed)
+        return replace(self._answer(piece, parsed), steps=taken_steps())
 
     def _answer(self, piece: Composition, parsed: Parsed | None) -> Answer:
         document = self.ending == "json"

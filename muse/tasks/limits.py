@@ -1,7 +1,8 @@
 """What one request over a network may ask of the machine: the page and the service hold to the same.
 
 Contents: :data:`MAX_BARS`, :data:`MAX_CANDIDATES`, :data:`MAX_WORK`, :data:`MAX_CHARACTERS`, :data:`MAX_UPLOAD_BYTES`,
-:data:`MAX_SOUND_SEC`, :data:`MAX_SECONDS`, :data:`MAX_WAITING`; :func:`check_request`, :func:`check_work`.
+:data:`MAX_SOUND_SEC`, :data:`MAX_SECONDS`, :data:`MAX_WAITING`, :data:`N_BATCH`, :data:`MAX_BATCH`;
+:func:`check_request`, :func:`check_work`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_BARS",
+    "MAX_BATCH",
     "MAX_CANDIDATES",
     "MAX_CHARACTERS",
     "MAX_SECONDS",
@@ -23,6 +25,7 @@ __all__ = [
     "MAX_UPLOAD_BYTES",
     "MAX_WAITING",
     "MAX_WORK",
+    "N_BATCH",
     "check_request",
     "check_work",
 ]
@@ -38,6 +41,10 @@ MAX_SOUND_SEC: Final = 600.0
 """Of an uploaded recording or video, seconds."""
 MAX_SECONDS: Final = 180.0
 """Work that takes longer is stopped."""
+N_BATCH: Final = 4
+"""Requests that a process works on at once; pieces among them are written in one batch."""
+MAX_BATCH: Final = 32
+"""The most that may be set: a process has memory for the pieces of so many."""
 MAX_WAITING: Final = 32
 """Requests in the queue; further ones are refused."""
 

@@ -3,11 +3,12 @@
 Conventions
 -----------
 function
-    Stands at the top of a module and is called in a process as ``function(task, tell)``. What it needs for every task,
-    models for example, it keeps to itself. Tasks, words and results go through a pipe between our own processes.
+    Stands at the top of a module and is called in a process as ``function(task, tell)``, where a process does several
+    tasks at once by several threads. What it needs for every task, models for example, it keeps to itself. Tasks, words
+    and results go through a pipe between our own processes.
 word
-    What `tell` is given: how far the work is, what was understood. `tell` raises there where the work shall stop, so a
-    function that tells nothing is stopped by killing its process.
+    What `tell` is given: how far the work is, what was understood. `tell` raises there where the work shall stop. Work
+    that tells nothing is stopped by killing its process, as soon as nothing else is done there.
 listener
     Called in the thread that asked, with each word, and with None where nothing was said for a moment. What it raises
     stops the work.
@@ -18,8 +19,10 @@ Contents: :class:`Processes`, :class:`DiedError`.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import multiprocessing as mp
+import os
 import queue
 import signal
 import threading
@@ -45,12 +48,13 @@ Listener = Callable[[Any], None]
 _TICK_SEC: Final = 0.1
 """A listener is called at least so often."""
 _GRACE_SEC: Final = 3.0
-"""For a process to end work that is stopped; then it is killed."""
-_DIED: Final = "the process that worked on this request has died; this request alone is lost: ask again"
+"""For work that is stopped to end; then its process is killed, or left to the others that work there."""
+_ENDS: Final = ("done", "failed", "stopped", "died")
+_DIED: Final = "the process that worked on this request has died: ask again"
 
 
 class DiedError(MuseError):
-    """The process that did the work has died, or all were closed; no other work is lost."""
+    """The process that did the work has died, or all were closed; work in other processes goes on."""
 
 
 class _Stopped(BaseException):
@@ -58,38 +62,91 @@ class _Stopped(BaseException):
 
 
 class _Process:
-    """A process and our end of its pipe."""
+    """A process, our end of its pipe, and those who wait for what it says."""
 
     def __init__(self, function: Callable[[Any, Tell], Any], prepare: Callable[[], None] | None) -> None:
         # Not by fork: it would copy whatever locks other threads of this process hold.
         context = mp.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
+        self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_live, args=(theirs, function, prepare), daemon=True)
         with one_thread_each():
             self._process.start()
         theirs.close()
+        self._lock, self._waiting = threading.Lock(), threading.Lock()
+        self._said: dict[int, queue.SimpleQueue[tuple[str, Any]]] = {}
+        self._numbers = itertools.count()
+        self.is_leaving = False
+        """It holds work that does not stop: it gets no more, and ends with the rest of what it has."""
+        self.is_counted = False
+        """Its death is."""
+        threading.Thread(target=self._read, name="read", daemon=True).start()
 
     @property
     def pid(self) -> int:
         return self._process.pid or 0
 
+    @property
+    def n_tasks(self) -> int:
+        return len(self._said)
+
     def lives(self) -> bool:
-        return self._process.is_alive()
+        with self._waiting:
+            return self._process.is_alive()
 
     def end(self) -> None:
-        self._process.kill()
-        self._process.join()
-        self.pipe.close()
+        self._process.kill()  # which ends the pipe, and the thread that reads it
+        self._join()
 
-    def stop(self) -> None:
-        """End its work, or the process where that does not help."""
+    def _join(self) -> None:
+        with self._waiting:  # only one thread may hear from the system that it has died
+            self._process.join()
+
+    def enter(self) -> int:
+        """A number for a task, which counts as one of the process's from here on."""
+        with self._lock:
+            number = next(self._numbers)
+            self._said[number] = queue.SimpleQueue()
+        return number
+
+    def leave(self, number: int) -> None:
+        """A task is none of the process's any more."""
+        with self._lock:
+            del self._said[number]
+
+    def send(self, what: str, number: int, task: Any = None) -> None:
+        with self._lock, contextlib.suppress(OSError):  # a process that has died is heard of
+            self._pipe.send((what, number, task))
+
+    def heard(self, number: int, seconds: float) -> tuple[str, Any]:
+        """What is said of a task next; a word of None where nothing is for so long."""
+        try:
+            return self._said[number].get(timeout=max(seconds, 0.0))
+        except queue.Empty:
+            return "word", None
+
+    def stop(self, number: int) -> bool:
+        """Have a task stopped; whether it was."""
         until = time.monotonic() + _GRACE_SEC
+        self.send("stop", number)
+        while (left := until - time.monotonic()) > 0:
+            if self.heard(number, left)[0] in _ENDS:
+                return True
+        return False
+
+    def _read(self) -> None:
+        """Hand on what the process says, until it has died."""
         with contextlib.suppress(EOFError, OSError):
-            self.pipe.send(None)
-            while self.pipe.poll(max(0.0, until - time.monotonic())):
-                if self.pipe.recv()[0] != "word":
-                    return
-        self.end()
+            while True:
+                kind, number, value = self._pipe.recv()
+                with self._lock:
+                    listening = self._said.get(number)
+                if listening is not None:
+                    listening.put((kind, value))
+        self._join()
+        with self._lock:
+            self._pipe.close()
+            for listening in self._said.values():
+                listening.put(("died", None))
 
 
 class Processes(Generic[T, R]):
@@ -98,22 +155,28 @@ class Processes(Generic[T, R]):
     Parameters
     ----------
     n
-        Tasks that are worked on at once; further ones wait.
+        Processes.
     function
         ``function(task, tell) -> result``, see the module's conventions.
     prepare
         Called once in each process before its first task, to load what every task needs.
+    n_each
+        Tasks that a process works on at once, by a thread each; with as many in every process, further ones wait.
     """
 
-    def __init__(self, n: int, function: Callable[[T, Tell], R], *, prepare: Callable[[], None] | None = None) -> None:
-        self._function, self._prepare = function, prepare
+    def __init__(
+        self,
+        n: int,
+        function: Callable[[T, Tell], R],
+        *,
+        prepare: Callable[[], None] | None = None,
+        n_each: int = 1,
+    ) -> None:
+        self._n, self._n_each, self._function, self._prepare = n, n_each, function, prepare
         self._lock = threading.Lock()
         self._closed = False
         self._processes: list[_Process] = []
-        # Last in, first out, so that a process which lives is taken before one has to be started.
-        self._idle: queue.LifoQueue[_Process | None] = queue.LifoQueue()
-        for _ in range(n):
-            self._idle.put(None)
+        self._places = threading.Semaphore(n * n_each)
         self.n_died = 0
         """Processes that died over their work so far."""
 
@@ -125,12 +188,8 @@ class Processes(Generic[T, R]):
 
     def start(self) -> None:
         """Start all processes now, so that the first tasks need not wait for the models."""
-        taken = []
-        with contextlib.suppress(queue.Empty):
-            while True:
-                taken.append(self._idle.get_nowait())
-        for process in taken:
-            self._idle.put(process or self._started())
+        with self._lock:
+            self._fill(self._n)
 
     def close(self) -> None:
         """End all processes; what is worked on ends with :class:`DiedError`."""
@@ -156,67 +215,69 @@ class Processes(Generic[T, R]):
         Exception
             What the function raised, where it is Muse's own; ``RuntimeError`` for any other. Or what `listener` raised.
         """
-        process = self._taken(listener)
-        try:
-            if process is None or not process.lives():
-                process = self._started()
-            return self._followed(process, task, listener)
-        finally:
-            self._idle.put(self._renewed(process))
-
-    def _taken(self, listener: Listener) -> _Process | None:
-        while True:
-            with contextlib.suppress(queue.Empty):
-                return self._idle.get(timeout=_TICK_SEC)
+        while not self._places.acquire(timeout=_TICK_SEC):
             listener(None)
+        try:
+            process, number = self._entered()
+            try:
+                return self._followed(process, number, task, listener)
+            finally:
+                process.leave(number)
+                self._settle(process)
+        finally:
+            self._places.release()
 
-    def _started(self) -> _Process:
+    def _entered(self) -> tuple[_Process, int]:
+        """The process that shall do a task: one that is idle, a new one, or the one that does least."""
         with self._lock:
             if self._closed:
                 raise DiedError("this is being closed: ask again in a while")
-            self._processes = [process for process in self._processes if process.lives()]
+            working = self._working()
+            if not any(process.n_tasks == 0 for process in working):
+                self._fill(min(len(working) + 1, self._n))
+            process = min(self._working(), key=lambda one: one.n_tasks)
+            return process, process.enter()
+
+    def _working(self) -> list[_Process]:
+        return [process for process in self._processes if process.lives() and not process.is_leaving]
+
+    def _fill(self, n: int) -> None:
+        """Have at least so many processes that take tasks."""
+        self._processes = [process for process in self._processes if process.lives()]
+        while len(self._working()) < n:
             self._processes.append(_Process(self._function, self._prepare))
-            return self._processes[-1]
 
-    def _renewed(self, process: _Process | None) -> _Process | None:
-        """The process, or another in the place of one that died: the next task need not wait for its start."""
-        if process is None or process.lives():
-            return process
-        self.n_died += 1
-        with contextlib.suppress(DiedError, OSError):
-            return self._started()
-        return None
+    def _settle(self, process: _Process) -> None:
+        """End a process that is leaving and has nothing else to do; and have another in the place of one that died: the
+        next task need not wait for its start."""
+        if process.is_leaving and process.n_tasks == 0:
+            process.end()
+        if process.lives():
+            return
+        with self._lock, contextlib.suppress(OSError):
+            if not (process.is_counted or self._closed):  # by another of its tasks
+                process.is_counted = True
+                self.n_died += 1
+                self._fill(min(len(self._working()) + 1, self._n))
 
-    def _followed(self, process: _Process, task: T, listener: Listener) -> R:
-        has_answered = False
+    def _followed(self, process: _Process, number: int, task: T, listener: Listener) -> R:
+        has_ended = False
         try:
-            try:
-                process.pipe.send(task)
-            except OSError:
-                raise DiedError(_DIED) from None
+            process.send("do", number, task)
             while True:
-                kind, value = _heard(process)
-                has_answered = kind in ("done", "failed")
+                kind, value = process.heard(number, _TICK_SEC)
+                has_ended = kind in _ENDS
                 if kind == "done":
                     return value
                 if kind == "failed":
                     raise value
+                if kind == "died":
+                    raise DiedError(_DIED)
                 listener(value)
-        except DiedError:
-            process.end()
-            raise
         except BaseException:
-            if not has_answered:
-                process.stop()
+            if not has_ended and not process.stop(number):
+                process.is_leaving = True
             raise
-
-
-def _heard(process: _Process) -> tuple[str, Any]:
-    """What a process says next; a word of None where it says nothing for a moment."""
-    try:
-        return process.pipe.recv() if process.pipe.poll(_TICK_SEC) else ("word", None)
-    except (EOFError, OSError):
-        raise DiedError(_DIED) from None
 
 
 # ------------------------------------------------------------------------------------------------------ in the process
@@ -229,29 +290,60 @@ def _live(pipe: Connection, function: Callable[[Any, Tell], Any], prepare: Calla
     if prepare is not None:
         with contextlib.suppress(MuseError):  # told to those who ask
             prepare()
+    work: dict[int, _Work] = {}
+    sending = threading.Lock()
+
+    def say(kind: str, number: int, value: Any) -> None:
+        with sending, contextlib.suppress(OSError):  # whoever asked has gone, which ends this process
+            pipe.send((kind, number, value))
+
+    def do(number: int, task: Any) -> None:
+        kind, value = work[number].answer(function, task)
+        try:
+            say(kind, number, value)
+        except Exception as fault:  # it cannot be pickled
+            log.exception("an answer was lost")
+            say("failed", number, RuntimeError(f"{type(fault).__name__}: {fault}"))
+        finally:
+            del work[number]
+
     with contextlib.suppress(EOFError, OSError):
         while True:
-            task = pipe.recv()
-            if task is not None:  # None is a stop that came too late
-                pipe.send(_answer(pipe, function, task))
+            what, number, task = pipe.recv()
+            if what == "do":
+                work[number] = _Work(number, say)
+                threading.Thread(target=do, args=(number, task), name=f"task {number}").start()
+            elif number in work:  # else a stop that came too late
+                work[number].is_stopped = True
+    for one in list(work.values()):
+        one.is_stopped = True
+    until = time.monotonic() + _GRACE_SEC
+    while work and time.monotonic() < until:
+        time.sleep(0.01)
+    os._exit(0)  # whatever threads still do, nobody waits for it
 
 
-def _answer(pipe: Connection, function: Callable[[Any, Tell], Any], task: Any) -> tuple[str, Any]:
-    def tell(word: Any) -> None:
+class _Work:
+    """A task in its process."""
+
+    def __init__(self, number: int, say: Callable[[str, int, Any], None]) -> None:
+        self._number, self._say = number, say
+        self.is_stopped = False
+
+    def _tell(self, word: Any) -> None:
+        if self.is_stopped:
+            raise _Stopped
+        if word is not None:
+            self._say("word", self._number, word)
+
+    def answer(self, function: Callable[[Any, Tell], Any], task: Any) -> tuple[str, Any]:
+        """How it ended, and with what."""
         try:
-            if pipe.poll():
-                pipe.recv()
-                raise _Stopped
-            pipe.send(("word", word))
-        except (EOFError, OSError):  # whoever asked has gone
-            raise SystemExit from None
-
-    try:
-        return "done", function(task, tell)
-    except _Stopped:
-        return "stopped", None
-    except MuseError as fault:
-        return "failed", fault
-    except Exception as fault:
-        log.exception("a task failed")
-        return "failed", RuntimeError(f"{type(fault).__name__}: {fault}")
+            return "done", function(task, self._tell)
+        except _Stopped:
+            return "stopped", None
+        except MuseError as fault:
+            return "failed", fault
+        except BaseException as fault:  # whatever it is, somebody waits
+            log.exception("a task failed")
+            return "failed", RuntimeError(f"{type(fault).__name__}: {fault}")

@@ -6,7 +6,7 @@ word
     :class:`Understood` first; then the share done (float, 0..1) several times a second and a
     :class:`~muse.composer.WrittenBar` for each bar; None where there is nothing to say, so that work can be stopped.
 
-Contents: :class:`Understood`, :func:`compose_telling`, :func:`load`.
+Contents: :class:`Understood`, :func:`compose_telling`, :func:`load`, :func:`taken_steps`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from muse.tasks.processes import Tell
     from muse.tasks.request import ComposeRequest
 
-__all__ = ["Understood", "compose_telling", "load"]
+__all__ = ["Understood", "compose_telling", "load", "taken_steps"]
 
 _WORD_SEC: Final = 0.05
 """Between two words on how far a piece is."""
@@ -65,6 +65,11 @@ def compose_telling(request: ComposeRequest, tell: Tell) -> Composition:
 def load() -> None:
     """Load what composing needs, ahead of the first request; the rest is loaded by whoever asks first."""
     _composer()
+
+
+def taken_steps() -> dict[int, int]:
+    """Of the composer of :func:`compose_telling`, see :meth:`muse.composer.Stages.taken_steps`."""
+    return _composer().stages.taken_steps()
 
 
 @cache

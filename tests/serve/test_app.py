@@ -36,7 +36,7 @@ LONG = {"emotion": "happy", "bars": 64, "candidates": 4, "seed": 5}
 
 @pytest.fixture(scope="module")
 def app() -> FastAPI:
-    return create_app(n_workers=1, max_waiting=1)
+    return create_app(n_workers=1, n_batch=2, max_waiting=1)
 
 
 @pytest.fixture(scope="module")
@@ -217,18 +217,25 @@ def test_the_description_of_a_request_is_that_of_the_typed_request(client: TestC
     } == set(document["paths"])
 
 
-def test_requests_wait_in_turn_and_too_many_are_sent_away(app: FastAPI, client: TestClient) -> None:
+def test_requests_share_steps_or_wait_in_turn_and_too_many_are_sent_away(
+    app: FastAPI, client: TestClient, tmp_path: Path
+) -> None:
+    fields = [{"emotion": emotion, "bars": 3, "candidates": n, "seed": n}
+              for n, emotion in enumerate(("sad", "happy", "calm", "tense"), 1)]  # fmt: skip
+
     async def ask() -> list[httpx.Response]:
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://here") as several:
-            return await asyncio.gather(
-                *(several.post("/compose", json=SHORT | {"seed": seed}, timeout=60) for seed in (1, 2, 3))
-            )
+            return await asyncio.gather(*(several.post("/compose?format=mid", json=one, timeout=60) for one in fields))
 
     # Entered anew, for the queue belongs to the event loop of its requests.
-    first, second, third = client.portal.call(ask)  # type: ignore[union-attr]
-    assert [first.json()["seed"], second.json()["seed"]] == [1, 2]
-    assert third.status_code == 503 and third.headers["Retry-After"]
+    *served, refused = client.portal.call(ask)  # type: ignore[union-attr]
+    for one, answer in zip(fields, served, strict=False):
+        piece = muse.compose(one["emotion"], bars=3, n_candidates=one["candidates"], seed=one["seed"])  # type: ignore[arg-type]
+        piece.save(tmp_path / "x.mid")
+        assert answer.content == (tmp_path / "x.mid").read_bytes()
+    assert refused.status_code == 503 and refused.headers["Retry-After"]
+    assert 'muse_steps_total{pieces="2"}' in client.get("/metrics").text
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
@@ -247,7 +254,7 @@ def test_a_killed_process_costs_its_request_alone(app: FastAPI, client: TestClie
 
     lost = client.portal.call(kill)  # type: ignore[union-attr]
     assert lost.status_code == 503 and lost.headers["Retry-After"] == "1"
-    assert "this request alone is lost: ask again" in lost.json()["error"]
+    assert "has died: ask again" in lost.json()["error"]
     assert client.post("/compose?format=mid", json=SHORT).content == midi
     assert victim not in jobs.pids and jobs.n_died == 1
 

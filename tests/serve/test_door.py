@@ -22,7 +22,7 @@ KEY = "a-key-of-some-length"
 @pytest.fixture
 def client() -> TestClient:
     # Not entered, so that the service does not start its processes.
-    return TestClient(create_app(n_workers=1, max_waiting=1))
+    return TestClient(create_app(n_workers=1, n_batch=1, max_waiting=1))
 
 
 def test_a_request_keeps_its_id_or_gets_one(client: TestClient) -> None:
@@ -123,3 +123,6 @@ def test_answers_are_counted_by_path_and_status(client: TestClient) -> None:
     assert 'muse_requests_total{path="/compose",status="405"} 1.0' in text
     assert 'muse_requests_total{path="other",status="404"} 2.0' in text and "made" not in text
     assert "muse_waiting 0.0" in text and "muse_processes 0.0" in text
+    client.app.state.jobs.steps.update({4: 30, 1: 2})  # type: ignore[attr-defined]
+    text = client.get("/metrics").text
+    assert 'muse_steps_total{pieces="1"} 2.0' in text and 'muse_steps_total{pieces="4"} 30.0' in text

@@ -95,7 +95,7 @@ def test_a_process_that_is_killed_loses_its_own_request_alone() -> None:
         second = Watched(two, ComposeRequest(emotion="calm", bars=8, candidates=1, seed=6))
         assert second.begun.wait(60)
         os.kill(victim, signal.SIGKILL)
-        with pytest.raises(DiedError, match="this request alone is lost: ask again"):
+        with pytest.raises(DiedError, match="has died: ask again"):
             first.piece.result(60)
         assert second.piece.result(60).intent.bars == 8
         assert two.run(SHORT).seed == 5

@@ -302,6 +302,10 @@ class _Engine:
         self.lengths = self.lengths[rows]
         self._histories = [self._histories[row] for row in rows]
 
+    def close(self) -> None:
+        """The call has ended."""
+        self._histories = []
+
     def _read(self, row: int, ids: Sequence[int]) -> NDArray[np.float32]:
         """Logits of a row after further ids, float32 [V]."""
         self._histories[row] = [*self._histories[row], *ids][-self._model.n :]

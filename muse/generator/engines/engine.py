@@ -7,18 +7,18 @@ Conventions
 -----------
 ``B`` rows, ``S`` new tokens, ``T`` tokens so far, ``C`` cache slots, ``H`` query heads, ``K`` key/value heads, ``E``
 width of a head, ``D`` width, ``V`` vocabulary. Every row has its own length, so rows of any age share a batch. A row's
-logits do not depend on the other rows, on the CPU to the last bit (with int8: among calls that start with two rows or
-more). Ids are integers in ``0..V-1``; logits are float32 and unnormalised.
+logits do not depend on the other rows, on the CPU to the last bit, be they of the same call or of others. Ids are
+integers in ``0..V-1``; logits are float32 and unnormalised.
 
-Contents: :class:`Shape`, :class:`Engine`, :class:`Cache`.
+Contents: :class:`Shape`, :class:`Engine`, :class:`Cache`, :class:`JointEngine`, :class:`Together`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from muse.checkpoint import Settings
 from muse.errors import InputError
 
-__all__ = ["GROWTH", "OPTIONAL", "Cache", "Engine", "Ids", "Logits", "Shape"]
+__all__ = ["GROWTH", "OPTIONAL", "Cache", "Engine", "Ids", "JointEngine", "Logits", "Shape", "Together"]
 
 Ids = NDArray[np.int64]
 Logits = NDArray[np.float32]
@@ -136,8 +136,10 @@ class Engine(Protocol):
 class Cache(Protocol):
     """Rows of one call, and the model's keys and values of them."""
 
-    lengths: NDArray[np.int64]
-    """int64 [B]: tokens that each row holds."""
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """int64 [B]: tokens that each row holds."""
+        ...
 
     def load(self, row: int, ids: Ids) -> Logits:
         """Make `ids` [S] the whole history of a row; logits [S, V] after each."""
@@ -153,4 +155,27 @@ class Cache(Protocol):
 
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Go on with these rows alone, in this order."""
+        ...
+
+    def close(self) -> None:
+        """The call has ended: give the memory back."""
+        ...
+
+
+class JointEngine(Engine, Protocol):
+    """An engine that computes rows of several calls in one step."""
+
+    def together(self, caches: Sequence[Any]) -> Together:
+        """Steps of some of its caches, two or more, in which each row gets what it gets by itself."""
+        ...
+
+
+class Together(Protocol):
+    """Caches of several calls, as long as the same ones go on together."""
+
+    def extend(self, ids: Sequence[Ids]) -> list[Logits]:
+        """Append one id a row [B, 1] to each cache; logits [B, V] of each, valid until the next call.
+
+        Where it fails, the caches are as they were.
+        """
         ...

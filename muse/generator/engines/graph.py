@@ -27,10 +27,16 @@ _ONNX_TYPES: dict[type, int] = {np.float32: 1, np.uint8: 2, np.int32: 6, np.int6
 
 
 class Graph:
-    """A model under construction: constants, operators, inputs and outputs, each known by name."""
+    """A model under construction: constants, operators, inputs and outputs, each known by name.
 
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
+    Parameters
+    ----------
+    begun
+        What this one begins with, for example constants that several graphs have; the bytes are shared.
+    """
+
+    def __init__(self, begun: Graph | None = None) -> None:
+        self._parts: list[bytes] = [] if begun is None else list(begun._parts)
 
     def constant(self, name: str, array: NDArray[Any]) -> str:
         """Add an array of a type in the table above; returns its name."""

@@ -5,12 +5,12 @@ At the generator's sizes a decode step is a few hundred microseconds of arithmet
 dispatching its operators one by one; that is where the speed comes from. Weights are float32, or int8 with a float32
 scale for every :data:`BLOCKS` inputs of an output. Conventions: :mod:`muse.generator.engines.engine`.
 
-Contents: :class:`OnnxEngine`, :class:`OnnxCache`.
+Contents: :class:`OnnxEngine`, :class:`OnnxCache`, :class:`OnnxTogether`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from muse.errors import InputError
 from muse.generator.engines.engine import GROWTH, OPTIONAL, Ids, Logits, Shape
 from muse.generator.engines.graph import CONTRIB, Graph
 
-__all__ = ["OnnxCache", "OnnxEngine"]
+__all__ = ["OnnxCache", "OnnxEngine", "OnnxTogether"]
 
 BLOCKS = (256, 128, 64, 32, 16)  # inputs that share a scale: the largest that divides a width; large ones are fast
 # Attention with a sink, even one that takes nothing, goes by ONNX Runtime's matrix products, which for one token go
@@ -52,205 +52,307 @@ class OnnxEngine:
     """
 
     def __init__(self, folder: str | Path, *, quantized: bool = True, threads: int = 1) -> None:
-        import onnxruntime
-
         self.shape, self.dtype = Shape.read(folder), "int8" if quantized else "float32"
         tensors = load_tensors(folder, "np")
         check_tensors(folder, tensors, self.shape.tensors(), optional=OPTIONAL)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # errors
-        graph = _llama_graph(self.shape, tensors, quantized=quantized)
-        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        self._llama = _Llama(self.shape, tensors, quantized=quantized)
+        self._threads = threads
+        self._sessions = {1: self._session_for(1)}
+        """By the number of calls whose rows a step takes; each holds the weights once more."""
 
     def start(self, n_rows: int) -> OnnxCache:
         """`n_rows` empty rows; see :class:`muse.generator.engines.engine.Engine`."""
-        return OnnxCache(self._session, self.shape, n_rows)
+        return OnnxCache(self._sessions[1], self.shape, n_rows)
+
+    def together(self, caches: Sequence[OnnxCache]) -> OnnxTogether:
+        """Steps of the rows of several calls; see :class:`muse.generator.engines.engine.JointEngine`."""
+        n = len(caches)
+        if n not in self._sessions:
+            self._sessions[n] = self._session_for(n)
+        return OnnxTogether(self._sessions[n], self.shape, caches)
+
+    def _session_for(self, n_calls: int) -> Any:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3  # errors
+        return onnxruntime.InferenceSession(self._llama.graph(n_calls), options, providers=["CPUExecutionProvider"])
 
 
 class OnnxCache:
     """Rows of one call, see :class:`muse.generator.engines.engine.Cache`.
 
-    Quantised products take rows by twos and round an odd one otherwise. So of two rows or more an odd number has one
-    more, of which nobody asks anything, and what a row gets does not depend on how many others there are or remain.
+    Quantised products take rows by twos and round an odd one otherwise. So an odd number of rows has one more, of which
+    nobody asks anything, and what a row gets does not depend on how many others there are or remain.
     """
 
     def __init__(self, session: Any, shape: Shape, n_rows: int) -> None:
         self._session, self._shape = session, shape
         self.lengths = np.zeros(n_rows, np.int64)
-        self._is_alone = n_rows == 1
-        self._cache = self._empty(n_rows + self._n_idle(), GROWTH)
+        self.memory = self._empty(n_rows + n_rows % 2, GROWTH)
+        """Keys (even) and values (odd) of the layers, float32 [2 x layers, B, K, C, E]; B is even."""
         self._step: _Binding | None = None
 
     def load(self, row: int, ids: Ids) -> Logits:
         """Make `ids` [S] the whole history of a row; logits [S, V] after each."""
-        self._reserve(len(ids))
-        place = self._cache[:, row : row + 1]
+        self.reserve(len(ids))
+        place = self.memory[:, row : row + 1]
         parts = []
         for first in range(0, len(ids), LOADED_AT_ONCE):
             part = ids[None, first : first + LOADED_AT_ONCE]
             self.lengths[row] = first + part.shape[1]
-            binding = _Binding(self._session, place, part.shape[1], self._shape.vocab_size)
-            parts.append(binding.run(part, self.lengths[row : row + 1], int(self.lengths[row]))[0])
+            binding = _Binding(self._session, [place], part.shape[1], self._shape.vocab_size)
+            parts.append(binding.run([part], [self.lengths[row : row + 1]])[0][0])
         return np.concatenate(parts)
 
     def share(self, source: int, rows: Iterable[int]) -> None:
         """Give other rows the history of `source`."""
         n = self.lengths[source]
         for row in rows:
-            self._cache[:, row, :, :n] = self._cache[:, source, :, :n]
+            self.memory[:, row, :, :n] = self.memory[:, source, :, :n]
             self.lengths[row] = n
 
     def extend(self, ids: Ids) -> Logits:
         """Append ids [B, S] to the rows; logits [B, V] after the last, in memory that the next step overwrites."""
-        longest = int(self.lengths.max())
-        self._reserve(longest + ids.shape[1])
+        self.reserve(int(self.lengths.max()) + ids.shape[1])
         if self._step is None:
-            self._step = _Binding(self._session, self._cache, 1, self._shape.vocab_size)
+            self._step = _Binding(self._session, [self.memory], 1, self._shape.vocab_size)
         # One at a time: the attention operator appends several tokens to a single row only, and rounds otherwise then.
-        for n_new, column in enumerate(ids.T, 1):
+        for column in ids.T:
             self.lengths += 1
-            logits = self._step.run(column[:, None], self.lengths, longest + n_new)
+            logits = self._step.run([column[:, None]], [self.lengths])[0]
         return logits[:, 0]
 
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Go on with these rows alone, in this order."""
         self.lengths = self.lengths[rows]
-        self._cache = self._cache.take(np.append(rows, rows[: self._n_idle()]), 1)  # contiguous, which indexing is not
+        self.memory = self.memory.take(np.append(rows, rows[: len(rows) % 2]), 1)  # contiguous, which indexing is not
         self._step = None
 
-    def _n_idle(self) -> int:
-        """Rows of the cache beyond those asked for."""
-        return 0 if self._is_alone else len(self.lengths) % 2
+    def close(self) -> None:
+        """Give the memory back; the rows are of no use any more."""
+        self.memory, self._step = self.memory[:, :0], None
+
+    def reserve(self, n_tokens: int) -> None:
+        """Have room for rows of so many tokens."""
+        slots = self.memory.shape[3]
+        if n_tokens > slots:
+            old, used = self.memory, int(self.lengths.max())
+            self.memory = self._empty(old.shape[1], -(-n_tokens // GROWTH) * GROWTH)
+            self.memory[:, :, :, :used] = old[:, :, :, :used]
+            self._step = None
 
     def _empty(self, n_rows: int, slots: int) -> NDArray[np.float32]:
-        """Keys (even) and values (odd) of the layers, float32 [2 x layers, B, K, C, E]."""
         s = self._shape
         return np.zeros((2 * s.n_layers, n_rows, s.n_key_value_heads, slots, s.head_dim), np.float32)
 
-    def _reserve(self, n_tokens: int) -> None:
-        slots = self._cache.shape[3]
-        if n_tokens > slots:
-            old, used = self._cache, int(self.lengths.max())
-            self._cache = self._empty(old.shape[1], -(-n_tokens // GROWTH) * GROWTH)
-            self._cache[:, :, :, :used] = old[:, :, :, :used]
-            self._step = None
+
+class OnnxTogether:
+    """Rows of several calls that are computed in one run: products take the rows of all of them, attention looks at the
+    memory of each call where it lies. So calls come and go without a copy, and each row gets what it gets alone."""
+
+    def __init__(self, session: Any, shape: Shape, caches: Sequence[OnnxCache]) -> None:
+        self._session, self._shape, self._caches = session, shape, caches
+        self._step: _Binding | None = None
+
+    def extend(self, ids: Sequence[Ids]) -> list[Logits]:
+        """Append one id a row [B, 1] to each cache; logits [B, V] of each, in memory that the next step overwrites."""
+        for cache in self._caches:
+            cache.reserve(int(cache.lengths.max()) + 1)
+        memory = [cache.memory for cache in self._caches]
+        if self._step is None or not self._step.is_of(memory):
+            self._step = _Binding(self._session, memory, 1, self._shape.vocab_size)
+        lengths = [cache.lengths + 1 for cache in self._caches]
+        found = self._step.run(ids, lengths)
+        for cache, counted in zip(self._caches, lengths, strict=True):
+            cache.lengths = counted  # not before the step has succeeded
+        return [logits[:, 0] for logits in found]
 
 
 class _Binding:
-    """Inputs and outputs of a session tied to fixed memory, so that a step passes no arrays."""
+    """Inputs and outputs of a session tied to fixed memory, so that a step passes no arrays.
 
-    def __init__(self, session: Any, cache: NDArray[np.float32], n_new: int, vocab_size: int) -> None:
-        n_rows = cache.shape[1]
-        self._session, self._cache = session, cache  # the memory must outlive the binding
-        self._ids = np.zeros((n_rows, n_new), np.int64)
-        self._last = np.zeros(n_rows, np.int32)
-        self._total = np.zeros(1, np.int32)
-        self._logits = np.zeros((n_rows, n_new, vocab_size), np.float32)
+    Parameters
+    ----------
+    memory
+        Keys and values of each call.
+    n_new
+        Tokens that a run appends to each row.
+    """
+
+    def __init__(self, session: Any, memory: Sequence[NDArray[np.float32]], n_new: int, vocab_size: int) -> None:
+        sizes = [of.shape[1] for of in memory]
+        self._session, self._memory = session, memory  # the memory must outlive the binding
+        self._ids = np.zeros((sum(sizes), n_new), np.int64)
+        self._logits = np.zeros((sum(sizes), n_new, vocab_size), np.float32)
+        self._firsts = np.cumsum([0, *sizes[:-1]]).tolist()
+        self._last = [np.zeros(size, np.int32) for size in sizes]
+        self._total = [np.zeros(1, np.int32) for _ in sizes]
         self._binding = session.io_binding()
-        for name, array in (("ids", self._ids), ("last", self._last), ("total", self._total)):
+        inputs = {"ids": self._ids}
+        if len(memory) > 1:
+            inputs["sizes"] = self._sizes = np.array(sizes, np.int64)
+        for call, (last, total) in enumerate(zip(self._last, self._total, strict=True)):
+            inputs |= {f"last_{call}": last, f"total_{call}": total}
+        for name, array in inputs.items():
             self._binding.bind_input(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
-        for index, layer in enumerate(cache):  # one memory for past and present: written in place
-            name, place = _cache_name(index), (np.float32, layer.shape, layer.ctypes.data)
-            self._binding.bind_input(f"past_{name}", "cpu", 0, *place)
-            self._binding.bind_output(f"present_{name}", "cpu", 0, *place)
+        for call, layers in enumerate(memory):
+            for index, layer in enumerate(layers):  # one memory for past and present: written in place
+                name, place = _cache_name(call, index), (np.float32, layer.shape, layer.ctypes.data)
+                self._binding.bind_input(f"past_{name}", "cpu", 0, *place)
+                self._binding.bind_output(f"present_{name}", "cpu", 0, *place)
         self._binding.bind_output("logits", "cpu", 0, np.float32, self._logits.shape, self._logits.ctypes.data)
 
-    def run(self, ids: Ids, lengths: NDArray[np.int64], longest: int) -> Logits:
-        """Logits [B, S, V], in memory that the next run overwrites; `lengths` [B] count the new tokens in, `longest` is
-        the greatest."""
-        n_rows = len(ids)  # an idle row stays at id and place 0
-        self._ids[:n_rows] = ids
-        self._last[:n_rows] = lengths - 1
-        self._total[0] = longest
+    def is_of(self, memory: Sequence[NDArray[np.float32]]) -> bool:
+        """Whether it is tied to this memory."""
+        return all(ours is theirs for ours, theirs in zip(self._memory, memory, strict=True))
+
+    def run(self, ids: Sequence[Ids], lengths: Sequence[NDArray[np.int64]]) -> list[Logits]:
+        """Logits [B, S, V] of each call, in memory that the next run overwrites.
+
+        `ids` [B, S] and `lengths` [B] of each call; lengths count the new tokens in.
+        """
+        found = []
+        for new, counted, first, last, total in zip(ids, lengths, self._firsts, self._last, self._total, strict=True):
+            stop = first + len(new)  # an idle row stays at id and place 0
+            self._ids[first:stop] = new
+            last[: len(new)] = counted - 1
+            total[0] = counted.max()
+            found.append(self._logits[first:stop])
         self._session.run_with_iobinding(self._binding)
-        return self._logits[:n_rows]
+        return found
 
 
-def _cache_name(index: int) -> str:
-    return f"{'value' if index % 2 else 'key'}_{index // 2}"
+def _cache_name(call: int, index: int) -> str:
+    return f"{'value' if index % 2 else 'key'}_{call}_{index // 2}"
 
 
-def _llama_graph(shape: Shape, tensors: Mapping[str, NDArray[np.float32]], *, quantized: bool) -> bytes:
-    """The decoder as a serialised ONNX model.
+class _Llama:
+    """The decoder as an ONNX model, its weights ready for any number of calls."""
 
-    Inputs: ``ids`` int64 [B, S]; ``last`` int32 [B], index of each row's last token; ``total`` int32 [1], the longest
-    row; ``past_*`` float32 [B, K, C, E]. Outputs: ``logits`` [B, S, V] and ``present_*``, meant to share memory.
-    """
-    graph = Graph()
-    graph.input("ids", np.int64, ["B", "S"])
-    graph.input("last", np.int32, ["B"])
-    graph.input("total", np.int32, [1])
-    graph.output("logits", np.float32, ["B", "S", shape.vocab_size])
-    cache_dims: list[int | str] = ["B", shape.n_key_value_heads, "C", shape.head_dim]
-    for index in range(2 * shape.n_layers):
-        graph.input(f"past_{_cache_name(index)}", np.float32, cache_dims)
-        graph.output(f"present_{_cache_name(index)}", np.float32, cache_dims)
-    for name, table in zip(("cos", "sin"), shape.rotary(), strict=True):
-        graph.constant(name, table)
+    def __init__(self, shape: Shape, tensors: Mapping[str, NDArray[np.float32]], *, quantized: bool) -> None:
+        self._shape, self._quantized = shape, quantized
+        self._blocks: dict[str, int] = {}  # product -> inputs that share a scale
+        self._weights = weights = Graph()
 
-    def weight(name: str) -> NDArray[np.float32]:
-        return np.asarray(tensors[name], np.float32)
+        def weight(name: str) -> NDArray[np.float32]:
+            return np.asarray(tensors[name], np.float32)
 
-    def linear(name: str, x: str, matrix: NDArray[np.float32]) -> str:
-        if not quantized:
-            return graph.node("MatMul", [x, graph.constant(f"{name}.weight", matrix.T)], name)
-        n_out, n_in = matrix.shape
+        for name, table in zip(("cos", "sin"), shape.rotary(), strict=True):
+            weights.constant(name, table)
+        weights.constant("no_sink", np.full(shape.n_heads, NO_SINK, np.float32))
+        weights.constant("embedding", weight("model.embed_tokens.weight"))
+        scale = np.float32(shape.head_dim**-0.5)
+        for index in range(shape.n_layers):
+            layer = f"model.layers.{index}"
+            query, *others = (weight(f"{layer}.self_attn.{part}_proj.weight") for part in "qkv")
+            self._matrix(f"{layer}.qkv", np.concatenate([query * scale, *others]))
+            self._matrix(f"{layer}.o", weight(f"{layer}.self_attn.o_proj.weight"))
+            for part in ("gate", "up", "down"):
+                self._matrix(f"{layer}.{part}", weight(f"{layer}.mlp.{part}_proj.weight"))
+            for norm in ("input_layernorm", "post_attention_layernorm"):
+                weights.constant(f"{layer}.{norm}.gain", weight(f"{layer}.{norm}.weight"))
+        weights.constant("model.norm.gain", weight("model.norm.weight"))
+        head = tensors.get("lm_head.weight", tensors.get("model.embed_tokens.weight"))  # absent where tied
+        self._matrix("logits", np.asarray(head, np.float32))
+
+    def _matrix(self, name: str, matrix: NDArray[np.float32]) -> None:
+        if not self._quantized:
+            self._weights.constant(f"{name}.weight", matrix.T)
+            return
+        n_in = matrix.shape[1]
         block = next((size for size in BLOCKS if n_in % size == 0), None)
         if block is None:
             raise InputError(f"int8 needs widths that are multiples of {BLOCKS[-1]}, not {n_in}: load with float32")
+        self._blocks[name] = block
         codes, scales = _quantize(matrix, block)
-        inputs = [x, graph.constant(f"{name}.codes", codes), graph.constant(f"{name}.scales", scales)]
-        # accuracy_level 4: the product itself runs on 8-bit integers
-        attributes = {"N": n_out, "K": n_in, "bits": 8, "block_size": block, "accuracy_level": 4}
-        return graph.node("MatMulNBits", inputs, name, domain=CONTRIB, **attributes)
+        self._weights.constant(f"{name}.codes", codes)
+        self._weights.constant(f"{name}.scales", scales)
 
-    no_sink = graph.constant("no_sink", np.full(shape.n_heads, NO_SINK, np.float32))
-    scale = np.float32(shape.head_dim**-0.5)
-    stream, update = "", ""  # the residual stream, and what the last block adds to it
+    def graph(self, n_calls: int) -> bytes:
+        """The model that computes the rows of so many calls, serialised.
 
-    def norm(name: str) -> str:
-        """Add the update to the stream, then RMSNorm: one operator."""
-        nonlocal stream, update
-        gain, y = graph.constant(f"{name}.gain", weight(f"{name}.weight")), f"{name}.out"
-        if not update:
-            return graph.node("SimplifiedLayerNormalization", [stream, gain], y, epsilon=shape.norm_eps, axis=-1)
-        outputs = [y, "", "", f"{name}.stream"]
-        add_norm = "SkipSimplifiedLayerNormalization"
-        graph.node(add_norm, [stream, update, gain], *outputs, domain=CONTRIB, epsilon=shape.norm_eps)
-        stream = outputs[-1]
-        return y
+        Inputs: ``ids`` int64 [B, S], the rows of all calls one after another; for several calls ``sizes`` int64
+        [calls], rows of each, and S is 1. For each call ``last`` int32 [B], index of each row's last token; ``total``
+        int32 [1], the longest row; ``past_*`` float32 [B, K, C, E]. Outputs: ``logits`` [B, S, V] and ``present_*`` of
+        each call, meant to share memory with the past.
+        """
+        shape, graph = self._shape, Graph(self._weights)
+        calls = range(n_calls)
+        graph.input("ids", np.int64, ["B", "S"])
+        if n_calls > 1:
+            graph.input("sizes", np.int64, [n_calls])
+        graph.output("logits", np.float32, ["B", "S", shape.vocab_size])
+        for call in calls:
+            graph.input(f"last_{call}", np.int32, [f"B{call}"])
+            graph.input(f"total_{call}", np.int32, [1])
+            dims: list[int | str] = [f"B{call}", shape.n_key_value_heads, f"C{call}", shape.head_dim]
+            for index in range(2 * shape.n_layers):
+                graph.input(f"past_{_cache_name(call, index)}", np.float32, dims)
+                graph.output(f"present_{_cache_name(call, index)}", np.float32, dims)
+        stream, update = "", ""  # the residual stream, and what the last block adds to it
 
-    stream = graph.node("Gather", [graph.constant("embedding", weight("model.embed_tokens.weight")), "ids"], "embedded")
-    for index in range(shape.n_layers):
-        layer = f"model.layers.{index}"
-        x = norm(f"{layer}.input_layernorm")
-        query, *others = (weight(f"{layer}.self_attn.{part}_proj.weight") for part in "qkv")
-        x = linear(f"{layer}.qkv", x, np.concatenate([query * scale, *others]))
-        key, value = _cache_name(2 * index), _cache_name(2 * index + 1)
-        x = graph.node(
-            "GroupQueryAttention",
-            [x, "", "", f"past_{key}", f"past_{value}", "last", "total", "cos", "sin", "", "", no_sink],
-            f"{layer}.attention",
-            f"present_{key}",
-            f"present_{value}",
-            domain=CONTRIB,
-            num_heads=shape.n_heads,
-            kv_num_heads=shape.n_key_value_heads,
-            do_rotary=1,
-            scale=1.0,
-        )
-        update = linear(f"{layer}.o", x, weight(f"{layer}.self_attn.o_proj.weight"))
-        x = norm(f"{layer}.post_attention_layernorm")
-        gate = linear(f"{layer}.gate", x, weight(f"{layer}.mlp.gate_proj.weight"))
-        up = linear(f"{layer}.up", x, weight(f"{layer}.mlp.up_proj.weight"))
-        gate = graph.node("QuickGelu", [gate], f"{layer}.silu", domain=CONTRIB, alpha=1.0)  # x * sigmoid(x)
-        x = graph.node("Mul", [gate, up], f"{layer}.gated")
-        update = linear(f"{layer}.down", x, weight(f"{layer}.mlp.down_proj.weight"))
-    head = tensors.get("lm_head.weight", tensors.get("model.embed_tokens.weight"))  # absent where tied
-    linear("logits", norm("model.norm"), np.asarray(head, np.float32))
-    return graph.serialize()
+        def linear(name: str, x: str, n_in: int, n_out: int) -> str:
+            if not self._quantized:
+                return graph.node("MatMul", [x, f"{name}.weight"], name)
+            # accuracy_level 4: the product itself runs on 8-bit integers
+            attributes = {"N": n_out, "K": n_in, "bits": 8, "block_size": self._blocks[name], "accuracy_level": 4}
+            inputs = [x, f"{name}.codes", f"{name}.scales"]
+            return graph.node("MatMulNBits", inputs, name, domain=CONTRIB, **attributes)
+
+        def norm(name: str) -> str:
+            """Add the update to the stream, then RMSNorm: one operator."""
+            nonlocal stream, update
+            gain, y = f"{name}.gain", f"{name}.out"
+            if not update:
+                return graph.node("SimplifiedLayerNormalization", [stream, gain], y, epsilon=shape.norm_eps, axis=-1)
+            outputs = [y, "", "", f"{name}.stream"]
+            add_norm = "SkipSimplifiedLayerNormalization"
+            graph.node(add_norm, [stream, update, gain], *outputs, domain=CONTRIB, epsilon=shape.norm_eps)
+            stream = outputs[-1]
+            return y
+
+        def attention(layer: str, call: int, x: str, key: str, value: str) -> str:
+            """The rows of one call, each over its own past."""
+            return graph.node(
+                "GroupQueryAttention",
+                [x, "", "", f"past_{key}", f"past_{value}", f"last_{call}", f"total_{call}", "cos", "sin", "", "",
+                 "no_sink"],
+                f"{layer}.attention_{call}",
+                f"present_{key}",
+                f"present_{value}",
+                domain=CONTRIB,
+                num_heads=shape.n_heads,
+                kv_num_heads=shape.n_key_value_heads,
+                do_rotary=1,
+                scale=1.0,
+            )  # fmt: skip
+
+        d, f = shape.width, shape.feed_forward
+        query, both = shape.n_heads * shape.head_dim, (shape.n_heads + 2 * shape.n_key_value_heads) * shape.head_dim
+        stream = graph.node("Gather", ["embedding", "ids"], "embedded")
+        for index in range(shape.n_layers):
+            layer = f"model.layers.{index}"
+            x = linear(f"{layer}.qkv", norm(f"{layer}.input_layernorm"), d, both)
+            parts = [x]
+            if n_calls > 1:
+                parts = [f"{layer}.qkv_{call}" for call in calls]
+                graph.node("Split", [x, "sizes"], *parts, axis=0)
+            parts = [
+                attention(layer, call, part, _cache_name(call, 2 * index), _cache_name(call, 2 * index + 1))
+                for call, part in enumerate(parts)
+            ]
+            x = parts[0] if n_calls == 1 else graph.node("Concat", parts, f"{layer}.attention", axis=0)
+            update = linear(f"{layer}.o", x, query, d)
+            x = norm(f"{layer}.post_attention_layernorm")
+            gate, up = linear(f"{layer}.gate", x, d, f), linear(f"{layer}.up", x, d, f)
+            gate = graph.node("QuickGelu", [gate], f"{layer}.silu", domain=CONTRIB, alpha=1.0)  # x * sigmoid(x)
+            x = graph.node("Mul", [gate, up], f"{layer}.gated")
+            update = linear(f"{layer}.down", x, f, d)
+        linear("logits", norm("model.norm"), d, shape.vocab_size)
+        return graph.serialize()
 
 
 def _quantize(matrix: NDArray[np.float32], block: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

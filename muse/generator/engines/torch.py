@@ -170,6 +170,10 @@ class TorchCache:
         self.lengths = self.lengths[rows]
         self._cache = self._cache[:, rows]
 
+    def close(self) -> None:
+        """Give the memory back; the rows are of no use any more."""
+        self._cache = self._cache[:, :0]
+
     def _reserve(self, n_tokens: int) -> None:
         if n_tokens > self._cache.shape[3]:
             old, used = self._cache, int(self.lengths.max())
