@@ -274,6 +274,8 @@ def train_gate(
         list[str] | None,
         typer.Option(metavar="DIR", help="Folder of other sounds (speech), beside the noise that is made; repeatable."),
     ] = None,
+    takes: Annotated[int, typer.Option(metavar="N", min=5, help="Recordings, as many scores and tunes.")] = 110,
+    noises: Annotated[int, typer.Option(metavar="N", min=1, help="Takes of each kind of noise that is made.")] = 16,
     cache: CacheOption = "runs/recognizer",
     encoder: EncoderOption = "musicnn",
     as_json: JsonOption = False,
@@ -286,7 +288,9 @@ def train_gate(
 
     audio_encoder = open_encoder(encoder)
     with progress_bar("listening") as progress:
-        gate, measured = learn_gate(music, other or (), audio_encoder, cache, progress=progress)
+        gate, measured = learn_gate(
+            music, other or (), audio_encoder, cache, n_music=takes, n_noises=noises, progress=progress
+        )
     gate.write(Path(output), audio_encoder.name)
     write_json(measured, Path(output) / GATE_FOLDER / "metrics.json")
     print_document(measured, as_json)

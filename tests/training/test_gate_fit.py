@@ -10,7 +10,7 @@ import symusic
 
 from muse.audio import write_audio
 from muse.errors import InputError
-from muse.training.recognizer.gate import KEPT, fit_gate
+from muse.training.recognizer.gate import KEPT, _left_out, _left_out_folds, fit_gate
 from muse.training.recognizer.noise import NOISES, noise
 from muse.training.recognizer.takes import Takes, hear_takes
 from muse.training.recognizer.tunes import line_of, played_alone, played_plainly
@@ -49,6 +49,22 @@ def test_music_passes_and_kinds_are_refused_unheard(takes: Takes) -> None:
     assert (music >= 0.5).mean() >= KEPT - 0.02
     nowhere = np.full((1, 3), 100, np.float32)
     assert gate(nowhere, -nowhere)[0] < 0.5
+
+
+def test_leaving_out_by_blocks_is_solving_anew(rng: np.random.Generator) -> None:
+    x, target, fold = rng.normal(size=(30, 3)), rng.normal(size=30), np.arange(30) % 5
+    kernel = np.exp(-((x[:, None] - x) ** 2).sum(axis=2))
+    matrix = kernel + 0.1 * np.eye(30)
+    out = np.arange(30) < 7
+    rest, said = _left_out(np.linalg.inv(matrix), target, out)
+    solved = np.linalg.solve(matrix[np.ix_(~out, ~out)], target[~out])
+    np.testing.assert_allclose(said, kernel[np.ix_(out, ~out)] @ solved, atol=1e-9)
+    np.testing.assert_allclose(rest, np.linalg.inv(matrix[np.ix_(~out, ~out)]), atol=1e-9)
+    said = _left_out_folds(np.linalg.inv(matrix), target, fold)
+    for k in range(5):
+        known = fold != k
+        solved = np.linalg.solve(matrix[np.ix_(known, known)], target[known])
+        np.testing.assert_allclose(said[~known], kernel[np.ix_(~known, known)] @ solved, atol=1e-9)
 
 
 def test_too_few_files_are_refused(takes: Takes) -> None:
