@@ -150,7 +150,7 @@ def _left_out(inverse: Floats, target: Floats, out: Mask) -> tuple[Floats, Float
 def _left_out_folds(inverse: Floats, target: Floats, fold: NDArray[np.int64]) -> Floats:
     """What is said of each take without its fold."""
     weight, said = inverse @ target, target.copy()
-    for k in range(N_FOLDS):
+    for k in np.unique(fold):
         out = fold == k
         said[out] -= scipy.linalg.solve(inverse[np.ix_(out, out)], weight[out], assume_a="pos")
     return said
