@@ -1,7 +1,8 @@
 """Make speech: short texts in ten languages, read by eSpeak NG, as it comes out of rooms, telephones and microphones.
 
-``muse train recognizer --other FOLDER`` learns from it what is no music. ``pip install espeakng-loader`` brings the
-program (GPL-3.0; the license does not cover what it says).
+``muse train gate --other FOLDER`` learns from it what is no music. Each voice has a folder of its own, so that it can
+be left out as a whole. ``pip install espeakng-loader`` brings the program (GPL-3.0; the license does not cover what it
+says).
 
     python benchmarks/make_speech.py FOLDER
 """
@@ -99,7 +100,6 @@ def through_the_air(sound: Sound, rate: int, random: np.random.Generator) -> Sou
 
 def main(folder: Path) -> None:
     """Write the sounds."""
-    folder.mkdir(parents=True, exist_ok=True)
     voice = Voice()
     for i in range(N_SOUNDS):
         random = np.random.default_rng(i)
@@ -109,7 +109,9 @@ def main(folder: Path) -> None:
         n = int(random.uniform(1.5, 25) * voice.sample_rate)
         first = int(random.uniform(0, max(len(said) - n, 1)))
         sound = through_the_air(said[first : first + n], voice.sample_rate, random)
-        write_audio(sound.astype(np.float32)[None], voice.sample_rate, folder / f"speech{i:03d}.wav")
+        path = folder / variant / f"speech{i:03d}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_audio(sound.astype(np.float32)[None], voice.sample_rate, path)
 
 
 if __name__ == "__main__":

@@ -274,14 +274,25 @@ def train_gate(
         list[str] | None,
         typer.Option(metavar="DIR", help="Folder of other sounds (speech), beside the noise that is made; repeatable."),
     ] = None,
+    takes: Annotated[int, typer.Option(metavar="N", min=5, help="Recordings, as many scores and tunes.")] = 110,
+    noises: Annotated[int, typer.Option(metavar="N", min=1, help="Takes of each kind of noise that is made.")] = 16,
+    cache: CacheOption = "runs/recognizer",
+    encoder: EncoderOption = "musicnn",
     as_json: JsonOption = False,
 ) -> None:
-    """Fit the recogniser's gate on how sounds move, each kind of sound left out once, and write it."""
-    from muse.training.recognizer.steady import learn_steady
+    """Fit the recogniser's gate, which tells music from other sound, each kind of sound left out once, and write it."""
+    from muse.files import write_json
+    from muse.recognizer.encoders.load import open_encoder
+    from muse.recognizer.heads.gate import GATE_FOLDER
+    from muse.training.recognizer.gate import learn_gate
 
+    audio_encoder = open_encoder(encoder)
     with progress_bar("listening") as progress:
-        gate, measured = learn_steady(music, other or (), progress=progress)
-    gate.write(Path(output))
+        gate, measured = learn_gate(
+            music, other or (), audio_encoder, cache, n_music=takes, n_noises=noises, progress=progress
+        )
+    gate.write(Path(output), audio_encoder.name)
+    write_json(measured, Path(output) / GATE_FOLDER / "metrics.json")
     print_document(measured, as_json)
 
 

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from muse.checkpoint import Settings, under
 from muse.recognizer.heads.course import Course
-from muse.recognizer.heads.gate import MusicGate
 from muse.recognizer.heads.network import Network, NetworkConfig, NetworkOutput, Windows
 from muse.recognizer.heads.teachers import Statistics, Teacher, clip_to_range, statistics
 
@@ -46,8 +45,6 @@ class Prediction:
     """[W, T, 2]."""
     curve_variance: Floats
     """[W, T, 2]."""
-    music: Floats
-    """Probability that it is music at all, [W]; 1 without a gate."""
     novelty: Floats
     """How far the sound lies from all that the teachers learnt from, [W]; see
     :meth:`~muse.recognizer.heads.teachers.Teacher.novelty`. 0 without teachers."""
@@ -61,7 +58,6 @@ class Ensemble:
     teachers: Mapping[str, Sequence[Teacher]] = field(default_factory=dict)
     """By set of tags or ``plane``; of several the mean counts."""
     share: float = 0.5
-    gate: MusicGate | None = None
     course: Course | None = None
     """For whole pieces; what :meth:`predict` says of windows is without it."""
 
@@ -82,7 +78,7 @@ class Ensemble:
             for first in range(0, len(windows.mask), BATCH)
         ]
         tags = {name: np.concatenate([part.tags[name] for part in parts]) for name in self.tag_sets}
-        rest = ("plane", "variance", "curve", "curve_variance", "music", "novelty")
+        rest = ("plane", "variance", "curve", "curve_variance", "novelty")
         return Prediction(tags, *(np.concatenate([getattr(part, name) for part in parts]) for name in rest))
 
     def _predict(self, windows: Windows) -> Prediction:
@@ -110,7 +106,6 @@ class Ensemble:
             each(lambda output: output.log_variance.exp()).mean(axis=0) + planes.var(axis=0),
             curves.mean(axis=0) + (plane - of_networks)[:, None],
             each(lambda output: output.curve_log_variance.exp()).mean(axis=0) + curves.var(axis=0),
-            np.ones(len(plane), np.float32) if self.gate is None else self.gate(rows["embedding"]),
             self._novelty(rows),
         )
 
@@ -126,9 +121,8 @@ class Ensemble:
         for target, teachers in self.teachers.items():
             for i, teacher in enumerate(teachers):
                 found |= {f"teacher.{target}.{i}.{name}": value for name, value in teacher.tensors().items()}
-        for kind, part in (("gate", self.gate), ("course", self.course)):
-            if part is not None:
-                found |= {f"{kind}.{name}": value for name, value in part.tensors().items()}
+        if self.course is not None:
+            found |= {f"course.{name}": value for name, value in self.course.tensors().items()}
         return found
 
     def config(self) -> dict[str, Any]:
@@ -138,7 +132,6 @@ class Ensemble:
             "network": asdict(self.networks[0].config),
             "teachers": {name: [asdict(one.shape) for one in teachers] for name, teachers in self.teachers.items()},
             "share": self.share,
-            "gate": self.gate is not None,
             "course": self.course is not None,
         }
 
@@ -160,6 +153,5 @@ class Ensemble:
             name: [Teacher.load(shape, under(tensors, f"teacher.{name}.{i}.")) for i, shape in enumerate(shapes)]
             for name, shapes in settings.part("teachers").values.items()
         }
-        gate = MusicGate.load(under(tensors, "gate.")) if settings.flag("gate") else None
         course = Course.load(under(tensors, "course.")) if settings.flag("course") else None
-        return cls(networks, teachers, settings.real("share", 0, 1), gate, course)
+        return cls(networks, teachers, settings.real("share", 0, 1), course)

@@ -43,11 +43,10 @@ from muse.recognizer.encoders.load import open_encoder
 from muse.recognizer.ensemble import Ensemble, Prediction
 from muse.recognizer.features.chords import HarmonyModel
 from muse.recognizer.features.signal import STEP_SEC
-from muse.recognizer.features.steadiness import steadiness
 from muse.recognizer.features.windows import HOP_STEPS, Features, batch, overlap_add, stream_features
 from muse.recognizer.heads.calibration import Calibration
 from muse.recognizer.heads.fusion import Fusion
-from muse.recognizer.heads.gate import SteadyGate
+from muse.recognizer.heads.gate import MusicGate
 from muse.recognizer.heads.network import TAGS, WINDOW_STEPS
 from muse.recognizer.heads.notes import ONSET
 from muse.recognizer.heads.personal import Listener, PersonalModel, RecognizedPiece, curve_on_steps
@@ -122,10 +121,10 @@ class Recognizer:
         calibration: Calibration | None = None,
         personal: PersonalModel | None = None,
         fusion: Fusion | None = None,
-        steady: SteadyGate | None = None,
+        gate: MusicGate | None = None,
     ) -> None:
         self.encoder, self.harmony, self.ensemble = encoder, harmony, ensemble
-        self.calibration, self.personal, self.steady = calibration or Calibration(), personal, steady
+        self.calibration, self.personal, self.gate = calibration or Calibration(), personal, gate
         self.fusion, self.transcriber = fusion, None if fusion is None else Transcriber.from_pretrained()
 
     @classmethod
@@ -143,13 +142,13 @@ class Recognizer:
         tensors = load_tensors(folder)
         check_values(folder, tensors)
         encoder = open_encoder(str(settings.values.get("encoder")))
+        gate = MusicGate.read(folder, encoder.name)
         try:
             harmony = HarmonyModel.load(under(tensors, "harmony."))
             personal = PersonalModel.load(under(tensors, "personal.")) if settings.flag("personal") else None
             calibration = Calibration(**settings.part("calibration").values)
             fusion = Fusion.load(under(tensors, "fusion.")) if settings.flag("fusion") else None
-            steady = SteadyGate.read(folder)
-            loaded = cls(encoder, harmony, Ensemble.load(settings, tensors), calibration, personal, fusion, steady)
+            loaded = cls(encoder, harmony, Ensemble.load(settings, tensors), calibration, personal, fusion, gate)
             # Parts that do not fit each other fail on any sound: a second of silence is recognized.
             try:
                 tried = loaded.recognize(np.zeros(encoder.sample_rate, np.float32), encoder.sample_rate)
@@ -286,11 +285,10 @@ class Recognizer:
     def _add_window(self, totals: _Totals, features: Features, first: int) -> None:
         """Add what is predicted for a window that begins with step `first`."""
         window = features.window(self.harmony)
-        prediction = self.ensemble.predict(batch([window]))
-        if self.steady is not None:
-            moves = self.steady(steadiness(features.pitches)[None])
-            prediction = replace(prediction, music=np.minimum(prediction.music, moves))
-        totals.add(first, len(window.steps), prediction, window.harmony.key)
+        music = 1.0
+        if self.gate is not None:
+            music = self.gate.hear(features.steps[:, : self.encoder.width], features.pitches)
+        totals.add(first, len(window.steps), self.ensemble.predict(batch([window])), music, window.harmony.key)
 
 
 def _on_steps(ratings: NDArray[Any], n_steps: int) -> Floats:
@@ -314,14 +312,14 @@ class _Totals:
         self.n_steps = 0
         self.music = 0.0
 
-    def add(self, first: int, n: int, prediction: Prediction, key: Key | None) -> None:
-        """A window of `n` steps."""
+    def add(self, first: int, n: int, prediction: Prediction, music: float, key: Key | None) -> None:
+        """A window of `n` steps, and the probability that it is music."""
         rest = ("plane", "variance", "novelty")
         values = {**prediction.tags, **{name: getattr(prediction, name) for name in rest}}
         for name, value in values.items():
             self.totals[name] = n * value[0] + self.totals.get(name, np.zeros(1, np.float32))
         self.weight += n
-        self.music += n * float(prediction.music[0])
+        self.music += n * music
         if key is not None:
             self.keys[key.tonic, key.mode] = self.keys.get((key.tonic, key.mode), 0.0) + n * key.clarity
         self.curves.append((first, np.hstack([prediction.curve[0, :n], prediction.curve_variance[0, :n]])))

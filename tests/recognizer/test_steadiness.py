@@ -1,17 +1,12 @@
-"""How sounds move: held notes last and lie in a scale, glides and noise do not; the gate comes back whole or not."""
+"""How sounds move: held notes last and lie in a scale, glides and noise do not, beeps come back."""
 
 from __future__ import annotations
-
-import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from muse.errors import InputError
 from muse.recognizer.features.signal import SAMPLE_RATE, semitones
 from muse.recognizer.features.steadiness import FIGURES, steadiness
-from muse.recognizer.heads.gate import FARTHEST, STEADY_FILE, SteadyGate
 
 RATE = SAMPLE_RATE
 
@@ -59,31 +54,24 @@ def test_loudness_does_not_matter_and_silence_is_nothing(tune: np.ndarray) -> No
     assert np.isfinite(steadiness(np.ones((1, 76)))).all()
 
 
-def a_gate() -> SteadyGate:
-    n = len(FIGURES)
-    return SteadyGate(*(np.asarray(x, np.float32) for x in (np.zeros(n), np.ones(n), np.full(n, 0.01), [0.5])))
+def test_beeps_come_back_and_sirens_slide(tune: np.ndarray) -> None:
+    time = np.arange(8 * RATE) / RATE
+    tones, wail = np.where(time / 0.6 % 2 < 1, 660.0, 880.0), 600 * 2 ** (0.6 * np.sin(2 * np.pi * 0.3 * time))
+    music, alarm, siren = figures(tune), figures(tone(tones)), figures(tone(wail))
+    assert alarm["kinds of frames"] < music["kinds of frames"] - 0.4
+    assert alarm["voice pitches"] < music["voice pitches"]
+    assert alarm["comes back"] > music["comes back"] + 0.2
+    assert siren["slides on"] > 0.3 > 0.15 > music["slides on"]
+    assert music["held"] > siren["held"] + 0.4
+    assert figures(tone(np.full(3 * RATE, 440.0)))["still"] > 0.8
 
 
-def test_far_figures_count_no_more_than_a_limit() -> None:
-    gate = a_gate()
-    far, farther = (gate(np.full((1, len(FIGURES)), x, np.float32)) for x in (FARTHEST, 100.0))
-    assert far == farther > gate(np.zeros((1, len(FIGURES)), np.float32))
-
-
-def test_the_gate_comes_back_and_damage_is_refused(tmp_path: Path) -> None:
-    assert SteadyGate.read(tmp_path) is None
-    a_gate().write(tmp_path)
-    again = SteadyGate.read(tmp_path)
-    assert again is not None
-    x = np.linspace(-2, 2, len(FIGURES), dtype=np.float32)[None]
-    assert again(x) == pytest.approx(a_gate()(x))
-    path = tmp_path / STEADY_FILE
-    document = json.loads(path.read_text())
-    for change, message in (
-        ({"figures": ["peaks"]}, "other figures"), ({"weight": None}, "damaged"),
-        ({"bias": [float("nan")]}, "damaged|finite|JSON"),
-        ({"spread": [0.0] * len(FIGURES)}, "damaged"), ({"mean": [0.0]}, "damaged"),
-    ):  # fmt: skip
-        path.write_text(json.dumps(document | change))
-        with pytest.raises(InputError, match=message):
-            SteadyGate.read(tmp_path)
+def test_frames_are_counted_by_their_kinds() -> None:
+    pitches = np.zeros((40, 76))
+    pitches[np.arange(40), 20 + 5 * (np.arange(40) // 10)] = 1  # four notes of a second
+    found = dict(zip(FIGURES, steadiness(pitches).tolist(), strict=True))
+    assert found["kinds of frames"] == pytest.approx(np.log(4), abs=1e-4)
+    assert found["commonest frames"] == pytest.approx(0.25, abs=1e-4)
+    assert found["voice pitches"] == pytest.approx(np.log(5), abs=1e-4)
+    assert found["voice leaps"] == pytest.approx(3 / 39, abs=1e-4)
+    assert found["one voice"] == pytest.approx(1)

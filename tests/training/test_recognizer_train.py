@@ -23,14 +23,12 @@ from muse.recognizer.encoders.mert import MertEncoder, hubert_tensors
 from muse.recognizer.features.windows import window_starts
 from muse.recognizer.heads.calibration import Calibration
 from muse.recognizer.heads.course import Course
-from muse.recognizer.heads.gate import MusicGate
 from muse.recognizer.heads.network import TAGS, WINDOW_STEPS, Windows
 from muse.recognizer.heads.personal import Listener, PersonalModel, RecognizedPiece, curve_on_steps
 from muse.training.recognizer.affine import Affine, fit_affine
 from muse.training.recognizer.calibration import calibrate
 from muse.training.recognizer.course import apply_course, fit_course
-from muse.training.recognizer.gate import fit_gate
-from muse.training.recognizer.noise import NOISES, noise
+from muse.training.recognizer.noise import NOISES
 from muse.training.recognizer.parts import Part
 from muse.training.recognizer.personal import Tasks, fit_personal
 from muse.training.recognizer.personal_evaluation import evaluate_personal
@@ -282,7 +280,9 @@ def test_a_recogniser_of_other_datasets_is_trained_and_used(
 ) -> None:
     monkeypatch.setattr("muse.training.recognizer.personal.fit_personal", partial(fit_personal, n_steps=20))
     settings = tmp_path / "settings.json"
-    settings.write_text(json.dumps({"n_steps": 2, "batch": 8, "n_networks": 1, "n_noises": 1}))
+    settings.write_text(json.dumps({"n_steps": 2, "batch": 8, "n_networks": 1, "n_noises": 2}))
+    kinds = {name: NOISES[name] for name in ("band", "tones")}
+    monkeypatch.setattr("muse.training.recognizer.takes.NOISES", kinds)
     out, speech = tmp_path / "model", tmp_path / "speech"
     speech.mkdir()
     for name in ("s.wav", "s.mp3"):
@@ -292,8 +292,8 @@ def test_a_recogniser_of_other_datasets_is_trained_and_used(
         "--cache", str(cache), "--config", str(settings), "--other", str(speech),
     ]  # fmt: skip
     done = CliRunner().invoke(app, arguments, catch_exceptions=False)
-    assert set(json.loads(done.stdout)["gate"]["other"]) == {*NOISES, "speech"}
-    assert len(list(cache.rglob("other/*.npz"))) == 2
+    assert set(json.loads(done.stdout)["gate"]["refused"]) == {*kinds, "speech"}
+    assert len(list(cache.rglob("takes/speech-*.npz"))) == 2
     assert json.loads(done.stdout)["listener_curves"] == 8  # of clips that are learnt from
     recognizer = Recognizer.from_pretrained(out)
     found = recognizer.recognize((0.2 * random.normal(size=32_000)).astype(np.float32), 16_000)
@@ -365,24 +365,6 @@ def test_modest_quadrants_are_sharpened_and_thresholds_lie_where_tags_begin() ->
     assert found.thresholds["gems"] == pytest.approx([1 / 6] * 9, abs=0.01)
     assert found.named({"sadness": 0.2, "power": 0.1}) == ("sadness",)
     assert calibrate(parts, []) == Calibration()
-
-
-# --------------------------------------------------------------------------------------------------------------- gate
-
-
-def test_noise_is_as_long_and_loud_as_it_says_and_never_the_same_twice() -> None:
-    for kind in NOISES:
-        sounds = [noise(kind, 16_000, np.random.default_rng(seed)) for seed in (0, 0, 1)]
-        assert all(1.5 <= len(x) / 16_000 <= 20 and 0.05 < np.abs(x).max() < 0.9 for x in sounds)
-        assert np.array_equal(sounds[0], sounds[1]) and not np.array_equal(sounds[0][:8000], sounds[2][:8000])
-
-
-def test_a_gate_lets_through_what_is_like_its_music_however_few_clips_a_dataset_has() -> None:
-    rng = np.random.default_rng(0)
-    common, rare, other = (rng.normal(at, 1, (n, 4)).astype(np.float32) for at, n in ((2, 300), (4, 5), (-2, 50)))
-    gate = fit_gate([common, rare], other)
-    assert gate(common).mean() > 0.8 and gate(rare).min() > 0.9 and gate(other).mean() < 0.2
-    assert np.array_equal(MusicGate.load(gate.tensors())(rare), gate(rare))
 
 
 # ------------------------------------------------------------------------------------------------------------- course

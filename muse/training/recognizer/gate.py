@@ -1,99 +1,191 @@
-"""Fitting of the gate (:mod:`muse.recognizer.heads.gate`): the datasets' music against noise and other recordings.
+"""Fitting of the gate (:mod:`muse.recognizer.heads.gate`), and how it takes to what it has never heard.
 
-Contents: :func:`fit_gate`, :func:`learn_gate`.
+Every kind of other sound is left out of the learning once, and of the choice of the threshold, and so is every family
+of kinds that are like each other; what then is refused of it is what can be expected of sounds that nobody thought of.
+Kinds of music are left out in the same way. What is said of known kinds and of music is of sources (files; voices of
+speech) that were left out; only the axes and scales, which are of all music, have seen them.
+
+Contents: :func:`fit_gate`, :func:`learn_gate`, :data:`FAMILIES`.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import torch
+import scipy.linalg
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from muse.recognizer.encoders.encoder import MARGIN_STEPS, Encoder
-from muse.recognizer.heads.gate import MusicGate
-from muse.recognizer.heads.network import WINDOW_STEPS
-from muse.recognizer.heads.teachers import statistics
-from muse.training.recognizer.config import RecognizerConfig
-from muse.training.recognizer.noise import NOISES, noise
-from muse.training.recognizer.parts import Part, cached, cropped, encoder_cache, sound_of
+from muse.errors import InputError
+from muse.hearing.quadrants import gaussian
+from muse.recognizer.encoders.encoder import Encoder
+from muse.recognizer.heads.gate import MusicGate, standardised
+from muse.training.recognizer.takes import Takes, hear_takes
 from muse.training.recognizer.teachers import group_folds
 
-__all__ = ["fit_gate", "learn_gate"]
+__all__ = ["FAMILIES", "fit_gate", "learn_gate"]
 
-Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Log = Callable[[float, float], None]
 
-STRENGTH: Final = 16.0
-"""Inverse of the regularisation, where the weights of all rows add up to one."""
+N_AXES: Final = 25
+WIDTH: Final = 0.1
+"""Precision of the kernel times the number of inputs."""
+DECAY: Final = 0.01
+"""Ridge of the least squares, for a take of mean weight."""
+KEPT: Final = 0.982
+"""Share of takes of music, of files that were not learnt from, that a half probability lets pass."""
+N_FOLDS: Final = 5
+FAMILIES: Final[Mapping[str, tuple[str, ...]]] = {
+    "tones": ("siren", "glides", "tones", "mains", "alarm", "horn"),
+    "strokes": ("thumps", "knocks", "steps", "heartbeat", "clicks", "typing", "bell"),
+    "voices": ("speech", "animals", "birds"),
+}
+"""Kinds of other sound that are like each other."""
 
 
-def fit_gate(music: Sequence[Floats], other: Floats) -> MusicGate:
-    """Fit on mean embeddings [n, numbers]; every dataset of music weighs the same, all of them as much as the rest."""
-    rows = np.concatenate([*music, other]).astype(np.float64)
-    weights = np.concatenate([np.full(len(x), 0.5 / len(music) / len(x)) for x in music])
-    weights = np.concatenate([weights, np.full(len(other), 0.5 / len(other))])
-    mean = weights @ rows
-    spread = np.sqrt(weights @ np.square(rows - mean)) + 1e-3
-    regression = LogisticRegression(C=STRENGTH, max_iter=2000)
-    regression.fit((rows - mean) / spread, np.arange(len(rows)) < len(rows) - len(other), sample_weight=weights)
-    found = (mean, spread, regression.coef_[0], regression.intercept_)
-    return MusicGate(*(np.asarray(value, np.float32) for value in found))
+def fit_gate(takes: Takes, progress: Log | None = None) -> tuple[MusicGate, dict[str, Any]]:
+    """The gate, and what was measured: by kind the number of ``takes``, the shares of music ``kept`` (also ``all`` of
+    it), of other sound ``refused``, ``refused_left_out`` and ``refused_without_family``, and of music
+    ``kept_left_out``.
+
+    Raises
+    ------
+    InputError
+        There are too few files.
+    """
+    music, kinds = takes.is_music, _names(takes.kind)
+    for name, at in (("music", music), ("other sound", ~music)):
+        if (n := len(set(takes.source[at].tolist()))) < N_FOLDS:
+            raise InputError(
+                f"the gate is measured in {N_FOLDS} parts, but only {n} files of {name} can be heard: give more"
+            )
+    target, fold = music.astype(np.float64), group_folds(takes.source.tolist(), N_FOLDS)
+    gate, inverse = _fitted(takes, np.ones(len(music), bool))
+    unseen = _left_out_folds(inverse, target, fold)
+    least = _least(unseen[music])
+    other = [kind for kind in kinds if not music[takes.kind == kind][0]]
+    left_out = {kind: takes.kind == kind for kind in kinds}
+    left_out |= {f"family of {name}": np.isin(takes.kind, family) for name, family in FAMILIES.items()}
+    left_out = {name: out for name, out in left_out.items() if out.any() and len(set(target[~out].tolist())) == 2}
+    passed: dict[str, float] = {}
+    without_family: dict[str, float] = {}
+    for i, (name, out) in enumerate(left_out.items()):
+        if music[out].any():  # which the axes and scales are of, so that they are made anew
+            machine, rest = _fitted(takes, ~out)
+            outputs = machine.output(takes.embedding[out], takes.figures[out])
+        else:
+            rest, outputs = _left_out(inverse, target, out)
+        passes = outputs > _least(_left_out_folds(rest, target[~out], fold[~out])[music[~out]])
+        if name in kinds:
+            passed[name] = float(passes.mean())
+        else:
+            kind_of = takes.kind[out]
+            without_family |= {kind: 1 - float(passes[kind_of == kind].mean()) for kind in _names(kind_of)}
+        if progress is not None:
+            progress(i + 1, len(left_out))
+    share = {kind: float((unseen[takes.kind == kind] > least).mean()) for kind in kinds}
+    measured = {
+        "takes": {kind: int((takes.kind == kind).sum()) for kind in kinds},
+        "kept": {"all": float((unseen[music] > least).mean())} | {one: share[one] for one in kinds if one not in other},
+        "kept_left_out": {kind: passed[kind] for kind in passed if kind not in other},
+        "refused": {kind: 1 - share[kind] for kind in other},
+        "refused_left_out": {kind: 1 - passed[kind] for kind in passed if kind in other},
+        "refused_without_family": without_family,
+    }
+    slope = LogisticRegression(class_weight="balanced").fit(unseen[:, None], music).coef_[0, 0]
+    return replace(gate, odds=np.array([-slope * least, slope], np.float32)), measured
 
 
 def learn_gate(
-    parts: Sequence[Part], others: Sequence[Path], cache: str | Path, encoder: Encoder, config: RecognizerConfig
+    music: Sequence[str | Path],
+    others: Sequence[str | Path],
+    encoder: Encoder,
+    cache: str | Path,
+    *,
+    n_music: int = 110,
+    n_noises: int = 16,
+    seed: int = 0,
+    progress: Log | None = None,
 ) -> tuple[MusicGate, dict[str, Any]]:
-    """A gate for music among other sounds, and how well it does on groups of clips and kinds of sound held out.
+    """Hear takes and fit on them; see :func:`~muse.training.recognizer.takes.hear_takes` and :func:`fit_gate`.
 
-    Of each window of music a stretch of random length is taken, for the others are short.
+    Raises
+    ------
+    InputError
+        A folder has no sound, or no music is given.
     """
-    other, kinds = _other_sounds(others, encoder_cache(cache, encoder), encoder, config)
-    random = torch.Generator().manual_seed(config.seed)
-    music = [statistics(cropped(part.windows, random, least=0.05))["embedding"] for part in parts]
-    names = sorted(set(kinds.tolist()))
-    passed: list[list[float]] = [[] for _ in parts]
-    let_through = {}
-    folds = [group_folds(part.groups, len(names), config.seed)[part.owner] for part in parts]
-    for i, name in enumerate(names):
-        fitted = fit_gate([x[fold != i] for x, fold in zip(music, folds, strict=True)], other[kinds != name])
-        let_through[name] = float((fitted(other[kinds == name]) >= 0.5).mean())
-        for x, fold, found in zip(music, folds, passed, strict=True):
-            found += fitted(x[fold == i]).tolist()
-    shares = {part.name: float((np.array(found) >= 0.5).mean()) for part, found in zip(parts, passed, strict=True)}
-    return fit_gate(music, other), {"music": shares, "other": let_through}
+    takes = hear_takes(
+        music, others, encoder, cache, n_music=n_music, n_noises=n_noises, seed=seed, progress=progress
+    )  # fmt: skip
+    return fit_gate(takes, progress)
 
 
-def _other_sounds(
-    others: Sequence[Path], cache: Path, encoder: Encoder, config: RecognizerConfig
-) -> tuple[Floats, NDArray[np.str_]]:
-    """Mean embeddings of noise and of the first window of sound files, [n, numbers], and of which kind each is."""
-    longest = (WINDOW_STEPS + MARGIN_STEPS) * encoder.sample_rate // 2
-
-    def embedded(make: Callable[[], Floats]) -> dict[str, Floats]:
-        return {"embedding": encoder.encode(make()[:longest])[:WINDOW_STEPS].mean(axis=0, keepdims=True)}
-
-    rows, kinds = [], []
-    for kind, i in itertools.product(NOISES, range(config.n_noises)):
-        generator = np.random.default_rng([config.seed, i, *kind.encode()])
-        made = functools.partial(noise, kind, encoder.sample_rate, generator)
-        rows.append(cached(cache / "noise" / f"{kind}{i}.{config.seed}.npz", functools.partial(embedded, made)))
-        kinds.append(kind)
-    for path in others:
-        read = functools.partial(sound_of, path, encoder.sample_rate)
-        rows.append(cached(cache / "other" / f"{_identity(path)}.npz", functools.partial(embedded, read)))
-        kinds.append(path.parent.name)
-    return np.concatenate([row["embedding"] for row in rows]), np.array(kinds)
+def _names(kinds: NDArray[np.str_]) -> list[str]:
+    return [str(kind) for kind in np.unique(kinds)]
 
 
-def _identity(path: Path) -> str:
-    """Name for a file's place in the cache: no two files share one, and a file that has changed gets another."""
-    facts = path.stat()
-    text = f"{path.resolve()} {facts.st_size} {facts.st_mtime_ns}"
-    return f"{path.stem}-{hashlib.sha256(text.encode(errors='surrogateescape')).hexdigest()[:16]}"
+def _least(music: Floats) -> float:
+    """The output that lets :data:`KEPT` of takes of music pass."""
+    return float(np.quantile(music, 1 - KEPT))
+
+
+def _left_out(inverse: Floats, target: Floats, out: Mask) -> tuple[Floats, Floats]:
+    """Without some takes: the inverse of the rest's matrix, and what is then said of those takes.
+
+    Both follow from the inverse of all by blocks, without solving anew (Pahikkala, Boberg & Salakoski 2006, "Fast
+    n-fold cross-validation for regularized least-squares", SCAI).
+    """
+    block, beside = inverse[np.ix_(out, out)], inverse[np.ix_(out, ~out)]
+    rest = inverse[np.ix_(~out, ~out)] - beside.T @ scipy.linalg.solve(block, beside, assume_a="pos")
+    said = target[out] - scipy.linalg.solve(block, inverse[out] @ target, assume_a="pos")
+    return rest, np.asarray(said)
+
+
+def _left_out_folds(inverse: Floats, target: Floats, fold: NDArray[np.int64]) -> Floats:
+    """What is said of each take without its fold."""
+    weight, said = inverse @ target, target.copy()
+    for k in np.unique(fold):
+        out = fold == k
+        said[out] -= scipy.linalg.solve(inverse[np.ix_(out, out)], weight[out], assume_a="pos")
+    return said
+
+
+def _fitted(takes: Takes, at: Mask) -> tuple[MusicGate, Floats]:
+    """The machine of the takes `at`, still without its odds, and the inverse of the matrix that gave its weights.
+
+    All takes of music weigh as much as all kinds of other sound, each of which weighs the same. The output is 0 far
+    from everything: what is like nothing known is no music.
+    """
+    embedding, figures, music = takes.embedding[at], takes.figures[at], takes.is_music[at]
+    axes = _principal_axes(embedding[music])
+    inputs = np.hstack([embedding @ axes, figures])
+    center = inputs[music].mean(axis=0).astype(np.float32)
+    spread = (inputs[music].std(axis=0) + 1e-3).astype(np.float32)
+    points = standardised(embedding, figures, axes, center, spread).astype(np.float16)
+    _, kind, counts = np.unique(takes.kind[at], return_inverse=True, return_counts=True)
+    n_other = len(np.unique(kind[~music]))
+    share = np.where(music, 0.5 / music.sum(), 0.5 / counts[kind] / max(n_other, 1))
+    x = points.astype(np.float64)
+    precision = WIDTH / x.shape[1]
+    kernel = gaussian(x, x, precision)
+    kernel[np.diag_indices_from(kernel)] += DECAY / (share * len(share))
+    inverse = scipy.linalg.inv(kernel)
+    weight = inverse @ music
+    gate = MusicGate(
+        axes, center, spread, points, weight.astype(np.float32),
+        np.array([precision], np.float32), np.zeros(2, np.float32),
+    )  # fmt: skip
+    return gate, inverse
+
+
+def _principal_axes(embedding: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Directions in which embeddings of music differ most, each number by its own spread, [numbers, axes]."""
+    spread = embedding.std(axis=0) + 1e-2
+    _, _, axes = np.linalg.svd((embedding - embedding.mean(axis=0)) / spread, full_matrices=False)
+    return np.asarray(axes[:N_AXES].T / spread[:, None], np.float32)

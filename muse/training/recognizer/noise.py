@@ -288,6 +288,115 @@ def _thumps(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float6
     return _backed(_placed(n, events), rate, random)
 
 
+def _alarm(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """A device, a lorry that backs up, a busy line: one to four beeps of one or two pitches, again and again."""
+    lasts, pause = random.uniform(0.05, 0.6), random.uniform(0.03, 0.4)
+    pitches = np.exp2(random.uniform(np.log2(350), np.log2(3600), int(random.integers(1, 3))))
+    shares = [1.0, *(random.uniform(0, 0.6) / k for k in range(2, 6))]
+    at_once = random.random() < 0.4
+    pattern = random.integers(0, len(pitches), int(random.integers(1, 5)))
+    rest = random.uniform(0.0, 1.5)
+    size = int(lasts * rate)
+    beeps = [_sung(np.full(size, hertz), rate, shares) * _swell(size, 0.03, 0.05) for hertz in pitches]
+    events, at = [], random.uniform(0, 0.5)
+    while at < n / rate:
+        for which in pattern:
+            events.append((int(at * rate), np.sum(beeps, axis=0) if at_once else beeps[which]))
+            at += lasts + pause
+        at += rest
+    return _backed(_placed(n, events), rate, random)
+
+
+def _horn(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """Horns of cars, trains and ships: one to three rough tones at once, blown shortly or long."""
+    base = np.exp2(random.uniform(np.log2(80), np.log2(520)))
+    tones = base * np.exp2(np.append(0, random.uniform(0.15, 0.9, int(random.integers(0, 3)))))
+    shares = [random.uniform(0.3, 1) / k ** random.uniform(0.3, 1) for k in range(1, 16)]
+    events, at = [], random.uniform(0, 1)
+    longest = random.uniform(0.3, 4)
+    while at < n / rate:
+        size = int(longest * random.uniform(0.3, 1) * rate)
+        place = np.arange(size) / rate
+        sag = np.exp2(-random.uniform(0, 0.1) * np.exp(-place / 0.08) - random.uniform(0, 0.02) * place)
+        blown = np.sum([_sung(hertz * sag, rate, shares) for hertz in tones], axis=0)
+        events.append((int(at * rate), blown * _swell(size, 0.05, 0.1)))
+        at += size / rate + random.uniform(0.1, 2.5)
+    return _backed(_placed(n, events), rate, random)
+
+
+def _bell(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """A bell of a door, of a telephone or of a crossing: one inharmonic clang, struck evenly, or fast and in bursts."""
+    time = np.arange(int(1.5 * rate)) / rate
+    base, lasts = np.exp2(random.uniform(np.log2(350), np.log2(2200))), random.uniform(0.1, 0.6)
+    clang = np.sum([
+        random.uniform(0.1, 1) * np.exp(-time / lasts * random.uniform(0.7, 3))
+        * np.sin(2 * np.pi * min(base * ratio, 0.45 * rate) * time)
+        for ratio in np.append(1, random.uniform(1.3, 6, 6))
+    ], axis=0)  # fmt: skip
+    fast = random.random() < 0.5
+    period = 1 / random.uniform(10, 25) if fast else random.uniform(0.3, 1.6)
+    on, off = (random.uniform(0.6, 2.5), random.uniform(0.3, 3)) if fast else (np.inf, 0.0)
+    events, at, until = [], random.uniform(0, 0.5), on
+    while at < n / rate:
+        events.append((int(at * rate), clang * random.uniform(0.85, 1)))
+        at += period
+        if at > until:
+            at, until = at + off, at + off + on
+    return _backed(_placed(n, events), rate, random)
+
+
+def _knocks(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """Somebody knocks, hammers or drops things: strokes on wood, metal or stone, in groups or none."""
+    time = np.arange(int(0.4 * rate)) / rate
+    modes = [(random.uniform(90, 2500), random.uniform(0.004, 0.06)) for _ in range(int(random.integers(2, 5)))]
+    pace, spread = random.uniform(0.1, 0.5), random.uniform(0.02, 0.4)
+    events, at = [], random.uniform(0, 0.6)
+    while at < n / rate:
+        for _ in range(int(random.integers(1, 6))):
+            loud = random.uniform(0.3, 1)
+            ring = [
+                random.uniform(0.4, 1) * np.exp(-time / lasts) * np.sin(2 * np.pi * hertz * time)
+                for hertz, lasts in modes
+            ]
+            stroke = np.sum(ring, axis=0) + random.normal(size=len(time)) * np.exp(-time / 0.003)
+            events.append((int(max(at, 0) * rate), loud * stroke))
+            at += pace * random.lognormal(0, spread)
+        at += random.uniform(0.2, 2)
+    return _backed(_placed(n, events), rate, random)
+
+
+def _steps(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """Somebody walks or runs on a floor, gravel or snow: heel and toe, one foot a little louder."""
+    pace, limp = random.uniform(0.28, 0.75), random.uniform(0.6, 1)
+    low = random.uniform(60, 1500)
+    edges = [low, min(low * random.uniform(2, 10), 0.49 * rate)]
+    ground = scipy.signal.butter(2, edges, "bandpass", fs=rate, output="sos")
+    heel, grain = random.uniform(0.02, 0.12), random.uniform(0, 1)
+    events, at, left = [], random.uniform(0, 0.5), False
+    while at < n / rate:
+        left = not left
+        for delay, share in ((0.0, 1.0), (heel, random.uniform(0.2, 0.8))):
+            size = int(random.uniform(0.06, 0.2) * rate)
+            crunch = random.normal(size=size) * np.where(random.random(size) < 0.02, 1 + 5 * grain, 1 - 0.8 * grain)
+            foot = scipy.signal.sosfilt(ground, crunch) * np.exp(-np.arange(size) / rate / 0.03)
+            events.append((int((at + delay) * rate), foot * share * (limp if left else 1)))
+        at += pace * random.normal(1, 0.05)
+    return _backed(_placed(n, events), rate, random)
+
+
+def _water(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """Drops and bubbles, few or many: each a short tone that rises and dies away."""
+    events, at = [], 0.0
+    pace, low = np.exp(random.uniform(np.log(0.01), np.log(0.4))), random.uniform(200, 900)
+    while at < n / rate:
+        time = np.arange(int(0.12 * rate)) / rate
+        hertz = low * np.exp2(random.uniform(0, 2)) * (1 + random.uniform(0, 4) * time)
+        drop = _sung(hertz, rate, (1,)) * np.exp(-time / random.uniform(0.005, 0.03))
+        events.append((int(at * rate), drop * random.uniform(0.1, 1)))
+        at += random.exponential(pace)
+    return _backed(_placed(n, events), rate, random)
+
+
 NOISES: Final[Mapping[str, Callable[[int, int, np.random.Generator], NDArray[np.float64]]]] = {
     "coloured": _coloured,
     "band": _band,
@@ -306,6 +415,12 @@ NOISES: Final[Mapping[str, Callable[[int, int, np.random.Generator], NDArray[np.
     "tones": _tones,
     "glides": _glides,
     "thumps": _thumps,
+    "alarm": _alarm,
+    "horn": _horn,
+    "bell": _bell,
+    "knocks": _knocks,
+    "steps": _steps,
+    "water": _water,
 }
 """Kinds of noise and of other sound that is no music: number of samples, sample rate in hertz, generator -> samples."""
 

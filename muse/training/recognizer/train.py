@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from muse.audio import sound_files
 from muse.checkpoint import save_tensors
 from muse.files import write_json
 from muse.recognizer.encoders.encoder import DEFAULT_ENCODER
@@ -79,7 +78,6 @@ def train_recognizer(
         A dataset cannot be read, or two are the same; a folder has no sound.
     """
     config = config or RecognizerConfig()
-    others = [path for folder in other for path in sound_files(Path(folder))]
     harmony, measured = learn_harmony(chords, cache, config.seed)
     audio_encoder = open_encoder(encoder)
     parts = []
@@ -92,8 +90,10 @@ def train_recognizer(
         networks.append(fit_network(parts, replace(config, seed=config.seed + i), soft_targets))
         if progress is not None:
             progress(0.5 + 0.5 * (i + 1) / config.n_networks)
-    gate, gate_measured = learn_gate(parts, others, cache, audio_encoder, config)
-    ensemble = Ensemble(networks, teachers, config.taught, gate, fit_course(parts) if config.course else None)
+    gate, gate_measured = learn_gate(
+        folders, other, audio_encoder, cache, n_music=config.n_music, n_noises=config.n_noises, seed=config.seed
+    )
+    ensemble = Ensemble(networks, teachers, config.taught, fit_course(parts) if config.course else None)
     personal, listeners = learn_listeners(parts, folders, config)
     counts: dict[str, Any] = {"harmony": measured, "listener_curves": listeners, "gate": gate_measured}
     counts |= {part.name: {"clips": len(part.clips), "windows": len(part.owner)} for part in parts}
@@ -102,6 +102,7 @@ def train_recognizer(
         tensors |= {f"personal.{name}": value for name, value in personal.state_dict().items()}
     folder = Path(out)
     save_tensors(tensors | ensemble.tensors(), folder)
+    gate.write(folder, audio_encoder.name)
     facts = {
         "model_type": MODEL_TYPE,
         "encoder": str(encoder),
