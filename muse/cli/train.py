@@ -54,6 +54,15 @@ ChordsOption = Annotated[str, typer.Option(metavar="DIR", help="Folder of POP909
 CacheOption = Annotated[
     str, typer.Option(metavar="DIR", help="Folder of intermediate results; an interrupted run goes on from it.")
 ]
+SoundfontsOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="DIR", help="Folder that soundfonts lie in or below, beside the system's; repeatable."),
+]
+RenderingsOption = Annotated[int, typer.Option(metavar="N", min=1, help="Takes of each piece and kind of condition.")]
+RenderingMinutesOption = Annotated[
+    float | None,
+    typer.Option(metavar="M", min=0, help="Render for M minutes, then go on with what there is; all if not given."),
+]
 EncoderOption = Annotated[
     str, typer.Option(metavar="NAME|DIR", help="musicnn, a folder of MERT, or a MERT of the hub (m-a-p/MERT-v1-95M).")
 ]
@@ -331,17 +340,20 @@ def train_recognizer_fusion(
     corpora: MatrixCorporaArgument,
     output: Annotated[str, typer.Option("--output", "-o", metavar="NAME|DIR", help="Checkpoint of the recogniser.")],
     cache: CacheOption = "runs/sound-matrix",
-    clips: Annotated[
-        int | None, typer.Option(metavar="N", min=15, help="Render the first N of the clips, not all.")
-    ] = None,
+    soundfonts: SoundfontsOption = None,
+    renderings: RenderingsOption = 1,
+    minutes: RenderingMinutesOption = None,
     seed: SeedOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fit what a recogniser tells from the notes that it hears, and how far it believes notes and sound."""
+    """Fit what a recogniser tells from notes and sound under many conditions, and how far it believes each."""
     from muse.training.recognizer.fusion import train_fusion
 
     with progress_bar("playing and hearing") as progress:
-        document = train_fusion(corpora, output, cache, **given(n_clips=clips, seed=seed), progress=progress)
+        document = train_fusion(
+            corpora, output, cache, soundfonts=soundfonts or (), n_renderings=renderings, minutes=minutes,
+            **given(seed=seed), progress=progress,
+        )  # fmt: skip
     print_document(document, as_json)
 
 
@@ -350,13 +362,10 @@ def train_sound_matrix(
     corpora: MatrixCorporaArgument,
     output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the report.")],
     cache: CacheOption = "runs/sound-matrix",
-    clips: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Of those that the networks learnt from; all if not given.")
-    ] = None,
-    unlearnt: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Of those that they did not; all if not given.")
-    ] = None,
-    rated: Annotated[int | None, typer.Option(metavar="N", min=0, help="Rated pieces; all if not given.")] = None,
+    soundfonts: SoundfontsOption = None,
+    renderings: RenderingsOption = 1,
+    minutes: RenderingMinutesOption = None,
+    held_out: Annotated[bool, typer.Option("--held-out", help="Judge the clips held out, too.")] = False,
     seed: SeedOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -364,9 +373,11 @@ def train_sound_matrix(
     from muse.evaluate.recognizer import emotion_across_sounds, table_of
     from muse.files import write_json
 
-    numbers = given(n_clips=clips, n_unlearnt=unlearnt, n_rated=rated, seed=seed)
     with progress_bar("playing and hearing") as progress:
-        document = emotion_across_sounds(corpora, cache, **numbers, progress=progress)
+        document = emotion_across_sounds(
+            corpora, cache, soundfonts=soundfonts or (), n_renderings=renderings, minutes=minutes, held_out=held_out,
+            **given(seed=seed), progress=progress,
+        )  # fmt: skip
     write_json(document, Path(output) / "sound-matrix.json")
     if as_json:
         print_json(document)

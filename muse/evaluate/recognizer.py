@@ -6,13 +6,15 @@ of soundfonts, a player and a codec that nothing was fitted or chosen on (:mod:`
 Conventions
 -----------
 outer
-    Every clip is judged by experts on notes that were fitted, and whose settings were chosen, without its song, from a
-    line between transcriptions and scores, and with weights, of other songs' known conditions.
-sound
-    Networks and teachers as they are shipped, on EMOPIA's validation clips alone, which they never learnt from;
-    ``fused`` is of the same clips.
+    Every take is judged by experts on notes and on sound that were fitted, and whose settings were chosen, without its
+    song, and with weights and sureness of other songs' takes, all of them under trained conditions.
+loss
+    Share of right answers under trained conditions, less that under unseen ones of the same clips.
 held out
-    Clips of :data:`muse.evaluate.selector.HELD_OUT` are left out.
+    Clips of :data:`muse.evaluate.selector.HELD_OUT` are left out of all this; on demand they are judged by what was
+    fitted on the others.
+reliability
+    How often the likeliest quadrant is right, of takes by how probable it was said to be.
 
 Contents: :func:`emotion_across_sounds`, :func:`table_of`.
 """
@@ -20,47 +22,55 @@ Contents: :func:`emotion_across_sounds`, :func:`table_of`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from muse.checkpoint import find
 from muse.corpora import emopia_clips, vgmidi_pieces
 from muse.evaluate.selector import HELD_OUT, quadrant_figures
 from muse.hearing.features import hearings
-from muse.recognizer import Recognizer
+from muse.recognizer.heads.sound import sound_odds
+from muse.recognizer.model import DEFAULT_RECOGNIZER, MODEL_TYPE
 from muse.score import read_score
 from muse.statistics import bootstrap
 from muse.training.recognizer.fusion import (
-    Take,
-    by_hash,
+    Matrix,
+    Rated,
+    fit,
+    fit_shares,
     fused_across_songs,
-    line_of,
+    hearing_of,
+    matrix_of,
     odds_across_songs,
-    quadrant_labels,
     rated_across_pieces,
-    read_takes,
 )
 from muse.training.recognizer.sound_matrix import KINDS, beginning
+from muse.training.recognizer.takes import Hearer, quadrant_labels, read_takes
 
 __all__ = ["emotion_across_sounds", "table_of"]
 
 Floats = NDArray[np.float64]
-AXES = ("valence", "arousal")
+AXES: Final = ("valence", "arousal")
+BORDERS: Final = (0.25, 0.45, 0.6, 0.75, 0.9, 1.0)
+"""Of the probability of the likeliest quadrant, between which reliability is told."""
 
 
 def emotion_across_sounds(
     corpora: Path | str,
     cache: Path | str,
     *,
-    n_clips: int | None = None,
-    n_unlearnt: int | None = None,
-    n_rated: int | None = None,
+    soundfonts: Sequence[str | Path] = (),
+    n_renderings: int = 1,
+    minutes: float | None = None,
+    held_out: bool = False,
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> dict[str, Any]:
-    """Accuracy in four quadrants and R² of ratings, by kind of condition.
+    """Accuracy in four quadrants, reliability, and R² of ratings, by kind of condition.
 
     Parameters
     ----------
@@ -68,60 +78,76 @@ def emotion_across_sounds(
         Folder with ``emopia-nc`` and ``vgmidi-unclear``.
     cache
         Folder of what was heard.
-    n_clips, n_unlearnt, n_rated
-        So many clips that networks learnt from, that they did not, and rated pieces: the first by a hash, or all.
+    soundfonts, n_renderings, minutes
+        See :func:`muse.training.recognizer.takes.read_takes`.
+    held_out
+        Judge the clips that are held out, too.
     seed
-        Of conditions, folds and trees.
+        Of folds and trees.
 
     Raises
     ------
     InputError
-        A corpus, a soundfont or a player is missing.
+        A corpus, a soundfont or a player is missing, or too few takes are there.
     """
     held = set(HELD_OUT.read_text(encoding="utf-8").split())
-    clips = [one for split in ("train", "val") for one in emopia_clips(corpora, split) if one.song_id not in held]
+    every = [one for split in ("train", "val") for one in emopia_clips(corpora, split)]
+    clips, kept = ([one for one in every if (one.song_id in held) == out] for out in (False, True))
     rated = vgmidi_pieces(corpora)
+    encoder, harmony = hearing_of(find(DEFAULT_RECOGNIZER, MODEL_TYPE))
+    takes = read_takes(
+        [*clips, *rated, *(kept if held_out else [])], KINDS, Hearer(cache, encoder, soundfonts),
+        n_renderings=n_renderings, minutes=minutes, progress=progress,
+    )  # fmt: skip
+    labelled, scale = (matrix_of(takes, pieces, harmony) for pieces in (clips, rated))
     written = {one.song_id: hearings(beginning(read_score(one.path))) for one in (*clips, *rated)}
-    recognizer = Recognizer.from_pretrained()
-    parts = [
-        (by_hash([one for one in clips if one.split == "val"], n_unlearnt), recognizer),
-        (by_hash([one for one in clips if one.split != "val"], n_clips), None),
-        (by_hash(rated, n_rated), None),
-    ]
-    total, done = len(KINDS) * sum(len(pieces) for pieces, _ in parts), 0
-
-    def counted(n: int) -> Callable[[float], None] | None:
-        return None if progress is None else lambda share: progress((done + share * n) / max(total, 1))
-
-    takes: list[list[Take]] = []
-    for pieces, asked in parts:
-        takes.append([])
-        for kind in KINDS:
-            takes[-1] += read_takes(pieces, kind, cache, asked, seed=seed, progress=counted(len(pieces)))
-            done += len(pieces)
-    labelled = takes[0] + takes[1]
     odds = odds_across_songs(labelled, clips, written, seed=seed)
+    across = rated_across_pieces(scale, rated, written, seed=seed)
     judged = fused_across_songs(odds, labelled)
-    return {
+    found = {
+        "takes": {kind: sum(take.kind == kind for take in takes) for kind in KINDS},
         "clips": {kind: _of_kind(judged, labelled, kind) for kind in KINDS},
-        "by_condition": _by_condition(judged["notes"], labelled),
-        "ratings": _ratings(rated_across_pieces(takes[2], line_of(labelled, written), rated, written, seed=seed)),
+        "loss": {name: _loss(log_p, labelled) for name, log_p in judged.items()},
+        "by_condition": _by_condition(judged["fused"], labelled),
+        "reliability": {kind: _reliability(judged["fused"], labelled, kind) for kind in KINDS},
+        "ratings": _ratings(across, scale),
     }
-
-
-def _of_kind(judged: Mapping[str, Floats], takes: Sequence[Take], kind: str) -> dict[str, Any]:
-    found = {}
-    for name, log_p in judged.items():
-        rows = np.array([take.kind == kind for take in takes]) & np.isfinite(log_p).all(axis=1)
-        if rows.any():
-            found[name] = _figures(log_p, takes, rows)
-    rows = np.array([take.kind == kind for take in takes]) & np.isfinite(judged["fused"]).all(axis=1)
-    if rows.any():
-        found["notes_of_the_same"] = _figures(judged["notes"], takes, rows)
+    if held_out:
+        mine = matrix_of(takes, kept, harmony)
+        fusion = fit((labelled, odds), (scale, across), clips, rated, written, seed=seed)
+        quadrants, _, novelty = fusion.sound(mine.rows)
+        log_p = fusion.log_probabilities(fusion.expert.quadrants.opinions(mine.x), sound_odds(quadrants), novelty)
+        found["held_out"] = {kind: _of_kind({"fused": log_p}, mine, kind) for kind in KINDS}
     return found
 
 
-def _by_condition(log_p: Floats, takes: Sequence[Take]) -> dict[str, Any]:
+def _of_kind(judged: Mapping[str, Floats], matrix: Matrix, kind: str) -> dict[str, Any]:
+    rows = np.array([take.kind == kind for take in matrix.takes])
+    return {name: _figures(log_p, matrix, rows) for name, log_p in judged.items() if rows.any()}
+
+
+def _figures(log_p: Floats, matrix: Matrix, rows: NDArray[np.bool_]) -> dict[str, Any]:
+    pieces = [piece for piece, chosen in zip(matrix.pieces, rows, strict=True) if chosen]
+    return quadrant_figures(np.exp(log_p[rows]), quadrant_labels(pieces), [piece.group for piece in pieces])
+
+
+def _loss(log_p: Floats, matrix: Matrix) -> dict[str, Any]:
+    """Of the clips that were taken under both kinds of conditions; quadrants."""
+    right = log_p.argmax(axis=1) == quadrant_labels(matrix.pieces)
+    by_kind: dict[str, dict[str, list[bool]]] = {kind: {} for kind in KINDS}
+    songs: dict[str, str] = {}
+    for take, one in zip(matrix.takes, right.tolist(), strict=True):
+        by_kind[take.kind].setdefault(take.piece.song_id, []).append(one)
+        songs[take.piece.song_id] = take.piece.group
+    both = [name for name in by_kind[KINDS[0]] if name in by_kind[KINDS[1]]]
+    if not both:
+        return {"n": 0}
+    lost = np.array([np.mean(by_kind[KINDS[0]][name]) - np.mean(by_kind[KINDS[1]][name]) for name in both])
+    interval = bootstrap(lost, np.mean, groups=[songs[name] for name in both])
+    return {"n": len(both), "loss": float(lost.mean()), "interval": list(interval)}
+
+
+def _by_condition(log_p: Floats, matrix: Matrix) -> dict[str, Any]:
     """By soundfont and player, by codec, and with other instruments than the piano."""
     names = [
         {
@@ -129,33 +155,47 @@ def _by_condition(log_p: Floats, takes: Sequence[Take]) -> dict[str, Any]:
             f"codec {take.condition.codec.lstrip('.') or 'none'}",
             *(["other instruments"] if take.condition.program is not None else []),
         }
-        for take in takes
+        for take in matrix.takes
     ]
-    told = np.isfinite(log_p).all(axis=1)
-    found = {}
-    for name in sorted({name for own in names for name in own}):
-        rows = told & np.array([name in own for own in names])
-        if rows.any():
-            found[name] = _figures(log_p, takes, rows)
+    every = sorted({name for own in names for name in own})
+    return {name: _figures(log_p, matrix, np.array([name in own for own in names])) for name in every}
+
+
+def _reliability(log_p: Floats, matrix: Matrix, kind: str) -> list[dict[str, float]]:
+    rows = np.array([take.kind == kind for take in matrix.takes])
+    p, right = np.exp(log_p[rows]).max(axis=1), log_p.argmax(axis=1)[rows] == quadrant_labels(matrix.pieces)[rows]
+    found = []
+    for low, high in pairwise(BORDERS):
+        inside = (p > low) & (p <= high)
+        if inside.any():
+            said, held = float(p[inside].mean()), float(right[inside].mean())
+            found.append({"above": low, "to": high, "n": int(inside.sum()), "said": said, "right": held})
     return found
 
 
-def _figures(log_p: Floats, takes: Sequence[Take], rows: NDArray[np.bool_]) -> dict[str, Any]:
-    pieces = [take.piece for take, chosen in zip(takes, rows, strict=True) if chosen]
-    return quadrant_figures(np.exp(log_p[rows]), quadrant_labels(pieces), [piece.group for piece in pieces])
+def _ratings(rated: Rated, matrix: Matrix) -> dict[str, Any]:
+    """R² of renderings by kind, shares of notes and sound fitted on known conditions of other pieces; and of scores."""
+    known, fused = matrix.known, np.zeros_like(rated.true)
+    for k in sorted(set(rated.fold.tolist())):
+        learnt, out = known & (rated.fold != k), rated.fold == k
+        share, middle, _ = fit_shares(rated, learnt)
+        away = share[0] * (rated.notes - middle) + share[1] * (rated.sound.told - middle)
+        fused[out] = np.clip(middle + away[out], -1, 1)
+    told = {"fused": fused, "notes": rated.notes, "sound": rated.sound.told}
+    found = {"scores": _r2_figures(*rated.scores)}
+    for kind in KINDS:
+        rows = np.array([take.kind == kind for take in matrix.takes])
+        if rows.sum() > 1:
+            for name, one in told.items():
+                found[f"{kind}, {name}"] = _r2_figures(rated.true[rows], one[rows], matrix.songs[rows])
+    return found
 
 
-def _ratings(told: Mapping[str, tuple[Floats, Floats, NDArray[Any]]]) -> dict[str, Any]:
-    """R² by notes alone, of renderings by kind and of the scores."""
-    found: dict[str, Any] = {}
-    for kind, (true, judged, groups) in told.items():
-        if len(true) < 2:
-            continue
-        found[kind] = {"n": len(true)}
-        for k, name in enumerate(AXES):
-            both = np.stack([true[:, k], judged[:, k]], axis=1)
-            interval = bootstrap(both, _r2, groups=groups)
-            found[kind][name] = {"r2": _r2(both), "interval": list(interval)}
+def _r2_figures(true: Floats, judged: Floats, groups: NDArray[Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {"n": len(true)}
+    for k, name in enumerate(AXES):
+        both = np.stack([true[:, k], judged[:, k]], axis=1)
+        found[name] = {"r2": _r2(both), "interval": list(bootstrap(both, _r2, groups=groups))}
     return found
 
 
@@ -166,17 +206,27 @@ def _r2(both: Floats) -> float:
 
 
 def table_of(document: Mapping[str, Any]) -> str:
-    """The figures as a table in Markdown."""
+    """The figures as tables in Markdown."""
     clips = {
-        f"{kind} conditions, {name.replace('_', ' ')}": figures
-        for kind, parts in document["clips"].items()
+        f"{part}{kind} conditions, {name}": figures
+        for key, part in (("clips", ""), ("held_out", "held out, "))
+        for kind, parts in document.get(key, {}).items()
         for name, figures in parts.items()
     }
-    rows = ["| | clips | four quadrants | arousal | valence |", "|---|---|---|---|---|"]
+    rows = ["| | takes | four quadrants | arousal | valence | calibration error |", "|---|---|---|---|---|---|"]
     for name, figures in (clips | document["by_condition"]).items():
         shares = [(figures[a]["share"], figures[a]["interval"]) for a in ("accuracy", "arousal", "valence")]
-        rows.append(_row(name, figures["n"], shares))
-    rows += ["", "| VGMIDI, R² by notes alone | pieces | valence | arousal |", "|---|---|---|---|"]
+        rows.append(f"{_row(name, figures['n'], shares)} {figures['expected_calibration_error']:.3f} |")
+    rows += ["", "| loss on the same clips | clips | four quadrants |", "|---|---|---|"]
+    rows += [
+        _row(name, one["n"], [(one["loss"], one["interval"])]) for name, one in document["loss"].items() if one["n"]
+    ]
+    rows += ["", "| conditions, probability of the quadrant | takes | mean | right |", "|---|---|---|---|"]
+    for kind, bins in document["reliability"].items():
+        for one in bins:
+            name = f"{kind}, {one['above']:.2f} to {one['to']:.2f}"
+            rows.append(f"| {name} | {one['n']} | {one['said']:.2f} | {one['right']:.2f} |")
+    rows += ["", "| VGMIDI, R² | takes | valence | arousal |", "|---|---|---|---|"]
     for name, figures in document["ratings"].items():
         rows.append(_row(name, figures["n"], [(figures[a]["r2"], figures[a]["interval"]) for a in AXES]))
     return "\n".join(rows) + "\n"

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from muse.checkpoint import Settings, under
 from muse.recognizer.heads.course import Course
 from muse.recognizer.heads.network import Network, NetworkConfig, NetworkOutput, Windows
-from muse.recognizer.heads.teachers import Statistics, Teacher, clip_to_range, statistics
+from muse.recognizer.heads.teachers import Teacher, clip_to_range, statistics
 
 __all__ = ["Ensemble", "Prediction"]
 
@@ -45,9 +45,6 @@ class Prediction:
     """[W, T, 2]."""
     curve_variance: Floats
     """[W, T, 2]."""
-    novelty: Floats
-    """How far the sound lies from all that the teachers learnt from, [W]; see
-    :meth:`~muse.recognizer.heads.teachers.Teacher.novelty`. 0 without teachers."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ class Ensemble:
             for first in range(0, len(windows.mask), BATCH)
         ]
         tags = {name: np.concatenate([part.tags[name] for part in parts]) for name in self.tag_sets}
-        rest = ("plane", "variance", "curve", "curve_variance", "novelty")
+        rest = ("plane", "variance", "curve", "curve_variance")
         return Prediction(tags, *(np.concatenate([getattr(part, name) for part in parts]) for name in rest))
 
     def _predict(self, windows: Windows) -> Prediction:
@@ -106,12 +103,7 @@ class Ensemble:
             each(lambda output: output.log_variance.exp()).mean(axis=0) + planes.var(axis=0),
             curves.mean(axis=0) + (plane - of_networks)[:, None],
             each(lambda output: output.curve_log_variance.exp()).mean(axis=0) + curves.var(axis=0),
-            self._novelty(rows),
         )
-
-    def _novelty(self, rows: Statistics) -> Floats:
-        each = [teacher.novelty(rows) for teachers in self.teachers.values() for teacher in teachers]
-        return np.min(each, axis=0) if each else np.zeros(len(rows["embedding"]), np.float32)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Weights by name."""

@@ -17,7 +17,8 @@ notes
 music
     Probability that it is music: of speech and noise little, 0 where nothing sounds.
 confidence
-    0..1: how sure of the quadrant, times ``music``.
+    0..1: how sure of the quadrant, times ``music``; it falls with the distance of the sound from all that the expert
+    on sound learnt from.
 
 Contents: :class:`Recognizer`, :class:`Recognition`.
 """
@@ -25,7 +26,7 @@ Contents: :class:`Recognizer`, :class:`Recognition`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -45,11 +46,12 @@ from muse.recognizer.features.chords import HarmonyModel
 from muse.recognizer.features.signal import STEP_SEC
 from muse.recognizer.features.windows import HOP_STEPS, Features, batch, overlap_add, stream_features
 from muse.recognizer.heads.calibration import Calibration
-from muse.recognizer.heads.fusion import Fusion
+from muse.recognizer.heads.fusion import Fusion, Told
 from muse.recognizer.heads.gate import MusicGate
 from muse.recognizer.heads.network import TAGS, WINDOW_STEPS
 from muse.recognizer.heads.notes import ONSET
 from muse.recognizer.heads.personal import Listener, PersonalModel, RecognizedPiece, curve_on_steps
+from muse.recognizer.heads.teachers import statistics
 from muse.score import Score
 from muse.theory import Key, Mode
 from muse.transcription import Transcriber
@@ -271,16 +273,18 @@ class Recognizer:
         return result, np.concatenate(steps) if with_steps else None
 
     def _emotion(self, totals: _Totals, heard: Score | None) -> Answer:
-        """Of the whole."""
+        """Of the whole, from notes and sound where notes are heard."""
+        if heard is not None and self.fusion is not None:
+            told = Told(totals.mean("told quadrants"), totals.mean("told plane"), totals.mean("novelty").item())
+            found = self.fusion(heard, told)
+            if found is not None:
+                return found
         plane, spread = totals.mean("plane"), np.sqrt(totals.mean("variance"))
         if "quadrants" in totals.totals:
             quadrants = self.calibration.sharpened(totals.mean("quadrants").astype(np.float32)).astype(np.float64)
         else:
             quadrants = quadrant_masses(plane / spread)
-        found = None
-        if heard is not None and self.fusion is not None:
-            found = self.fusion(heard, quadrants, plane, totals.mean("novelty").item())
-        return found or answer(quadrants, plane, spread)
+        return answer(quadrants, plane, spread)
 
     def _add_window(self, totals: _Totals, features: Features, first: int) -> None:
         """Add what is predicted for a window that begins with step `first`."""
@@ -288,7 +292,12 @@ class Recognizer:
         music = 1.0
         if self.gate is not None:
             music = self.gate.hear(features.steps[:, : self.encoder.width], features.pitches)
-        totals.add(first, len(window.steps), self.ensemble.predict(batch([window])), music, window.harmony.key)
+        windows = batch([window])
+        told: dict[str, NDArray[Any]] = {}
+        if self.fusion is not None:
+            names = ("told quadrants", "told plane", "novelty")
+            told = dict(zip(names, self.fusion.sound(statistics(windows)), strict=True))
+        totals.add(first, len(window.steps), self.ensemble.predict(windows), music, told, window.harmony.key)
 
 
 def _on_steps(ratings: NDArray[Any], n_steps: int) -> Floats:
@@ -312,10 +321,17 @@ class _Totals:
         self.n_steps = 0
         self.music = 0.0
 
-    def add(self, first: int, n: int, prediction: Prediction, music: float, key: Key | None) -> None:
-        """A window of `n` steps, and the probability that it is music."""
-        rest = ("plane", "variance", "novelty")
-        values = {**prediction.tags, **{name: getattr(prediction, name) for name in rest}}
+    def add(
+        self,
+        first: int,
+        n: int,
+        prediction: Prediction,
+        music: float,
+        told: Mapping[str, NDArray[Any]],
+        key: Key | None,
+    ) -> None:
+        """A window of `n` steps, the probability that it is music, and what the expert on sound tells of it."""
+        values = {**prediction.tags, **told, **{name: getattr(prediction, name) for name in ("plane", "variance")}}
         for name, value in values.items():
             self.totals[name] = n * value[0] + self.totals.get(name, np.zeros(1, np.float32))
         self.weight += n

@@ -11,8 +11,8 @@ import symusic
 from muse.audio import write_audio
 from muse.errors import InputError
 from muse.training.recognizer.gate import KEPT, _left_out, _left_out_folds, fit_gate
+from muse.training.recognizer.gate_takes import Takes, hear_takes
 from muse.training.recognizer.noise import NOISES, noise
-from muse.training.recognizer.takes import Takes, hear_takes
 from muse.training.recognizer.tunes import line_of, played_alone, played_plainly
 
 RATE = 16_000
@@ -117,7 +117,7 @@ class Ear:
 def test_takes_are_of_files_and_noise_and_are_heard_once(
     tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("muse.training.recognizer.takes.NOISES", {"band": NOISES["band"]})
+    monkeypatch.setattr("muse.training.recognizer.gate_takes.NOISES", {"band": NOISES["band"]})
     for name in ("songs", "speech/anna", "midi"):
         (tmp_path / name).mkdir(parents=True)
     write_audio((0.1 * rng.normal(size=4 * RATE)).astype(np.float32), RATE, tmp_path / "songs" / "a.wav")

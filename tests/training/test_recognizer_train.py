@@ -282,7 +282,7 @@ def test_a_recogniser_of_other_datasets_is_trained_and_used(
     settings = tmp_path / "settings.json"
     settings.write_text(json.dumps({"n_steps": 2, "batch": 8, "n_networks": 1, "n_noises": 2}))
     kinds = {name: NOISES[name] for name in ("band", "tones")}
-    monkeypatch.setattr("muse.training.recognizer.takes.NOISES", kinds)
+    monkeypatch.setattr("muse.training.recognizer.gate_takes.NOISES", kinds)
     out, speech = tmp_path / "model", tmp_path / "speech"
     speech.mkdir()
     for name in ("s.wav", "s.mp3"):

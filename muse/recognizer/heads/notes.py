@@ -2,10 +2,9 @@
 
 The sound of an instrument hides mode and harmony, and differs from one synthesizer, room and codec to another more than
 emotions do; notes do not. A recording is transcribed (:mod:`muse.transcription`), and learners that were fitted on
-scores hear the notes (:mod:`muse.hearing`). A transcription has no dynamics to speak of, its notes end late or early,
-and some are missing: each feature is first replaced by what the score is expected to have where so much is heard
-(regression calibration; Carroll, Ruppert, Stefanski & Crainiceanu, *Measurement Error in Nonlinear Models*, 2006,
-chapter 4). One that is not heard becomes the same for all pieces, and says nothing.
+scores, and on what is heard of them under many conditions, hear the notes (:mod:`muse.hearing`). A transcription has
+no dynamics to speak of, its notes end late or early, and some are missing: learners that have met transcriptions lean
+on what survives.
 
 Conventions
 -----------
@@ -87,11 +86,7 @@ class NoteRater:
 class NoteExpert:
     """See the module; :mod:`muse.training.recognizer.notes` fits it."""
 
-    offset: NDArray[Any]
-    slope: NDArray[Any]
-    """Of the line from a feature of a transcription to that of the score, [features] each."""
     quadrants: QuadrantStack
-    """Fitted on scores."""
     rater: NoteRater
 
     def __call__(self, heard: Score) -> tuple[Floats, Floats] | None:
@@ -100,7 +95,7 @@ class NoteExpert:
         parts = stretches(note_array(heard))
         if not parts:
             return None
-        x = self.offset + self.slope * np.stack([hearings(notes) for _, notes in parts])
+        x = np.stack([hearings(notes) for _, notes in parts])
         weight = np.array([length for length, _ in parts])
         weight /= weight.sum()
         return np.einsum("ena,n->ea", self.quadrants.opinions(x), weight), weight @ self.rater(x)
@@ -108,8 +103,7 @@ class NoteExpert:
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Arrays by name, to be stored."""
         parts = {"quadrants": self.quadrants.tensors(), "rater": self.rater.tensors()}
-        found = {"offset": self.offset, "slope": self.slope}
-        return found | {f"{name}.{key}": value for name, part in parts.items() for key, value in part.items()}
+        return {f"{name}.{key}": value for name, part in parts.items() for key, value in part.items()}
 
     @classmethod
     def load(cls, tensors: Mapping[str, Any]) -> NoteExpert:
@@ -122,10 +116,10 @@ class NoteExpert:
         """
         arrays = {name: np.asarray(value) for name, value in tensors.items()}
         stack, rater = QuadrantStack.of(under(arrays, "quadrants.")), NoteRater.of(under(arrays, "rater."))
-        found, n = cls(arrays["offset"], arrays["slope"], stack, rater), len(feature_names())
-        if not (found.offset.shape == found.slope.shape == (n,) and stack.is_sound(n) and rater.is_sound(n)):
+        n = len(feature_names())
+        if not (stack.is_sound(n) and rater.is_sound(n)):
             raise ValueError("the experts on notes are of another version or damaged")
-        return found
+        return cls(stack, rater)
 
 
 def stretches(notes: Notes) -> list[tuple[float, Notes]]:

@@ -24,7 +24,7 @@ from muse.errors import InputError
 from muse.hearing.quadrants import gaussian
 from muse.recognizer.encoders.encoder import Encoder
 from muse.recognizer.heads.gate import MusicGate, standardised
-from muse.training.recognizer.takes import Takes, hear_takes
+from muse.training.recognizer.gate_takes import Takes, hear_takes
 from muse.training.recognizer.teachers import group_folds
 
 __all__ = ["FAMILIES", "fit_gate", "learn_gate"]
@@ -113,7 +113,7 @@ def learn_gate(
     seed: int = 0,
     progress: Log | None = None,
 ) -> tuple[MusicGate, dict[str, Any]]:
-    """Hear takes and fit on them; see :func:`~muse.training.recognizer.takes.hear_takes` and :func:`fit_gate`.
+    """Hear takes and fit on them; see :func:`~muse.training.recognizer.gate_takes.hear_takes` and :func:`fit_gate`.
 
     Raises
     ------

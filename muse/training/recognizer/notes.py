@@ -1,9 +1,6 @@
-"""Fitting of the expert on notes (:mod:`muse.recognizer.heads.notes`).
+"""Fitting of the rater on notes (:mod:`muse.recognizer.heads.notes`); :mod:`muse.training.quadrants` fits quadrants.
 
-Quadrants and ratings are learnt from scores, all of them, and how the features of a transcription correspond to those
-of the score from some that were rendered (:mod:`muse.training.recognizer.sound_matrix`).
-
-Contents: :func:`fit_note_expert`, :func:`fit_line`, :func:`fit_rater`.
+Contents: :func:`fit_rater`.
 """
 
 from __future__ import annotations
@@ -16,10 +13,10 @@ from numpy.typing import NDArray
 from scipy.linalg import solve
 
 from muse.hearing.quadrants import KernelMachine, gaussian, squared_distances, standardised
-from muse.recognizer.heads.notes import NoteExpert, NoteRater
-from muse.training.quadrants import fit_stack, folds_of
+from muse.recognizer.heads.notes import NoteRater
+from muse.training.quadrants import folds_of
 
-__all__ = ["fit_line", "fit_note_expert", "fit_rater"]
+__all__ = ["fit_rater"]
 
 Floats = NDArray[np.float64]
 
@@ -28,48 +25,6 @@ PRECISIONS: Final = (0.3, 0.7, 1.5)
 RIDGES: Final = (0.5, 1.0, 2.0, 4.0)
 N_FOLDS: Final = 5
 _CONSTANT: Final = 1e-9
-
-
-def fit_note_expert(
-    labelled: tuple[Floats, NDArray[np.int64], NDArray[Any]],
-    line: tuple[Floats, Floats],
-    rated: tuple[Floats, Floats, NDArray[Any]],
-    *,
-    seed: int = 0,
-) -> tuple[NoteExpert, Floats]:
-    """Fit on scores with quadrants and on scores with ratings.
-
-    Parameters
-    ----------
-    labelled
-        Hearings of scores [n, 3, features], their quadrants 0..3 [n], and their songs [n].
-    line
-        Offset and slope from features of transcriptions to those of scores, see :func:`fit_line`.
-    rated
-        Hearings of scores [pieces, 3, features], valence and arousal [pieces, 2], and which pieces go together.
-    seed
-        Of folds and trees.
-
-    Returns
-    -------
-    expert
-        Fitted on everything.
-    spread
-        Standard deviation of the error of valence and arousal on scores that were not learnt from, [2].
-    """
-    stack, _ = fit_stack(*labelled, seed=seed)
-    rater, spread = fit_rater(*rated, seed=seed)
-    return NoteExpert(*line, stack, rater), spread
-
-
-def fit_line(heard: Floats, written: Floats) -> tuple[Floats, Floats]:
-    """Offset and slope [features] of the line from each feature of transcriptions to that of the scores, by least
-    squares over all hearings [pairs, 3, features]."""
-    x, y = heard.reshape(-1, heard.shape[-1]), written.reshape(-1, written.shape[-1])
-    away = x - x.mean(axis=0)
-    slope = (away * (y - y.mean(axis=0))).sum(axis=0) / np.maximum((away**2).sum(axis=0), _CONSTANT)
-    slope = np.maximum(slope, 0.0)  # what is heard the other way round is not heard
-    return (y.mean(axis=0) - slope * x.mean(axis=0)).astype(np.float32), slope.astype(np.float32)
 
 
 def fit_rater(x: Floats, ratings: Floats, groups: NDArray[Any], *, seed: int = 0) -> tuple[NoteRater, Floats]:

@@ -11,16 +11,22 @@ condition
 sound
     One channel, float32 [n], at :data:`SAMPLE_RATE`, after the codec; the first :data:`EXCERPT_SEC` of a piece.
 
-Contents: :class:`Condition`, :func:`draw`, :func:`rendered`, :func:`beginning`.
+soundfonts
+    Lie where Debian's packages put them (:data:`FOLDERS`), or anywhere below folders that a caller names: packages that
+    were only unpacked (``dpkg -x``) do, and change nothing else on the machine.
+
+Contents: :class:`Condition`, :func:`draw`, :func:`rendered`, :func:`beginning`, :func:`find_sounds`.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -48,6 +54,7 @@ __all__ = [
     "Kind",
     "beginning",
     "draw",
+    "find_sounds",
     "rendered",
 ]
 
@@ -72,9 +79,11 @@ CODECS: Final[Mapping[str, tuple[str, ...]]] = {"trained": ("", ".mp3", ".m4a"),
 """Endings of :data:`muse.audio.CODECS`; empty for none. Opus is never trained on."""
 BIT_RATES: Final = (24_000, 32_000, 48_000, 64_000, 96_000)
 """Bits a second of one channel at 22 kHz: bits a sample as in 48 to 192 kbit/s at 44 kHz."""
-PATCHES: Final = Path("/etc/timidity/freepats.cfg")
-"""Patches that only TiMidity plays (Debian: freepats)."""
-FOLDERS: Final = (Path("/usr/share/sounds/sf2"), Path("/usr/share/sounds/sf3"))
+PATCHES: Final = "freepats"
+"""Patches that only TiMidity plays (Debian: freepats), listed in a file with the ending ``.cfg``."""
+FOLDERS: Final = tuple(Path(name) for name in ("/usr/share/sounds/sf2", "/usr/share/sounds/sf3", "/etc/timidity"))
+PATCH_FOLDER: Final = Path("usr/share/midi/freepats")
+"""Of the patches, below the folder that ``etc/timidity`` lies in."""
 OTHER_PROGRAMS: Final = (1, 2, 3, 4, 5, 6, 11, 16, 24, 46, 48)
 """General MIDI's, from 0: other pianos, harpsichord, vibraphone, organ, guitar, harp, strings."""
 
@@ -138,7 +147,7 @@ def draw(piece: str, kind: Kind, seed: int = 0) -> Condition:
     )
 
 
-def rendered(score: Score, condition: Condition, *, seed: int = 0) -> Floats:
+def rendered(score: Score, condition: Condition, *, seed: int = 0, soundfonts: Sequence[str | Path] = ()) -> Floats:
     """The beginning of a score in a condition; `seed` is of noise and of the room.
 
     Raises
@@ -147,7 +156,8 @@ def rendered(score: Score, condition: Condition, *, seed: int = 0) -> Floats:
         A soundfont or a player is not installed, or the score cannot be played.
     """
     random = np.random.default_rng(seed)
-    samples = _played(beginning(score, condition), condition).mean(axis=0)
+    font = find_sounds(condition.soundfont, soundfonts)
+    samples = _played(beginning(score, condition), condition.player, font).mean(axis=0)
     # Samples that are said to have been taken faster or slower sound out of tune, and last a little longer or less.
     samples = as_audio(samples, round(PLAYED_RATE * 2 ** (condition.cents / 1200)), SAMPLE_RATE)
     samples = _through_room(samples, condition, random)
@@ -163,24 +173,40 @@ def rendered(score: Score, condition: Condition, *, seed: int = 0) -> Floats:
         return read_audio(path, SAMPLE_RATE)
 
 
-def _find(soundfont: str) -> Path:
-    """Where a soundfont lies.
+def find_sounds(soundfont: str, soundfonts: Sequence[str | Path] = ()) -> Path:
+    """Where a soundfont of the tables lies, or the list of TiMidity's patches.
+
+    Parameters
+    ----------
+    soundfonts
+        Folders that are looked through first, with all below them; then :data:`FOLDERS`.
 
     Raises
     ------
     InputError
-        It is not installed.
+        A folder is not there, or none has it.
     """
-    if soundfont == PATCHES.stem:
-        found = [PATCHES]
-    else:
-        found = [folder / f"{soundfont}{ending}" for folder in FOLDERS for ending in (".sf2", ".sf3")]
-    for path in found:
-        if path.is_file():
-            return path
+    return _find(soundfont, tuple(Path(folder) for folder in soundfonts), FOLDERS)
+
+
+@functools.lru_cache(maxsize=64)
+def _find(soundfont: str, given: tuple[Path, ...], installed: tuple[Path, ...]) -> Path:
+    endings = (".cfg",) if soundfont == PATCHES else (".sf2", ".sf3")
+    names = {f"{soundfont}{ending}" for ending in endings}
+    for folder in given:
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder: give one that soundfonts lie in or below")
+        for inner, _, files in os.walk(folder):
+            # Examples of a list of patches lie among the documents.
+            if (there := names.intersection(files)) and "doc" not in Path(inner).parts:
+                return (Path(inner) / sorted(there)[0]).resolve()
+    for folder in installed:
+        for name in sorted(names):
+            if (folder / name).is_file():
+                return folder / name
     raise InputError(
-        f"the soundfont {soundfont} is not installed (Debian: apt install timgm6mb-soundfont csound-soundfont "
-        "opl3-soundfont musescore-general-soundfont-small fluid-soundfont-gm freepats): install it"
+        f"the soundfont {soundfont} is not installed (Debian: timgm6mb-soundfont csound-soundfont opl3-soundfont "
+        "musescore-general-soundfont-small fluid-soundfont-gm freepats): install it, or name a folder that it lies in"
     )
 
 
@@ -197,23 +223,31 @@ def beginning(score: Score, condition: Condition | None = None) -> Score:
     return cut
 
 
-def _played(score: Score, condition: Condition) -> Floats:
-    if condition.player != "timidity":
-        return play(score, _find(condition.soundfont), condition.player)  # type: ignore[arg-type]
+def _played(score: Score, player: str, font: Path) -> Floats:
+    if player != "timidity":
+        return play(score, font, player)  # type: ignore[arg-type]
     program = shutil.which("timidity")
     if program is None:
         raise InputError("TiMidity++ is not installed (Debian: apt install timidity): install it")
     with tempfile.TemporaryDirectory(prefix="muse-") as folder:
         midi, wav, config = (Path(folder) / name for name in ("score.mid", "sound.wav", "timidity.cfg"))
         midi.write_bytes(score.dumps_midi())
-        font = _find(condition.soundfont)
-        config.write_text(f"source {font}\n" if font == PATCHES else f'soundfont "{font}"\n', encoding="utf-8")
+        config.write_text(_sounds_of(font), encoding="utf-8")
         command = [program, "-c", str(config), str(midi), "-Ow", "-s", str(PLAYED_RATE), "-o", str(wav)]
         try:
             subprocess.run(command, check=True, capture_output=True, timeout=_RUN_SEC, cwd=folder)
         except (subprocess.SubprocessError, OSError) as error:
             raise InputError(f"TiMidity could not play this score with {font} ({error})") from None
         return read_audio(wav, PLAYED_RATE)[None]
+
+
+def _sounds_of(font: Path) -> str:
+    """A configuration of TiMidity. A list of patches names the folder that they are installed in; where the package was
+    unpacked elsewhere, they lie as deep below its root."""
+    if font.suffix != ".cfg":
+        return f'soundfont "{font}"\n'
+    root = font.parent.parent.parent
+    return f'dir "{root / PATCH_FOLDER}"\nsource "{font}"\n'
 
 
 def _through_room(samples: Floats, condition: Condition, random: np.random.Generator) -> Floats:
