@@ -276,7 +276,9 @@ def test_chords_form_and_tune_are_kept(composer: Composer) -> None:
     assert onsets[:2] == onsets[4:6]
     tune = block_chords(replace(piece.plan, bars=tuple(replace(bar, chords=()) for bar in piece.plan.bars)))
     again = composer.compose(melody=tune, n_candidates=1, seed=3, instruments="flute, guitar")
-    assert tune_notes(again.plan) == tune_notes(piece.plan)
+    found, given = tune_notes(again.plan), tune_notes(piece.plan)
+    first = given[0].position - given[0].position % 16  # a tune is given from its first bar
+    assert found[: len(given)] == [replace(note, position=note.position - first) for note in given]
 
 
 def test_a_given_tune_says_how_many_bars_it_needs_and_has_the_key_of_its_file() -> None:

@@ -168,7 +168,7 @@ def test_a_checkpoint_of_another_vocabulary_is_refused(stages: Stages, tmp_path:
 
 
 def test_loudness_is_absolute(stages: Stages) -> None:
-    (piece,) = stages.write(PieceRequest(4), rng=np.random.default_rng(0))
+    (piece,) = stages.write(PieceRequest(8), rng=np.random.default_rng(0))
     for asked in (53.0, 79.0):
         velocity = note_array(perform(piece.arrangement, Touch(loudness=(asked,) * 4)))["velocity"]
         assert abs(velocity.mean() - asked) < 2

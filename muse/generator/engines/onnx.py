@@ -271,6 +271,21 @@ class _Llama:
         self._weights.constant(f"{name}.codes", codes)
         self._weights.constant(f"{name}.scales", scales)
 
+    def _name_ends(self, graph: Graph, calls: range) -> None:
+        """Inputs and outputs of :meth:`graph`."""
+        shape = self._shape
+        graph.input("ids", np.int64, ["B", "S"])
+        if len(calls) > 1:
+            graph.input("sizes", np.int64, [len(calls)])
+        graph.output("logits", np.float32, ["B", "S", shape.vocab_size])
+        for call in calls:
+            graph.input(f"last_{call}", np.int32, [f"B{call}"])
+            graph.input(f"total_{call}", np.int32, [1])
+            dims: list[int | str] = [f"B{call}", shape.n_key_value_heads, f"C{call}", shape.head_dim]
+            for index in range(2 * shape.n_layers):
+                graph.input(f"past_{_cache_name(call, index)}", np.float32, dims)
+                graph.output(f"present_{_cache_name(call, index)}", np.float32, dims)
+
     def graph(self, n_calls: int) -> bytes:
         """The model that computes the rows of so many calls, serialised.
 
@@ -281,17 +296,7 @@ class _Llama:
         """
         shape, graph = self._shape, Graph(self._weights)
         calls = range(n_calls)
-        graph.input("ids", np.int64, ["B", "S"])
-        if n_calls > 1:
-            graph.input("sizes", np.int64, [n_calls])
-        graph.output("logits", np.float32, ["B", "S", shape.vocab_size])
-        for call in calls:
-            graph.input(f"last_{call}", np.int32, [f"B{call}"])
-            graph.input(f"total_{call}", np.int32, [1])
-            dims: list[int | str] = [f"B{call}", shape.n_key_value_heads, f"C{call}", shape.head_dim]
-            for index in range(2 * shape.n_layers):
-                graph.input(f"past_{_cache_name(call, index)}", np.float32, dims)
-                graph.output(f"present_{_cache_name(call, index)}", np.float32, dims)
+        self._name_ends(graph, calls)
         stream, update = "", ""  # the residual stream, and what the last block adds to it
 
         def linear(name: str, x: str, n_in: int, n_out: int) -> str:
