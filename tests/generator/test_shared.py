@@ -46,9 +46,6 @@ def engine(folder: Path, request: pytest.FixtureRequest) -> OnnxEngine:
 class Until:
     """A grammar: anything, and each row ends after a length of its own."""
 
-    met: threading.Barrier | None = None
-    """Where the calls of a test wait for one another after the first id."""
-
     def __init__(
         self, lengths: Sequence[int], fails_at: int = -1, stands_at: int = -1, until: threading.Event | None = None
     ) -> None:
@@ -63,8 +60,6 @@ class Until:
 
     def advance(self, ids: np.ndarray) -> None:
         self.n_taken += 1
-        if self.n_taken == 1 and self.met is not None:
-            self.met.wait(30)
         if self.n_taken == self.fails_at:
             raise RuntimeError("a grammar fails")
         if self.n_taken == self.stands_at and self.until is not None:
@@ -97,8 +92,8 @@ def write(sampler: Sampler, number: int, **grammar: Any) -> list[list[int]]:
 
 def test_every_call_gets_what_it_gets_alone(engine: OnnxEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = [write(Sampler(engine), number) for number in range(len(CALLS))]
-    shared = SharedEngine(engine)
-    monkeypatch.setattr(Until, "met", threading.Barrier(len(CALLS)))
+    shared, met = SharedEngine(engine), threading.Barrier(len(CALLS))
+    monkeypatch.setattr(Until, "begin", lambda self, n_rows: met.wait(30) and None)
     with ThreadPoolExecutor(len(CALLS)) as threads:
         together = list(threads.map(lambda number: write(Sampler(shared), number), range(len(CALLS))))
     assert together == alone
