@@ -137,7 +137,8 @@ def hear_takes(
 def _of_music(folders: Sequence[Path], n_each: int, seed: int) -> list[_Wanted]:
     if not folders:
         raise InputError("the gate learns what music is: give folders of sound or MIDI files")
-    scores, recordings = {}, {}
+    scores: dict[Path, list[Path]] = {}
+    recordings: dict[Path, list[Path]] = {}
     for folder in folders:
         found = sorted(one for one in folder.rglob("*") if one.suffix.lower() in MIDI_SUFFIXES)
         (scores if found else recordings)[folder] = found or list(sound_files(folder))
