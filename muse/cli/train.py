@@ -293,13 +293,13 @@ def train_gate(
     from muse.files import write_json
     from muse.recognizer.encoders.load import open_encoder
     from muse.recognizer.heads.gate import GATE_FOLDER
-    from muse.training.recognizer.gate import learn_gate
+    from muse.training.recognizer.gate import fit_gate
+    from muse.training.recognizer.gate_takes import hear_takes
 
     audio_encoder = open_encoder(encoder)
     with progress_bar("listening") as progress:
-        gate, measured = learn_gate(
-            music, other or (), audio_encoder, cache, n_music=takes, n_noises=noises, progress=progress
-        )
+        heard = hear_takes(music, other or (), audio_encoder, cache, n_music=takes, n_noises=noises, progress=progress)
+        gate, measured = fit_gate(heard, progress)
     gate.write(Path(output), audio_encoder.name)
     write_json(measured, Path(output) / GATE_FOLDER / "metrics.json")
     print_document(measured, as_json)

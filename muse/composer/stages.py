@@ -38,7 +38,7 @@ __all__ = ["Piece", "PieceRequest", "Stages", "WrittenBar", "buckets_from_attrib
 _PLANNING = 0.3  # of the time that a piece takes
 _PLANS_A_PIECE = 2
 # Of bars, how many may lack a tune, and how many in a row. A fifth of people's do; forbidding it makes tunes too dense.
-_SILENT_SHARE, _SILENT_RUNNING = 3, 3
+SILENT_SHARE, SILENT_RUNNING = 3, 3
 _ALONE_SHARE, _ALONE_RUNNING = 6, 1  # where the tune is all that an instrument has
 
 PLAN_FROM: Final[Mapping[str, tuple[str, int]]] = {
@@ -256,8 +256,8 @@ class Stages:
         wanted = PlanRequest(
             request.n_bars, request.time_signature, request.tonic, request.mode, request.genre, request.plan_controls,
             chords=request.chords, melody=request.melody, form=request.form, lowest=low, highest=high,
-            max_empty=request.n_bars // (_ALONE_SHARE if tune_alone else _SILENT_SHARE),
-            max_running=_ALONE_RUNNING if tune_alone else _SILENT_RUNNING,
+            max_empty=request.n_bars // (_ALONE_SHARE if tune_alone else SILENT_SHARE),
+            max_running=_ALONE_RUNNING if tune_alone else SILENT_RUNNING,
         )  # fmt: skip
         plans = self.planner.plan(wanted, n * _PLANS_A_PIECE, sampling=sampling, rng=rng, progress=progress)
         return _clearest(plans, n) if len(plans) > n else plans

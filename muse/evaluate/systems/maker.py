@@ -22,7 +22,7 @@ from muse.checkpoint import contents, data_path, find
 from muse.composer.arrange import Arrangement
 from muse.composer.perform import Touch, perform
 from muse.composer.plan import Planner, PlanRequest
-from muse.composer.stages import PieceRequest, Stages
+from muse.composer.stages import SILENT_RUNNING, SILENT_SHARE, PieceRequest, Stages
 from muse.evaluate.kept import Piece
 from muse.evaluate.systems.people import as_loud
 from muse.grammar.plan import PlanRules
@@ -102,7 +102,7 @@ def from_stages(
             return Piece((piece.score,), piece.plan, time.perf_counter() - started)
         asked = PlanRequest(
             request.n_bars, request.time_signature, request.tonic, request.mode, request.genre,
-            max_empty=request.n_bars // 3, max_running=3,
+            max_empty=request.n_bars // SILENT_SHARE, max_running=SILENT_RUNNING,
         )  # fmt: skip
         (plan,) = stages.planner.plan(asked, rng=rng)
         score = perform(arrange(plan), replace(request.touch, tempo_bpm=request.tempo_bpm), rng)

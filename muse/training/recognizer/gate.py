@@ -5,14 +5,13 @@ of kinds that are like each other; what then is refused of it is what can be exp
 Kinds of music are left out in the same way. What is said of known kinds and of music is of sources (files; voices of
 speech) that were left out; only the axes and scales, which are of all music, have seen them.
 
-Contents: :func:`fit_gate`, :func:`learn_gate`, :data:`FAMILIES`.
+Contents: :func:`fit_gate`, :data:`FAMILIES`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -22,12 +21,11 @@ from sklearn.linear_model import LogisticRegression
 
 from muse.errors import InputError
 from muse.hearing.quadrants import gaussian
-from muse.recognizer.encoders.encoder import Encoder
 from muse.recognizer.heads.gate import MusicGate, standardised
-from muse.training.recognizer.gate_takes import Takes, hear_takes
+from muse.training.recognizer.gate_takes import Takes
 from muse.training.recognizer.teachers import group_folds
 
-__all__ = ["FAMILIES", "fit_gate", "learn_gate"]
+__all__ = ["FAMILIES", "fit_gate"]
 
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -100,30 +98,6 @@ def fit_gate(takes: Takes, progress: Log | None = None) -> tuple[MusicGate, dict
     }
     slope = LogisticRegression(class_weight="balanced").fit(unseen[:, None], music).coef_[0, 0]
     return replace(gate, odds=np.array([-slope * least, slope], np.float32)), measured
-
-
-def learn_gate(
-    music: Sequence[str | Path],
-    others: Sequence[str | Path],
-    encoder: Encoder,
-    cache: str | Path,
-    *,
-    n_music: int = 110,
-    n_noises: int = 16,
-    seed: int = 0,
-    progress: Log | None = None,
-) -> tuple[MusicGate, dict[str, Any]]:
-    """Hear takes and fit on them; see :func:`~muse.training.recognizer.gate_takes.hear_takes` and :func:`fit_gate`.
-
-    Raises
-    ------
-    InputError
-        A folder has no sound, or no music is given.
-    """
-    takes = hear_takes(
-        music, others, encoder, cache, n_music=n_music, n_noises=n_noises, seed=seed, progress=progress
-    )  # fmt: skip
-    return fit_gate(takes, progress)
 
 
 def _names(kinds: NDArray[np.str_]) -> list[str]:

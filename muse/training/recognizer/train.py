@@ -25,7 +25,8 @@ from muse.training.recognizer.calibration import calibrate
 from muse.training.recognizer.chords import learn_harmony
 from muse.training.recognizer.config import RecognizerConfig
 from muse.training.recognizer.course import fit_course
-from muse.training.recognizer.gate import learn_gate
+from muse.training.recognizer.gate import fit_gate
+from muse.training.recognizer.gate_takes import hear_takes
 from muse.training.recognizer.network import fit_network
 from muse.training.recognizer.parts import read_parts, share_of
 from muse.training.recognizer.personal import learn_listeners
@@ -90,9 +91,10 @@ def train_recognizer(
         networks.append(fit_network(parts, replace(config, seed=config.seed + i), soft_targets))
         if progress is not None:
             progress(0.5 + 0.5 * (i + 1) / config.n_networks)
-    gate, gate_measured = learn_gate(
+    heard = hear_takes(
         folders, other, audio_encoder, cache, n_music=config.n_music, n_noises=config.n_noises, seed=config.seed
     )
+    gate, gate_measured = fit_gate(heard)
     ensemble = Ensemble(networks, teachers, config.taught, fit_course(parts) if config.course else None)
     personal, listeners = learn_listeners(parts, folders, config)
     counts: dict[str, Any] = {"harmony": measured, "listener_curves": listeners, "gate": gate_measured}
