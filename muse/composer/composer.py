@@ -50,7 +50,7 @@ from muse.tokens.plan import Plan
 
 __all__ = ["DEFAULT_SAMPLING", "N_CANDIDATES", "Composer", "compose", "versions"]
 
-DEFAULT_SAMPLING = Sampling(temperature=1.0, top_p=0.95)
+DEFAULT_SAMPLING = Sampling()
 
 N_CANDIDATES = 6
 """Pieces written for a request that does not say how many."""

@@ -44,13 +44,10 @@ _CONTEXT = 2000  # tokens; longer histories were never learnt
 _NEAREST = 40  # examples from which open controls are drawn
 _TIMING = [i for name in ("At", "Bar", "Length", "New") for i in range(*VOCABULARY.span(name))]
 """Ids that say when and how long; cutting unlikely ones off makes tunes half as dense again as people's."""
-_CUT = 0.3
-"""Of what top-p cuts off elsewhere, the share that it does in plans: there it is the notes outside the scale, the leaps
-and the rarer chords that go first, and plans have few tokens to go astray in."""
 _RETURNING = 32  # bars
 _DIFFERENT = 0.6
-_EXACT = {4: 0.4, 8: 0.65}  # bars of the unit -> share of the bars that return which are the same; others are like them
-_RETURNED = {4: 0.5, 8: 0.95}  # bars of the unit -> share of its bars that return with it
+_EXACT = {4: 0.4, 8: 0.7}  # bars of the unit -> share of the bars that return which are the same; others are like them
+_RETURNED = {4: 0.5, 8: 0.96}  # bars of the unit -> share of its bars that return with it
 _KEPT = (0.5, 0.75)  # shares of a bar's beginning that one like it has; people's: at least half in two of three
 _VARIED = 0.2  # of sections that return, how many end otherwise than they did
 
@@ -187,7 +184,7 @@ class Planner:
             encode_prefix(prefix),
             n,
             grammar,
-            replace(sampling, top_p=1 - _CUT * (1 - sampling.top_p)),
+            sampling,
             rng,
             unconditional_prefix=encode_prefix(replace(prefix, controls={}, genre=None)),
             whole_ids=_TIMING,

@@ -24,6 +24,7 @@ __all__ = ["Playing", "Texture", "quadrant_shares"]
 
 Floats = NDArray[np.float64]
 
+_PURE = 0.6  # distance from an axis beyond which a point is of one side alone; quadrants themselves stand at 0.65
 _QUARTILES = (0.25, 0.5, 0.75)
 _DRAWN = (0.3, 0.7)  # quantiles between which a piece is drawn, so that two of one emotion differ as people's do
 _FEWEST_AT_ONCE = 2  # notes of an accompaniment: a bass and a note of the chord
@@ -34,8 +35,8 @@ _OBEYED = 0.5  # of what is asked beyond the usual, how much the arranger does
 
 
 def quadrant_shares(emotion: Emotion) -> Floats:
-    """Share of each quadrant in a point [4]; one within 0.2 of an axis belongs to both of its sides in part."""
-    glad, excited = (min(1.0, max(0.0, 0.5 + 2.5 * value)) for value in (emotion.valence, emotion.arousal))
+    """Share of each quadrant in a point [4]; one within 0.6 of an axis belongs to both of its sides in part."""
+    glad, excited = (min(1.0, max(0.0, 0.5 + value / (2 * _PURE))) for value in (emotion.valence, emotion.arousal))
     return np.array([glad * excited, (1 - glad) * excited, (1 - glad) * (1 - excited), glad * (1 - excited)])
 
 

@@ -43,9 +43,9 @@ class Ranking:
 
     adherence: float = 0.5
     """Closeness of the measured attributes to those asked for."""
-    quality: float = 1.0
+    quality: float = 0.5
     """The selector's probability that people wrote it."""
-    emotion: float = 3.0
+    emotion: float = 1.5
     """Overlap of the quadrants that the selector gives with those asked for; only where an emotion is asked for."""
     genre: float = 0.5
     """The selector's probability of the genre; only where one is asked for."""
@@ -89,7 +89,7 @@ def merit(closeness: float, ratings: Ratings | None, intent: Intent, ranking: Ra
 
 
 def quadrants_asked(path: EmotionPath, bars: int) -> Floats:
-    """Share of each quadrant along a path [4]; a point within 0.2 of an axis belongs to both of its sides in part."""
+    """Share of each quadrant along a path [4]; see :func:`muse.composer.playing.quadrant_shares`."""
     return np.mean([quadrant_shares(path.at_bar(bar, bars)) for bar in range(bars)], axis=0)
 
 
