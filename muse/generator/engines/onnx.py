@@ -316,16 +316,6 @@ class _Llama:
         self._name_ends(graph, calls)
         stream, update = "", ""  # the residual stream, and what the last block adds to it
 
-        def rounded(x: str, scale: str) -> str:
-            """As it goes into products."""
-            return graph.node("QuantizeLinear", [x, scale, "zero"], f"{x}.codes") if self._quantized else x
-
-        def linear(name: str, x: str, scale: str = "normed") -> str:
-            if not self._quantized:
-                return graph.node("MatMul", [x, f"{name}.weight"], name)
-            inputs = [x, f"{name}.codes", scale, f"{name}.scales", "zero"]
-            return graph.node("MatMulIntegerToFloat", inputs, name, domain=CONTRIB)
-
         def norm(name: str) -> str:
             """Add the update to the stream, then RMSNorm: one operator."""
             nonlocal stream, update
@@ -337,58 +327,68 @@ class _Llama:
                 add_norm = "SkipSimplifiedLayerNormalization"
                 graph.node(add_norm, [stream, update, "no_gain"], *outputs, domain=CONTRIB, epsilon=shape.norm_eps)
                 stream = outputs[-1]
-            return rounded(y, "normed")
-
-        def attention(layer: str, call: int, x: str, key: str, value: str) -> str:
-            """The rows of one call, each over its own past."""
-            scales, attributes = ["", ""], dict[str, float | str]()
-            if self._quantized:
-                scales = ["keys", "values"]
-                attributes = {"kv_cache_bit_width": 8, "k_quant_type": "PER_TENSOR", "v_quant_type": "PER_TENSOR"}
-            return graph.node(
-                "GroupQueryAttention",
-                [x, "", "", f"past_{key}", f"past_{value}", f"last_{call}", f"total_{call}", "cos", "sin", "", "", "",
-                 *scales, "", "", f"new_{call}"],
-                f"{layer}.attention_{call}",
-                f"present_{key}",
-                f"present_{value}",
-                domain=CONTRIB,
-                num_heads=shape.n_heads,
-                kv_num_heads=shape.n_key_value_heads,
-                do_rotary=1,
-                **attributes,
-            )  # fmt: skip
-
-        def down(layer: str, x: str) -> str:
-            """Inputs are large for a few tokens: each token's are brought to variance 1, and back after the product."""
-            name = f"{layer}.down"
-            if not self._quantized:
-                return linear(name, x)
-            y, factor = f"{layer}.leveled", f"{layer}.factor"
-            graph.node("SimplifiedLayerNormalization", [x, "no_gated_gain"], y, factor, epsilon=TINY, axis=-1)
-            return graph.node("Div", [linear(name, rounded(y, "gated"), "gated"), factor], f"{name}.out")
+            return self._rounded(graph, y, "normed")
 
         stream = graph.node("Gather", ["embedding", "ids"], "embedded")
         for index in range(shape.n_layers):
             layer = f"model.layers.{index}"
-            x = linear(f"{layer}.qkv", norm(f"{layer}.input_layernorm"))
+            x = self._product(graph, f"{layer}.qkv", norm(f"{layer}.input_layernorm"))
             parts = [x]
             if n_calls > 1:
                 parts = [f"{layer}.qkv_{call}" for call in calls]
                 graph.node("Split", [x, "sizes"], *parts, axis=0)
-            parts = [
-                attention(layer, call, part, _cache_name(call, 2 * index), _cache_name(call, 2 * index + 1))
-                for call, part in enumerate(parts)
-            ]
+            parts = [self._attention(graph, index, call, part) for call, part in enumerate(parts)]
             x = parts[0] if n_calls == 1 else graph.node("Concat", parts, f"{layer}.attention", axis=0)
-            update = linear(f"{layer}.o", rounded(x, "values"), "values")
+            update = self._product(graph, f"{layer}.o", self._rounded(graph, x, "values"), "values")
             x = norm(f"{layer}.post_attention_layernorm")
-            gate, up = linear(f"{layer}.gate", x), linear(f"{layer}.up", x)
+            gate, up = self._product(graph, f"{layer}.gate", x), self._product(graph, f"{layer}.up", x)
             gate = graph.node("QuickGelu", [gate], f"{layer}.silu", domain=CONTRIB, alpha=1.0)  # x * sigmoid(x)
             x = graph.node("Mul", [gate, up], f"{layer}.gated")
-            update = down(layer, x)
-        linear("logits", norm("model.norm"))
+            update = self._down(graph, layer, x)
+        self._product(graph, "logits", norm("model.norm"))
         return graph.serialize()
+
+    def _rounded(self, graph: Graph, x: str, scale: str) -> str:
+        """As it goes into products."""
+        return graph.node("QuantizeLinear", [x, scale, "zero"], f"{x}.codes") if self._quantized else x
+
+    def _product(self, graph: Graph, name: str, x: str, scale: str = "normed") -> str:
+        """Of a matrix and what was rounded with a scale."""
+        if not self._quantized:
+            return graph.node("MatMul", [x, f"{name}.weight"], name)
+        inputs = [x, f"{name}.codes", scale, f"{name}.scales", "zero"]
+        return graph.node("MatMulIntegerToFloat", inputs, name, domain=CONTRIB)
+
+    def _attention(self, graph: Graph, index: int, call: int, x: str) -> str:
+        """The rows of one call in a layer, each over its own past."""
+        key, value = (_cache_name(call, 2 * index + part) for part in (0, 1))
+        scales, attributes = ["", ""], dict[str, float | str]()
+        if self._quantized:
+            scales = ["keys", "values"]
+            attributes = {"kv_cache_bit_width": 8, "k_quant_type": "PER_TENSOR", "v_quant_type": "PER_TENSOR"}
+        return graph.node(
+            "GroupQueryAttention",
+            [x, "", "", f"past_{key}", f"past_{value}", f"last_{call}", f"total_{call}", "cos", "sin", "", "", "",
+             *scales, "", "", f"new_{call}"],
+            f"model.layers.{index}.attention_{call}",
+            f"present_{key}",
+            f"present_{value}",
+            domain=CONTRIB,
+            num_heads=self._shape.n_heads,
+            kv_num_heads=self._shape.n_key_value_heads,
+            do_rotary=1,
+            **attributes,
+        )  # fmt: skip
+
+    def _down(self, graph: Graph, layer: str, x: str) -> str:
+        """Inputs are large for a few tokens: each token's are brought to variance 1, and back after the product."""
+        name = f"{layer}.down"
+        if not self._quantized:
+            return self._product(graph, name, x)
+        y, factor = f"{layer}.leveled", f"{layer}.factor"
+        graph.node("SimplifiedLayerNormalization", [x, "no_gated_gain"], y, factor, epsilon=TINY, axis=-1)
+        found = self._product(graph, name, self._rounded(graph, y, "gated"), "gated")
+        return graph.node("Div", [found, factor], f"{name}.out")
 
 
 def _sizes(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
