@@ -290,7 +290,8 @@ def compare(options: argparse.Namespace) -> Iterator[tuple[str, Tally, dict[str,
 
 
 def steps(options: argparse.Namespace) -> Iterator[tuple[str, Tally, dict[str, Any]]]:
-    """Steps of the arranger for calls of six rows: all calls in one step against one call after another, in turns."""
+    """Steps of the arranger for calls of six rows: all calls in one step against one call after another, in turns;
+    processor time."""
     rng, folder, n_rows = np.random.default_rng(0), find(DEFAULT_ARRANGER, "llama"), 6
     for dtype in ("int8", "float32"):
         engine = OnnxEngine(folder, quantized=dtype == "int8")
@@ -302,12 +303,12 @@ def steps(options: argparse.Namespace) -> Iterator[tuple[str, Tally, dict[str, A
             together, times = engine.together(sets[0]), np.zeros((options.steps, 2))
             ids = rng.integers(1, engine.shape.vocab_size, (n_calls, n_rows, 1))
             for step in range(options.steps):
-                started = time.perf_counter()
+                started = time.process_time()
                 together.extend(list(ids))
-                middle = time.perf_counter()
+                middle = time.process_time()
                 for cache, new in zip(sets[1], ids, strict=True):
                     cache.extend(new)
-                times[step] = middle - started, time.perf_counter() - middle
+                times[step] = middle - started, time.process_time() - middle
             shared, alone = np.median(times[1:], axis=0) / (n_calls * n_rows) * 1e6
             figures = {"together_us_a_row": round(shared), "alone_us_a_row": round(alone)}
             ratio = float(np.median(times[1:, 1] / times[1:, 0]))

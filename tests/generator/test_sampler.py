@@ -228,6 +228,23 @@ def test_threads_change_nothing(folder: Path, kind: str) -> None:
     assert ids_of(rows) == ids_of(others)
 
 
+def test_ids_at_once_give_what_they_give_one_by_one(folder: Path) -> None:
+    """Bit for bit: loaded, and appended to rows of different age."""
+    ids = np.random.default_rng(4).integers(0, VOCAB, (3, 90))
+    engine = make_engine(folder, "int8")
+    at_once, one_by_one = engine.start(3), engine.start(3)
+    for row, length in enumerate((10, 70, 40)):
+        alone = engine.start(1)
+        expected = [alone.extend(ids[row : row + 1, at : at + 1])[0].copy() for at in range(length)]
+        for cache in (at_once, one_by_one):
+            np.testing.assert_array_equal(cache.load(row, ids[row, :length]), expected)
+    for n_new in (1, 5, 2):
+        new, ids = ids[:, -n_new:], ids[:, :-n_new]
+        for column in new.T:
+            logits = one_by_one.extend(column[:, None])
+        np.testing.assert_array_equal(at_once.extend(new), logits)
+
+
 @pytest.mark.parametrize("kind", ["int8", "float32"])
 def test_neighbours_change_nothing(folder: Path, kind: str) -> None:
     """Bit for bit, down to a row alone."""
@@ -322,15 +339,6 @@ def test_sampling_on_the_cpu_loads_no_torch(folder: Path) -> None:
         "assert not {'torch', 'transformers', 'lightning'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_quantised_codes_give_the_matrix_back() -> None:
-    matrix = np.random.default_rng(0).normal(size=(5, 256)).astype(np.float32)
-    matrix[2, 128:] = 0
-    codes, scales = onnx._quantize(matrix, 128)
-    restored = (codes.astype(np.float32) - 128) * scales[..., None]
-    assert np.abs(restored.reshape(5, 256) - matrix).max() <= scales.max() / 2 + 1e-6
-    assert not restored[2, 1].any()
 
 
 # ------------------------------------------------------------------------------------------------------------- drawing

@@ -122,6 +122,22 @@ def test_rows_of_several_calls_are_computed_to_the_last_bit(engine: OnnxEngine) 
     assert all((ours.lengths == theirs.lengths).all() for ours, theirs in pairs)
 
 
+def test_ids_that_were_forced_go_together(folder: Path, patience: None) -> None:
+    """Whether a call is computed alone or with others, of which each has as many as it has."""
+    engine = OnnxEngine(folder)
+    ids = np.random.default_rng(3).integers(0, VOCAB, (2, 2, 8))
+    shared, alone = SharedEngine(engine), [engine.start(2) for _ in range(2)]
+    calls = [shared.start(2) for _ in range(2)]
+    shared._under_way |= set(calls)  # so that the first step is one of both already
+    for first, stop in ((0, (3, 1)), (4, (7, 8))):
+        new = [of[:, first:end] for of, end in zip(ids, stop, strict=True)]
+        with ThreadPoolExecutor(2) as threads:
+            found = list(threads.map(lambda call, of: call.extend(of), calls, new))
+        for logits, cache, of in zip(found, alone, new, strict=True):
+            np.testing.assert_array_equal(logits, cache.extend(of))
+    assert shared.taken_steps() == {2: 2}
+
+
 def test_a_call_that_fails_or_stands_still_holds_nobody_up(engine: OnnxEngine) -> None:
     expected = [write(Sampler(engine), number) for number in (0, 4)]
     shared, go_on = Sampler(SharedEngine(engine)), threading.Event()

@@ -7,8 +7,8 @@ Conventions
 -----------
 ``B`` rows, ``S`` new tokens, ``T`` tokens so far, ``C`` cache slots, ``H`` query heads, ``K`` key/value heads, ``E``
 width of a head, ``D`` width, ``V`` vocabulary. Every row has its own length, so rows of any age share a batch. A row's
-logits do not depend on the other rows, on the CPU to the last bit, be they of the same call or of others. Ids are
-integers in ``0..V-1``; logits are float32 and unnormalised.
+logits do not depend on the other rows, be they of the same call or of others, nor on how many ids come at once: in int8
+on the CPU to the last bit. Ids are integers in ``0..V-1``; logits are float32 and unnormalised.
 
 Contents: :class:`Shape`, :class:`Engine`, :class:`Cache`, :class:`JointEngine`, :class:`Together`.
 """

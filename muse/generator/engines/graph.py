@@ -23,7 +23,13 @@ CONTRIB = "com.microsoft"
 """Domain of ONNX Runtime's own operators."""
 _OPSETS = {"": 17, CONTRIB: 1}
 _IR_VERSION = 8  # of opset 17
-_ONNX_TYPES: dict[type, int] = {np.float32: 1, np.uint8: 2, np.int32: 6, np.int64: 7}  # TensorProto.DataType
+_ONNX_TYPES: dict[type, int] = {
+    np.float32: 1,
+    np.uint8: 2,
+    np.int8: 3,
+    np.int32: 6,
+    np.int64: 7,
+}  # TensorProto.DataType
 
 
 class Graph:
@@ -47,12 +53,14 @@ class Graph:
         self._parts.append(_message(5, *dims, kind, _message(8, name), _message(9, raw)))  # GraphProto.initializer
         return name
 
-    def node(self, op_type: str, inputs: Sequence[str], *outputs: str, domain: str = "", **attributes: float) -> str:
+    def node(
+        self, op_type: str, inputs: Sequence[str], *outputs: str, domain: str = "", **attributes: float | str
+    ) -> str:
         """Add an operator; returns the name of its first output."""
         fields = [_message(1, name) for name in inputs] + [_message(2, name) for name in outputs]
         fields += [_message(4, op_type), _message(7, domain)]
-        for name, value in attributes.items():  # AttributeProto: name 1; float 2 or integer 3; type 20
-            number, kind = (2, 1) if isinstance(value, float) else (3, 2)
+        for name, value in attributes.items():  # AttributeProto: name 1; float 2, integer 3 or text 4; type 20
+            number, kind = (2, 1) if isinstance(value, float) else (4, 3) if isinstance(value, str) else (3, 2)
             fields.append(_message(5, _message(1, name), _message(number, value), _message(20, kind)))
         self._parts.append(_message(1, *fields))  # GraphProto.node
         return outputs[0]

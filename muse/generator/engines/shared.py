@@ -65,7 +65,7 @@ class SharedEngine:
         return dict(steps)
 
     def step(self, cache: SharedCache, ids: Ids) -> Logits:
-        """Append one id a row [B, 1] to a call's rows; logits [B, V], valid until its next step."""
+        """Append ids [B, S] to a call's rows; logits [B, V] after the last, valid until its next step."""
         asked = _Asked(cache, ids)
         with self._changed:
             self._under_way.add(cache)
@@ -79,7 +79,7 @@ class SharedEngine:
         if chosen:
             self._compute(chosen)
         if asked.logits is None:  # the step of all has failed
-            return cache.own.extend(ids)
+            return cache.own.extend(asked.ids)
         return asked.logits
 
     def leave(self, cache: SharedCache) -> None:
@@ -112,6 +112,10 @@ class SharedEngine:
             if len(chosen) == 1:
                 chosen[0].logits = chosen[0].cache.own.extend(chosen[0].ids)
                 return
+            for one in chosen:  # the rows of all go on by one id
+                if one.ids.shape[1] > 1:
+                    one.cache.own.extend(one.ids[:, :-1])
+                    one.ids = one.ids[:, -1:]
             chosen.sort(key=lambda one: one.cache.number)
             found = self._together([one.cache for one in chosen]).extend([one.ids for one in chosen])
             for one, logits in zip(chosen, found, strict=True):
@@ -154,9 +158,7 @@ class SharedCache:
 
     def extend(self, ids: Ids) -> Logits:
         """Append ids [B, S] to the rows; logits [B, V] after the last, valid until the next call."""
-        for column in ids.T:
-            logits = self._engine.step(self, column[:, None])
-        return logits
+        return self._engine.step(self, ids)
 
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Go on with these rows alone, in this order."""
