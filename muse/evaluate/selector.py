@@ -114,7 +114,8 @@ def emotion_across_songs(
     Returns
     -------
     dict
-        Figures: ``stack``, and its kernel machines (``kernel``) and ``trees`` alone; ``held_out``; ``with_network`` and ``network``.
+        Figures: ``stack``, and its kernel machines (``kernel``) and ``trees`` alone; ``held_out``; ``with_network`` and
+        ``network``.
 
     Raises
     ------
