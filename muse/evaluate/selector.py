@@ -34,7 +34,7 @@ from scipy.special import softmax
 from muse.corpora import Song, emopia_clips, vgmidi_pieces
 from muse.errors import InputError
 from muse.hearing.answer import answer, deviates, quadrant_masses
-from muse.hearing.features import hearings
+from muse.hearing.features import harmony_count, hearings
 from muse.score import read_score
 from muse.selector.events import Passage, passage
 from muse.selector.model import Selector
@@ -114,7 +114,8 @@ def emotion_across_songs(
     Returns
     -------
     dict
-        Figures: ``stack``, and its ``kernel`` and ``trees`` alone; ``held_out``; ``with_network`` and ``network``.
+        Figures: ``stack``, and its kernel machines (``kernel``) and ``trees`` alone; ``held_out``; ``with_network`` and
+        ``network``.
 
     Raises
     ------
@@ -126,12 +127,12 @@ def emotion_across_songs(
     y, song = _labels(clips), np.array([clip.group for clip in clips])
     ids = set(HELD_OUT.read_text(encoding="utf-8").split())
     held = np.array([clip.song_id in ids for clip in clips])
-    judged = nested(x[~held], y[~held], song[~held], progress=progress)
+    judged = nested(x[~held], y[~held], song[~held], harmony=harmony_count(), progress=progress)
     found: dict[str, Any] = {
         name: quadrant_figures(np.exp(log_p), y[~held], song[~held]) for name, log_p in judged.items()
     }
     if held.any():
-        stack, _ = fit_stack(x[~held], y[~held], song[~held])
+        stack, _ = fit_stack(x[~held], y[~held], song[~held], harmony=harmony_count())
         found["held_out"] = quadrant_figures(np.exp(stack.log_probabilities(x[held])), y[held], song[held])
     if selector is not None:
         log_p = np.full((len(clips), 4), np.nan)

@@ -16,7 +16,7 @@ hearing
     One of three: the piece as a whole, its first and its last :data:`PART`. Clips of half a minute are few, and each
     tells as much three times, a little differently.
 
-Contents: :func:`hearings`, :func:`note_features`, :func:`feature_names`.
+Contents: :func:`hearings`, :func:`note_features`, :func:`feature_names`, :func:`harmony_count`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from muse.errors import InputError
 from muse.score import DRUMS, NOTE_DTYPE, Notes, Score, note_array
 from muse.theory import CHORD_QUALITIES, chord_scores, key_strengths, label_chords
 
-__all__ = ["feature_names", "hearings", "note_features"]
+__all__ = ["feature_names", "harmony_count", "hearings", "note_features"]
 
 Floats = NDArray[np.float64]
 
@@ -116,10 +116,21 @@ def note_features(score: Score) -> Floats:
 
 @lru_cache(maxsize=1)
 def feature_names() -> tuple[str, ...]:
-    """Names of the features."""
+    """Names of the features, those of key and chords first."""
+    return tuple(_features(_two_notes()))
+
+
+@lru_cache(maxsize=1)
+def harmony_count() -> int:
+    """How many of the features tell of key and chords."""
+    heard = _Heard(_two_notes())
+    return len(_flat(_tonality(heard) | _chords(heard)))
+
+
+def _two_notes() -> Notes:
     notes = np.zeros(2, NOTE_DTYPE)
     notes["onset_sec"], notes["duration_sec"], notes["velocity"], notes["pitch"] = (0, 1), 1, 64, 60
-    return tuple(_features(notes))
+    return notes
 
 
 def _pitched(music: Score | Notes) -> Notes:
@@ -132,9 +143,13 @@ def _pitched(music: Score | Notes) -> Notes:
 
 def _features(notes: Notes) -> dict[str, float]:
     heard = _Heard(notes)
-    groups = {
+    return _flat({
         **_tonality(heard), **_chords(heard), **_register(heard), **_texture(heard), **_rhythm(heard), **_touch(heard)
-    }  # fmt: skip
+    })  # fmt: skip
+
+
+def _flat(groups: dict[str, float | Floats]) -> dict[str, float]:
+    """A number each, counted where several have one name."""
     found: dict[str, float] = {}
     for name, value in groups.items():
         values = np.atleast_1d(np.asarray(value, float))

@@ -1,7 +1,7 @@
 """Emotion predicted from what is measured in a piece, beside what the network predicts from its notes.
 
 Some nine hundred labelled clips and pieces are few for a network and enough for plainer learners: both err,
-differently, and together they are right more often than either. Quadrants come from a kernel machine and trees on plain
+differently, and together they are right more often than either. Quadrants come from kernel machines and trees on plain
 features (:mod:`muse.hearing.quadrants`); valence and arousal from the mean of extremely randomised trees (Geurts et
 al., Machine Learning 2006) over all attributes of the catalogue and of a ridge regression (Hoerl & Kennard,
 Technometrics 1970) on the levels of those attributes that the emotion mapping uses.

@@ -5,6 +5,7 @@ Contents: :func:`fit_stack`, :func:`nested`, :func:`folds_of`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -57,10 +58,12 @@ def folds_of(groups: NDArray[Any], n_folds: int = N_FOLDS, seed: int = 0) -> NDA
     return np.asarray((np.random.default_rng(seed).permutation(len(names)) % n_folds)[member])
 
 
-def fit_stack(x: Floats, labels: Labels, groups: NDArray[Any], *, seed: int = 0) -> tuple[QuadrantStack, Floats]:
+def fit_stack(
+    x: Floats, labels: Labels, groups: NDArray[Any], *, harmony: int = 0, seed: int = 0
+) -> tuple[QuadrantStack, Floats]:
     """Fit on labelled clips.
 
-    Every hearing of a clip is a row to learn from. Width, ridge and sharpness of the kernel machine and the weights of
+    Every hearing of a clip is a row to learn from. Width, ridge and sharpness of the kernel machines and the weights of
     the pool are chosen by a cross-validation over groups, width and ridge on whole clips by squared error, the others
     by likelihood.
 
@@ -72,6 +75,9 @@ def fit_stack(x: Floats, labels: Labels, groups: NDArray[Any], *, seed: int = 0)
         Quadrants 0..3 [n].
     groups
         Songs [n]: clips of one song are never on both sides of a split.
+    harmony
+        How many features, the first ones, a kernel machine for arousal alone is not to hear; 0: one machine judges
+        both axes.
     seed
         Of the folds and of the trees.
 
@@ -95,24 +101,34 @@ def fit_stack(x: Floats, labels: Labels, groups: NDArray[Any], *, seed: int = 0)
     parts = [(fold == k, _Rows(x[fold != k], labels[fold != k])) for k in range(N_FOLDS)]
     settings = [(precision, ridge) for precision in PRECISIONS for ridge in RIDGES]
 
-    def error(setting: tuple[float, float]) -> float:
+    def error(setting: tuple[float, float], first: int) -> float:
         found = [
-            _scores_of(labels[out]) - rows.whole_clips(*setting).scores(rows.scaled(x[out, 0])) for out, rows in parts
+            _scores_of(labels[out]) - rows.whole_clips(*setting, first).scores(rows.scaled(x[out, 0])[:, first:])
+            for out, rows in parts
         ]
-        return float((np.concatenate(found) ** 2).sum())
+        wrong = np.concatenate(found)
+        return float(((wrong[:, 0] + wrong[:, 1] if first else wrong) ** 2).sum())
 
-    best = min(settings, key=error)
-    scores, trees = np.zeros((len(labels), 3, 4)), np.zeros((len(labels), 3, 4))
+    ears = (0, harmony) if harmony else (0,)  # the first feature that each kernel machine hears
+    best = [min(settings, key=lambda setting: error(setting, first)) for first in ears]
+    scores, trees = np.zeros((len(ears), len(labels), 3, 4)), np.zeros((len(labels), 3, 4))
     for out, rows in parts:
         outside = rows.scaled(x[out]).reshape(-1, x.shape[-1])
-        scores[out] = rows.kernel(*best, 1.0).scores(outside).reshape(-1, 3, 4)
+        for i, first in enumerate(ears):
+            scores[i, out] = rows.kernel(*best[i], 1.0, first).scores(outside[:, first:]).reshape(-1, 3, 4)
         trees[out] = rows.trees(seed).mean(outside).reshape(-1, 3, 4)
-    tried = [np.stack([log_odds(softmax(one * scores, axis=-1)), log_odds(trees)]) for one in SHARPNESSES]
-    at = int(np.argmin([_pool(opinions, labels)[1] for opinions in tried]))
-    rows = _Rows(x, labels)
-    weight = _pool(tried[at], labels)[0].astype(np.float32)
-    kernel = rows.kernel(*best, SHARPNESSES[at])
-    return QuadrantStack(rows.center, rows.scale, kernel, rows.trees(seed), weight), tried[at]
+
+    def opinions(sharpness: tuple[float, ...]) -> Floats:
+        each = [log_odds(softmax(one * own, axis=-1)) for one, own in zip(sharpness, scores, strict=True)]
+        return np.stack([np.stack([each[0][:, 0], each[-1][:, 1]], axis=1), log_odds(trees)])
+
+    sharpness = min(
+        itertools.product(SHARPNESSES, repeat=len(ears)), key=lambda tried: _pool(opinions(tried), labels)[1]
+    )
+    rows, outside = _Rows(x, labels), opinions(sharpness)
+    weight = _pool(outside, labels)[0].astype(np.float32)
+    kernel, *own = (rows.kernel(*best[i], sharpness[i], first) for i, first in enumerate(ears))
+    return QuadrantStack(rows.center, rows.scale, kernel, own[0] if own else None, rows.trees(seed), weight), outside
 
 
 def nested(
@@ -120,12 +136,13 @@ def nested(
     labels: Labels,
     groups: NDArray[Any],
     *,
+    harmony: int = 0,
     seed: int = 0,
     progress: Callable[[float, float], None] | None = None,
 ) -> dict[str, Floats]:
     """Log probabilities of clips, each by a stack that never saw its song and chose everything without it.
 
-    `progress` is called with what is done and what is to do.
+    `harmony` is that of :func:`fit_stack`; `progress` is called with what is done and what is to do.
 
     Returns
     -------
@@ -136,7 +153,7 @@ def nested(
     found = {name: np.zeros((len(labels), 4)) for name in ("stack", *EXPERTS)}
     for k in range(N_FOLDS):
         out = fold == k
-        stack, inner = fit_stack(x[~out], labels[~out], groups[~out], seed=seed + 1 + k)
+        stack, inner = fit_stack(x[~out], labels[~out], groups[~out], harmony=harmony, seed=seed + 1 + k)
         opinions = stack.opinions(x[out])
         found["stack"][out] = pooled(opinions, stack.weight)
         for i, name in enumerate(EXPERTS):
@@ -156,18 +173,18 @@ class _Rows:
         self.center = np.median(whole, axis=0).astype(np.float32)
         self.scale = np.where(spread > _CONSTANT, spread, 1.0).astype(np.float32)
         self.labels, self.x = labels, self.scaled(x)
-        self.median_distance = float(np.median(squared_distances(self.x[:, 0], self.x[:, 0])))
+        self._median_distances: dict[int, float] = {}
 
     def scaled(self, x: Floats) -> Floats:
         return standardised(x, self.center, self.scale)
 
-    def whole_clips(self, precision: float, ridge: float) -> KernelMachine:
-        """A kernel machine that has heard whole clips alone."""
-        return self._kernel(self.x[:, 0], self.labels, precision, ridge, 1.0)
+    def whole_clips(self, precision: float, ridge: float, first: int) -> KernelMachine:
+        """A kernel machine that has heard whole clips alone, of their features those from the `first` on."""
+        return self._kernel(self.x[:, 0], self.labels, first, precision, ridge, 1.0)
 
-    def kernel(self, precision: float, ridge: float, sharpness: float) -> KernelMachine:
+    def kernel(self, precision: float, ridge: float, sharpness: float, first: int) -> KernelMachine:
         # Each clip speaks three times, with some of one voice: twice the ridge of one hearing.
-        return self._kernel(*self._all(), precision, 2 * ridge, sharpness)
+        return self._kernel(*self._all(), first, precision, 2 * ridge, sharpness)
 
     def trees(self, seed: int) -> Forest:
         from sklearn.ensemble import ExtraTreesClassifier
@@ -175,13 +192,22 @@ class _Rows:
         grown = ExtraTreesClassifier(random_state=seed, **TREES).fit(*self._all())
         return Forest.of([tree.tree_ for tree in grown.estimators_])
 
+    def _median_distance(self, first: int) -> float:
+        """Squared, between whole clips, by the features from the `first` on."""
+        if first not in self._median_distances:
+            whole = self.x[:, 0, first:]
+            self._median_distances[first] = max(float(np.median(squared_distances(whole, whole))), _CONSTANT)
+        return self._median_distances[first]
+
     def _all(self) -> tuple[Floats, Labels]:
         return self.x.reshape(-1, self.x.shape[-1]), np.repeat(self.labels, self.x.shape[1])
 
-    def _kernel(self, x: Floats, labels: Labels, precision: float, ridge: float, sharpness: float) -> KernelMachine:
+    def _kernel(
+        self, x: Floats, labels: Labels, first: int, precision: float, ridge: float, sharpness: float
+    ) -> KernelMachine:
         from scipy.linalg import solve
 
-        points, gamma = x.astype(np.float16), np.float32(precision / max(self.median_distance, _CONSTANT))
+        points, gamma = x[:, first:].astype(np.float16), np.float32(precision / self._median_distance(first))
         stored = points.astype(np.float64)
         gram = gaussian(stored, stored, float(gamma))
         gram[np.diag_indices_from(gram)] += ridge

@@ -13,7 +13,7 @@ from muse.emotion import QUADRANTS
 from muse.emotion.emotion import Emotion
 from muse.errors import InputError
 from muse.hearing.answer import answer
-from muse.hearing.features import feature_names, hearings, note_features
+from muse.hearing.features import feature_names, harmony_count, hearings, note_features
 from muse.hearing.forest import Forest
 from muse.hearing.quadrants import QuadrantStack
 from muse.score import DRUMS, Score, from_notes, note_array
@@ -50,6 +50,8 @@ def of(name: str, score: Score) -> float:
 def test_harmony_is_told_alike_in_every_key() -> None:
     about_pitch = ("pitch", "register", "melody, mean", "bass, mean")
     fixed = np.array([not name.startswith(about_pitch) for name in feature_names()])
+    names = feature_names()
+    assert names[harmony_count() - 1].startswith("chords") and names[harmony_count()].startswith("pitch")
     for mode in TRIADS:
         low, high = (note_features(a_piece(mode, key=key)) for key in (0, 5))
         np.testing.assert_allclose(low[fixed], high[fixed], atol=1e-9)
@@ -130,6 +132,26 @@ def test_a_stack_comes_back_from_its_arrays_and_a_damaged_one_is_known(stack: Qu
     assert not replace(stack, kernel=replace(stack.kernel, weight=stack.kernel.weight[1:])).is_sound(8)
     trees = replace(stack.trees, child=np.zeros_like(stack.trees.child))
     assert isinstance(trees, Forest) and not replace(stack, trees=trees).is_sound(8)
+
+
+def test_a_kernel_machine_for_arousal_is_deaf_to_harmony() -> None:
+    """Of the features in this order the first two, what tells valence and the song, are the harmony."""
+    order = [1, 2, 0, 3, 4, 5, 6, 7]
+    x, labels, song = clips(np.random.default_rng(0))
+    stack, _ = fit_stack(x[..., order], labels, song, harmony=2)
+    new, truth, _ = clips(np.random.default_rng(1), 200)
+    new = new[..., order]
+    assert ((stack.opinions(new)[0, :, 1] > 0) == (truth < 2)).mean() > 0.9
+    other = new.copy()
+    other[..., :2] = other[::-1, :, :2]
+    same, moved = stack.opinions(new)[0], stack.opinions(other)[0]
+    np.testing.assert_array_equal(same[:, 1], moved[:, 1])
+    assert ((same[:, 0] > 0) != (moved[:, 0] > 0)).mean() > 0.3
+    again = QuadrantStack.of(stack.tensors())
+    np.testing.assert_array_equal(again.opinions(new), stack.opinions(new))
+    assert again.is_sound(8) and stack.arousal is not None
+    assert not replace(stack, arousal=replace(stack.arousal, weight=stack.arousal.weight * np.nan)).is_sound(8)
+    assert not replace(stack, arousal=replace(stack.arousal, points=stack.arousal.points[:, :0])).is_sound(8)
 
 
 def test_the_outer_score_is_chance_where_labels_are(stack: QuadrantStack) -> None:

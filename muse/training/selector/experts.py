@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muse.attributes import extract
-from muse.hearing.features import hearings
+from muse.hearing.features import harmony_count, hearings
 from muse.hearing.forest import Forest
 from muse.hearing.quadrants import pooled
 from muse.mapping import EmotionMapper
@@ -66,7 +66,7 @@ def fit_experts(
         A quadrant has no clip, or there are too few songs.
     """
     features = np.stack([hearings(clip) for clip in clips])
-    quadrants, opinions = fit_stack(features, labels, np.asarray(songs), seed=seed)
+    quadrants, opinions = fit_stack(features, labels, np.asarray(songs), harmony=harmony_count(), seed=seed)
     measured = _Measured.of(rated)
     order = np.random.default_rng(seed).permutation(len(rated)) % N_FOLDS
     errors = measured.across_folds(ratings, order, seed) - ratings
