@@ -40,9 +40,9 @@ KEPT: Final = 0.982
 """Share of takes of music, of files that were not learnt from, that a half probability lets pass."""
 N_FOLDS: Final = 5
 FAMILIES: Final[Mapping[str, tuple[str, ...]]] = {
-    "tones": ("siren", "glides", "tones", "mains", "alarm", "horn"),
+    "tones": ("siren", "two tones", "sweeps", "glides", "tones", "mains", "alarm", "horn", "buzzer", "telephone"),
     "strokes": ("thumps", "knocks", "steps", "heartbeat", "clicks", "typing", "bell"),
-    "voices": ("speech", "animals", "birds"),
+    "voices": ("speech", "babble", "whisper", "murmur", "cheers", "animals", "birds"),
 }
 """Kinds of other sound that are like each other."""
 
