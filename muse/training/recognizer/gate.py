@@ -34,7 +34,7 @@ Log = Callable[[float, float], None]
 N_AXES: Final = 25
 WIDTH: Final = 0.1
 """Precision of the kernel times the number of inputs."""
-DECAY: Final = 0.01
+DECAY: Final = 0.003
 """Ridge of the least squares, for a take of mean weight."""
 KEPT: Final = 0.982
 """Share of takes of music, of files that were not learnt from, that a half probability lets pass."""

@@ -97,8 +97,8 @@ def hear_takes(
     encoder: Encoder,
     cache: str | Path,
     *,
-    n_music: int = 110,
-    n_noises: int = 16,
+    n_music: int = 200,
+    n_noises: int = 27,
     seed: int = 0,
     progress: Callable[[float, float], None] | None = None,
 ) -> Takes:
@@ -113,7 +113,7 @@ def hear_takes(
     cache
         Folder of what is heard.
     n_music
-        Takes of recordings, as many of scores and as many of tunes, spread evenly over the folders.
+        Takes of recordings, as many of scores and as many of tunes, spread evenly over the folders; a few chords.
     n_noises
         Takes of each kind of noise.
     progress

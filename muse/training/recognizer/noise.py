@@ -302,16 +302,15 @@ def _thumps(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float6
 def _alarm(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64]:
     """A device, a lorry that backs up, a detector of fire: one to four beeps of one or two pitches, again and again.
 
-    Sounders of buildings also change between two pitches without a pause (BS 5839-1).
+    Sounders of buildings also change between two pitches without a pause (BS 5839-1), telephones ring so.
     """
-    lasts, pause = random.uniform(0.05, 0.6), random.uniform(0.03, 0.4)
-    if random.random() < 0.35:
-        pause = 0.0
-    pitches = np.exp2(random.uniform(np.log2(350), np.log2(3600), int(random.integers(1, 3))))
+    warbles = random.random() < 0.4
+    lasts, pause = random.uniform(0.05, 0.6), 0.0 if warbles else random.uniform(0.03, 0.4)
+    pitches = np.exp2(random.uniform(np.log2(350), np.log2(3600), 2 if warbles else int(random.integers(1, 3))))
     shares = [1.0, *(random.uniform(0, 0.6) / k for k in range(2, 6))]
-    at_once = random.random() < 0.4
-    pattern = random.integers(0, len(pitches), int(random.integers(1, 5)))
-    rest = random.uniform(0.0, 1.5) if pause else 0.0
+    at_once = not warbles and random.random() < 0.4
+    pattern = [0, 1] if warbles else random.integers(0, len(pitches), int(random.integers(1, 5)))
+    rest = 0.0 if warbles else random.uniform(0.0, 1.5)
     size = int(lasts * rate)
     beeps = [_sung(np.full(size, hertz), rate, shares) * _swell(size, 0.03, 0.05) for hertz in pitches]
     events, at = [], random.uniform(0, 0.5)
