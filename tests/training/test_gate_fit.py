@@ -50,8 +50,6 @@ def test_music_passes_and_kinds_are_refused_unheard(takes: Takes) -> None:
     assert measured["refused_left_out"]["siren"] >= measured["refused_without_family"]["siren"]
     music = gate(takes.embedding, takes.figures)[takes.is_music]
     assert (music >= 0.5).mean() >= KEPT - 0.02
-    nowhere = np.full((1, 3), 100, np.float32)
-    assert gate(nowhere, -nowhere)[0] < 0.5
 
 
 def test_leaving_out_by_blocks_is_solving_anew(rng: np.random.Generator) -> None:

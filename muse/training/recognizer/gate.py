@@ -133,8 +133,8 @@ def _left_out_folds(inverse: Floats, target: Floats, fold: NDArray[np.int64]) ->
 def _fitted(takes: Takes, at: Mask) -> tuple[MusicGate, Floats]:
     """The machine of the takes `at`, still without its odds, and the inverse of the matrix that gave its weights.
 
-    All takes of music weigh as much as all kinds of other sound, each of which weighs the same. The output is 0 far
-    from everything: what is like nothing known is no music.
+    All takes of music weigh as much as all kinds of other sound, each of which weighs the same. Without any
+    take near it the output would be 0, no music.
     """
     embedding, figures, music = takes.embedding[at], takes.figures[at], takes.is_music[at]
     axes = _principal_axes(embedding[music])
