@@ -6,14 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.signal
 import symusic
 
 from muse.audio import write_audio
 from muse.errors import InputError
+from muse.recognizer.features.steadiness import FIGURES
+from muse.training.recognizer.babble import VOWELS, _mouth, babble
 from muse.training.recognizer.gate import KEPT, _left_out, _left_out_folds, fit_gate
-from muse.training.recognizer.gate_takes import Takes, hear_takes
+from muse.training.recognizer.gate_takes import MUSIC, Takes, hear_takes
 from muse.training.recognizer.noise import NOISES, noise
-from muse.training.recognizer.tunes import line_of, played_alone, played_plainly
+from muse.training.recognizer.tunes import a_chord, line_of, played_alone, played_plainly
 
 RATE = 16_000
 
@@ -47,8 +50,6 @@ def test_music_passes_and_kinds_are_refused_unheard(takes: Takes) -> None:
     assert measured["refused_left_out"]["siren"] >= measured["refused_without_family"]["siren"]
     music = gate(takes.embedding, takes.figures)[takes.is_music]
     assert (music >= 0.5).mean() >= KEPT - 0.02
-    nowhere = np.full((1, 3), 100, np.float32)
-    assert gate(nowhere, -nowhere)[0] < 0.5
 
 
 def test_leaving_out_by_blocks_is_solving_anew(rng: np.random.Generator) -> None:
@@ -101,6 +102,45 @@ def test_tunes_sound_at_their_notes() -> None:
     assert not played_plainly(np.zeros((0, 4)), np.random.default_rng(0), RATE).any()
 
 
+def test_a_chord_sounds_at_once() -> None:
+    heard = [a_chord(np.random.default_rng(seed), RATE) for seed in range(6)]
+    for sound in heard:
+        assert len(sound) > 0.4 * RATE and np.abs(sound[: RATE // 5]).max() > 0.01 and np.isfinite(sound).all()
+        _, peaks = scipy.signal.find_peaks(np.abs(np.fft.rfft(sound[: RATE // 2] * np.hanning(RATE // 2))), height=1)
+        assert len(peaks["peak_heights"]) >= 3
+    assert len({len(sound) for sound in heard}) > 1
+
+
+def regular(sound: np.ndarray) -> float:
+    """How regular a voice is: the largest autocorrelation at the periods of 60 to 400 Hz, median of loud windows."""
+    windows = sound[: len(sound) // 640 * 640].reshape(-1, 640)
+    found = []
+    for window in windows[windows.std(axis=1) > 0.5 * windows.std()]:
+        spectrum = np.fft.rfft(window - window.mean(), 2048)
+        echo = np.fft.irfft(np.abs(spectrum) ** 2)
+        found.append(echo[RATE // 400 : RATE // 60].max() / echo[0])
+    return float(np.median(found))
+
+
+def test_voices_have_a_larynx_and_whispers_none() -> None:
+    for seed in range(4):
+        spoken, whispered = (
+            babble(5 * RATE, RATE, np.random.default_rng(seed), whispered=whispered) for whispered in (False, True)
+        )
+        assert regular(spoken) > 0.5 > regular(whispered)
+        loud = np.sqrt(np.square(spoken.reshape(-1, RATE // 20)).mean(axis=1))
+        assert (loud < 0.02 * loud.max()).mean() > 0.02  # it rests between phrases
+
+
+@pytest.mark.parametrize("vowel", range(len(VOWELS)))
+def test_a_mouth_rings_at_its_formants(vowel: int) -> None:
+    hertz = np.arange(100.0, 3200.0, 5)
+    gain = np.log(_mouth(hertz, VOWELS[vowel : vowel + 1], 1.0)[0])
+    peaks = hertz[scipy.signal.find_peaks(gain)[0]]
+    for formant in VOWELS[vowel, :2]:
+        assert np.abs(peaks - formant).min() < 0.06 * formant
+
+
 class Ear:
     """An encoder that hears loudness."""
 
@@ -128,14 +168,18 @@ def test_takes_are_of_files_and_noise_and_are_heard_once(
     (tmp_path / "midi" / "4.mid").write_text("no MIDI")
     ear = Ear()
     asked = ([tmp_path / "songs", tmp_path / "midi"], [tmp_path / "speech"], ear, tmp_path / "cache")
-    takes = hear_takes(*asked, n_noises=2)
-    kinds = takes.kind.tolist()
-    assert kinds.count("recordings") == 1 and kinds.count("band") == 2 and kinds.count("speech") == 1
-    assert set(kinds) <= {"recordings", "scores", "drums", "solo", "plain", "band", "speech"}
-    assert takes.source[takes.kind == "speech"] == str(tmp_path / "speech" / "anna")
-    assert takes.is_music.sum() == len(kinds) - 3 and ear.heard == len(kinds)
-    again = hear_takes(*asked, n_noises=2)
-    assert ear.heard == len(kinds)
+    takes = hear_takes(*asked, n_music=4, n_noises=20)
+    assert takes.is_music.tolist() == [kind not in ("band", "speech") for kind in takes.kind]
+    seconds = takes.figures[:, FIGURES.index("seconds")]
+    kinds, short = takes.kind[seconds >= 3].tolist(), takes.kind[seconds < 3].tolist()
+    assert kinds.count("recordings") == 1 and kinds.count("speech") == 1
+    assert {"scores", "drums"} <= set(kinds) <= {*MUSIC, "band", "speech"}
+    assert 2 <= short.count("band") <= 7 and len(set(takes.source[takes.kind == "band"].tolist())) == 20
+    assert takes.kind.tolist().count("chords") == 1
+    assert takes.source[takes.kind == "speech"].tolist() == [str(tmp_path / "speech" / "anna")]
+    heard = ear.heard
+    again = hear_takes(*asked, n_music=4, n_noises=20)
+    assert ear.heard == heard == len(takes.kind)
     np.testing.assert_array_equal(again.figures, takes.figures)
     with pytest.raises(InputError, match="folders of sound or MIDI"):
         hear_takes([], [], ear, tmp_path / "cache")

@@ -280,7 +280,7 @@ def test_a_recogniser_of_other_datasets_is_trained_and_used(
 ) -> None:
     monkeypatch.setattr("muse.training.recognizer.personal.fit_personal", partial(fit_personal, n_steps=20))
     settings = tmp_path / "settings.json"
-    settings.write_text(json.dumps({"n_steps": 2, "batch": 8, "n_networks": 1, "n_noises": 2}))
+    settings.write_text(json.dumps({"n_steps": 2, "batch": 8, "n_networks": 1, "n_music": 20, "n_noises": 2}))
     kinds = {name: NOISES[name] for name in ("band", "tones")}
     monkeypatch.setattr("muse.training.recognizer.gate_takes.NOISES", kinds)
     out, speech = tmp_path / "model", tmp_path / "speech"

@@ -36,8 +36,8 @@ class RecognizerConfig:
     """Share of the teachers in the final prediction."""
     course: bool = True
     """How a piece moves around its mean is learnt apart."""
-    n_music: int = 110
-    """Takes of recordings, as many of scores and of tunes, from which the gate learns what is music."""
-    n_noises: int = 16
+    n_music: int = 200
+    """Takes of recordings, as many of scores and of tunes, and chords, from which the gate learns what is music."""
+    n_noises: int = 27
     """Of each kind, from which it learns what is none."""
     seed: int = 0

@@ -34,15 +34,15 @@ Log = Callable[[float, float], None]
 N_AXES: Final = 25
 WIDTH: Final = 0.1
 """Precision of the kernel times the number of inputs."""
-DECAY: Final = 0.01
+DECAY: Final = 0.003
 """Ridge of the least squares, for a take of mean weight."""
 KEPT: Final = 0.982
 """Share of takes of music, of files that were not learnt from, that a half probability lets pass."""
 N_FOLDS: Final = 5
 FAMILIES: Final[Mapping[str, tuple[str, ...]]] = {
-    "tones": ("siren", "glides", "tones", "mains", "alarm", "horn"),
+    "tones": ("siren", "two tones", "sweeps", "glides", "tones", "mains", "alarm", "horn", "buzzer", "telephone"),
     "strokes": ("thumps", "knocks", "steps", "heartbeat", "clicks", "typing", "bell"),
-    "voices": ("speech", "animals", "birds"),
+    "voices": ("speech", "babble", "whisper", "murmur", "cheers", "animals", "birds"),
 }
 """Kinds of other sound that are like each other."""
 
@@ -133,8 +133,8 @@ def _left_out_folds(inverse: Floats, target: Floats, fold: NDArray[np.int64]) ->
 def _fitted(takes: Takes, at: Mask) -> tuple[MusicGate, Floats]:
     """The machine of the takes `at`, still without its odds, and the inverse of the matrix that gave its weights.
 
-    All takes of music weigh as much as all kinds of other sound, each of which weighs the same. The output is 0 far
-    from everything: what is like nothing known is no music.
+    All takes of music weigh as much as all kinds of other sound, each of which weighs the same. Without any
+    take near it the output would be 0, no music.
     """
     embedding, figures, music = takes.embedding[at], takes.figures[at], takes.is_music[at]
     axes = _principal_axes(embedding[music])

@@ -2,17 +2,17 @@
 
 Music is recordings, scores as the player sounds them, and their topmost lines alone
 (:mod:`muse.training.recognizer.tunes`); other sound is noise of every kind (:mod:`muse.training.recognizer.noise`) and
-recordings that are given. Each take is some seconds from anywhere. What is heard of it is written to a cache folder, so
-an interrupted run goes on.
+recordings that are given. Each take is some seconds from anywhere, and of every seventh there is a second one that is
+shorter. What is heard of it is written to a cache folder, so an interrupted run goes on.
 
 Conventions
 -----------
 kind
-    Of music ``recordings``, ``scores``, ``drums`` (scores of nothing else), ``solo`` and ``plain`` tunes; of other
-    sound the kind of noise or the name of the folder.
+    Of music ``recordings``, ``scores``, ``drums`` (scores of nothing else), ``solo`` and ``plain`` tunes and single
+    ``chords``; of other sound the kind of noise or the name of the folder.
 source
     The file that a take is of; of other sound in a folder within the given one that folder, such as one of a voice;
-    of noise the take itself. Takes of one source are never learnt from and measured at once.
+    of noise and chords the take itself. Takes of one source are never learnt from and measured at once.
 
 Contents: :class:`Takes`, :func:`hear_takes`.
 """
@@ -22,7 +22,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,7 +40,7 @@ from muse.render import render_audio
 from muse.score import read_score
 from muse.training.recognizer.noise import NOISES, noise
 from muse.training.recognizer.parts import cached, encoder_cache, sound_of
-from muse.training.recognizer.tunes import line_of, played_alone, played_plainly
+from muse.training.recognizer.tunes import a_chord, line_of, played_alone, played_plainly
 
 __all__ = ["MUSIC", "Takes", "hear_takes"]
 
@@ -48,8 +48,13 @@ Floats = NDArray[np.float32]
 Make = Callable[[np.random.Generator, int], Floats]
 """Samples [n] of a generator and a sample rate in hertz."""
 
-MUSIC: Final = ("recordings", "scores", "drums", "solo", "plain")
+MUSIC: Final = ("recordings", "scores", "drums", "solo", "plain", "chords")
 SHORTEST_SEC, LONGEST_SEC = 3.0, 12.0
+SHORT_SEC: Final = (1.0, SHORTEST_SEC)
+SHORT_EACH: Final = 7
+"""Of so many takes one is heard shortly as well; no number of kinds or folders may be a multiple of it."""
+CHORDS_EACH: Final = 4
+"""One chord for so many recordings."""
 FEWEST_NOTES: Final = 4
 """Of a stretch of a score that is a take of music."""
 TRIES: Final = 8
@@ -78,11 +83,12 @@ class Takes:
 class _Wanted:
     kind: str
     file: Path | None
-    """None of noise."""
+    """None of noise and of chords."""
     make: Make
     seed: tuple[int, ...]
     source: str = ""
     """If it is not the file."""
+    seconds: tuple[float, float] = (SHORTEST_SEC, LONGEST_SEC)
 
 
 def hear_takes(
@@ -91,8 +97,8 @@ def hear_takes(
     encoder: Encoder,
     cache: str | Path,
     *,
-    n_music: int = 110,
-    n_noises: int = 16,
+    n_music: int = 200,
+    n_noises: int = 27,
     seed: int = 0,
     progress: Callable[[float, float], None] | None = None,
 ) -> Takes:
@@ -107,7 +113,7 @@ def hear_takes(
     cache
         Folder of what is heard.
     n_music
-        Takes of recordings, as many of scores and as many of tunes, spread evenly over the folders.
+        Takes of recordings, as many of scores and as many of tunes, spread evenly over the folders; a few chords.
     n_noises
         Takes of each kind of noise.
     progress
@@ -119,6 +125,7 @@ def hear_takes(
         A folder has no sound, or no music is given.
     """
     wanted = [*_of_music([Path(one) for one in music], n_music, seed), *_of_others(others, n_noises, seed)]
+    wanted += [replace(one, seconds=SHORT_SEC, seed=(*one.seed, 5)) for one in wanted[::SHORT_EACH]]
     rows, found = [], []
     for i, one in enumerate(wanted):
         heard = cached(
@@ -155,6 +162,7 @@ def _of_music(folders: Sequence[Path], n_each: int, seed: int) -> list[_Wanted]:
         elif not _is_drums(path):
             make, kind = ((_solo, "solo"), (_plain, "plain"))[round_ // 2 % 2]
             wanted.append(_Wanted(kind, path, functools.partial(make, path), (seed, 2, i)))
+    wanted += [_Wanted("chords", None, a_chord, (seed, 6, i), f"chord {i}") for i in range(n_each // CHORDS_EACH)]
     return wanted
 
 
@@ -225,7 +233,7 @@ def _heard(wanted: _Wanted, encoder: Encoder) -> dict[str, Floats]:
         samples = wanted.make(random, encoder.sample_rate)
     except InputError:  # a file that cannot be read is left out
         samples = np.zeros(0, np.float32)
-    n = int(random.uniform(SHORTEST_SEC, LONGEST_SEC) * encoder.sample_rate)
+    n = int(random.uniform(*wanted.seconds) * encoder.sample_rate)
     first = int(random.uniform(0, max(len(samples) - n, 1)))
     samples = samples[first : first + n]
     if len(samples) < encoder.sample_rate or np.sqrt(np.square(samples).mean()) < SILENCE:

@@ -12,6 +12,8 @@ import numpy as np
 import scipy.signal
 from numpy.typing import NDArray
 
+from muse.training.recognizer.babble import VOWELS, babble
+
 __all__ = ["NOISES", "noise"]
 
 Floats = NDArray[np.float32]
@@ -145,17 +147,26 @@ def _birds(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64
 
 
 def _siren(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64]:
-    """A siren that wails, yelps or has two tones, a horn of an alarm; it passes by."""
-    time = np.arange(n) / rate
-    low = random.uniform(350, 900)
-    span = random.uniform(0.4, 1.6)
-    turn = time / random.choice([random.uniform(0.2, 0.5), random.uniform(2, 8)]) % 1
-    wail = np.minimum(turn / 0.4, (1 - turn) / 0.6)
-    two = (time / random.uniform(0.4, 1.2) % 2 < 1) * random.uniform(0.25, 0.6) / span
-    hertz = low * np.exp2(span * (two if random.random() < 0.35 else wail))
-    passing = 1 + random.uniform(0, 0.04) * np.tanh((time - random.uniform(0, n / rate)) * -random.uniform(0.5, 3))
+    """A siren that wails or yelps."""
+    low, span = random.uniform(350, 900), random.uniform(0.4, 1.6)
+    turn = np.arange(n) / rate / random.choice([random.uniform(0.2, 0.5), random.uniform(2, 8)]) % 1
+    return _passing(low * np.exp2(span * np.minimum(turn / 0.4, (1 - turn) / 0.6)), rate, random)
+
+
+def _two_tones(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """A siren of two tones in turn, of about a fourth in Germany (DIN 14610), of other intervals elsewhere."""
+    turn = np.arange(n) / rate / random.uniform(0.25, 1.5) % 2
+    interval = random.normal(5, 0.3) if random.random() < 0.4 else random.uniform(2, 10)  # semitones
+    return _passing(random.uniform(300, 900) * np.exp2((turn < 1) * interval / 12), rate, random)
+
+
+def _passing(hertz: NDArray[np.float64], rate: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """A loud tone that passes by."""
+    time = np.arange(len(hertz)) / rate
+    nearest = random.uniform(0, time[-1])
+    falls = 1 + random.uniform(0, 0.04) * np.tanh((time - nearest) * -random.uniform(0.5, 3))
     shares = [random.uniform(0.3, 1) / k**0.7 for k in range(1, 9)]
-    return _backed(_sung(hertz * passing, rate, shares), rate, random)
+    return _backed(_sung(hertz * falls, rate, shares), rate, random)
 
 
 def _engine(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64]:
@@ -289,13 +300,17 @@ def _thumps(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float6
 
 
 def _alarm(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64]:
-    """A device, a lorry that backs up, a busy line: one to four beeps of one or two pitches, again and again."""
-    lasts, pause = random.uniform(0.05, 0.6), random.uniform(0.03, 0.4)
-    pitches = np.exp2(random.uniform(np.log2(350), np.log2(3600), int(random.integers(1, 3))))
+    """A device, a lorry that backs up, a detector of fire: one to four beeps of one or two pitches, again and again.
+
+    Sounders of buildings also change between two pitches without a pause (BS 5839-1), telephones ring so.
+    """
+    warbles = random.random() < 0.4
+    lasts, pause = random.uniform(0.05, 0.6), 0.0 if warbles else random.uniform(0.03, 0.4)
+    pitches = np.exp2(random.uniform(np.log2(350), np.log2(3600), 2 if warbles else int(random.integers(1, 3))))
     shares = [1.0, *(random.uniform(0, 0.6) / k for k in range(2, 6))]
-    at_once = random.random() < 0.4
-    pattern = random.integers(0, len(pitches), int(random.integers(1, 5)))
-    rest = random.uniform(0.0, 1.5)
+    at_once = not warbles and random.random() < 0.4
+    pattern = [0, 1] if warbles else random.integers(0, len(pitches), int(random.integers(1, 5)))
+    rest = 0.0 if warbles else random.uniform(0.0, 1.5)
     size = int(lasts * rate)
     beeps = [_sung(np.full(size, hertz), rate, shares) * _swell(size, 0.03, 0.05) for hertz in pitches]
     events, at = [], random.uniform(0, 0.5)
@@ -397,6 +412,114 @@ def _water(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64
     return _backed(_placed(n, events), rate, random)
 
 
+def _sweeps(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """A sounder, a test generator, a toy that shoots: a tone that sweeps evenly up, down or both, again and again."""
+    low = np.log2(random.uniform(100, 2000))
+    high = min(low + random.uniform(0.5, 4), np.log2(0.4 * rate))
+    size = int(np.exp(random.uniform(np.log(0.08), np.log(5))) * rate)
+    place = np.linspace(0, 1, size)
+    way = {"up": place, "down": 1 - place, "both": 1 - np.abs(2 * place - 1)}[
+        str(random.choice(["up", "down", "both"]))
+    ]
+    hertz = np.exp2(low + (high - low) * way)
+    if random.random() < 0.4:
+        hertz = np.exp2(low) + (np.exp2(high) - np.exp2(low)) * way
+    sweep = _sung(hertz, rate, [random.uniform(0.2, 1) / k for k in range(1, int(random.integers(2, 9)))])
+    sweep *= _swell(size, 0.02, 0.02) * np.exp(-random.choice([0, 0, 3]) * place)
+    rest = size / rate * random.choice([0, random.uniform(0, 0.5), random.uniform(0.5, 2)])
+    starts = np.arange(random.uniform(0, 0.5), n / rate, size / rate + rest + 1 / rate)
+    return _backed(_placed(n, [(int(at * rate), sweep) for at in starts]), rate, random)
+
+
+def _buzzer(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """A buzzer of a door, of a game, of a machine: one harsh tone of many harmonics, long or short, as pressed."""
+    low, tilt = np.exp2(random.uniform(np.log2(50), np.log2(700))), random.uniform(0, 0.8)
+    shares = [random.uniform(0.2, 1) / k**tilt * (k % 2 or random.random() < 0.6) for k in range(1, 30)]
+    rattle = random.uniform(0, 0.5) * np.sin(2 * np.pi * random.uniform(15, 60) * np.arange(n) / rate)
+    tone = _sung(low * np.exp2(random.uniform(0, 0.01) * random.normal(size=n)), rate, shares) * (1 + rattle)
+    pressed = np.zeros(n)
+    at, longest = random.uniform(0, 0.6), random.uniform(0.15, 3)
+    while at < n / rate:
+        lasts = longest * random.uniform(0.3, 1)
+        pressed[int(at * rate) : int((at + lasts) * rate)] = 1
+        at += lasts + random.uniform(0.05, 1.5)
+    return _backed(tone * pressed, rate, random)
+
+
+# Hertz of the rows and columns of a telephone's keys (ITU-T Q.23), and cadences (ITU-T E.180): tones, seconds on, off.
+_ROWS, _COLUMNS = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
+_CADENCES = (
+    ((425,), 60.0, 0.0), ((350, 440), 60.0, 0.0), ((425,), 0.5, 0.5), ((480, 620), 0.5, 0.5), ((425,), 1.0, 4.0),
+    ((440, 480), 2.0, 4.0), ((400, 450), 0.4, 0.2), ((425,), 0.25, 0.25), ((480, 620), 0.25, 0.25),
+)  # fmt: skip
+
+
+def _telephone(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """What a line says: it is free, rings or is busy; numbers are dialled on its keys."""
+    events: list[tuple[int, NDArray[np.float64]]] = []
+    tones, on, off = _CADENCES[int(random.integers(len(_CADENCES)))]
+    dials, at = random.random() < 0.4, random.uniform(0, 0.4)
+    pressed, between = random.uniform(0.05, 0.3), random.uniform(0.05, 0.4)
+    detuned = random.uniform(0.97, 1.03)
+    while at < n / rate:
+        if dials:
+            tones, on = (int(random.choice(_ROWS)), int(random.choice(_COLUMNS))), pressed
+            off = between * random.uniform(0.6, 1.5) if random.random() < 0.9 else random.uniform(0.5, 2)
+        size = min(int(on * rate), n)
+        beep = np.sum([_sung(np.full(size, detuned * hertz), rate, (1, 0.05, 0.1)) for hertz in tones], axis=0)
+        events.append((int(at * rate), beep * np.minimum(_swell(size, 0.01, 0.01), 1)))
+        at += on + off
+    return _backed(_placed(n, events), rate, random)
+
+
+# ----------------------------------------------------------------------------- voices that say nothing
+
+
+def _babble(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """Somebody speaks, in a room or on the telephone."""
+    return _backed(_on_the_line(babble(n, rate, random), rate, random), rate, random)
+
+
+def _whisper(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """Somebody whispers."""
+    return _backed(babble(n, rate, random, whispered=True), rate, random)
+
+
+def _murmur(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """Some or many speak at once, near and far: two to four speakers, each heard up to eight times at other moments."""
+    crowd = np.zeros(n)
+    for _ in range(int(random.integers(2, 5))):
+        voice = babble(n, rate, random)
+        for _ in range(int(random.integers(1, 9))):
+            crowd += np.roll(voice, int(random.integers(n))) * random.uniform(0.1, 1)
+    return _backed(_room(crowd, rate, random), rate, random)
+
+
+def _cheers(n: int, rate: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """Some or many shout, cheer or wail: long open vowels that rise and fall, each voice for itself."""
+    events = []
+    for _ in range(int(np.exp2(random.uniform(1, 4)))):
+        base, near, at = random.uniform(150, 600), random.uniform(0.1, 1), random.uniform(0, 3)
+        formants = VOWELS[int(random.integers(3, 6))] * random.uniform(1, 1.4)
+        while at < n / rate:
+            size = int(random.uniform(0.3, 2.5) * rate)
+            place = np.linspace(0, 1, size)
+            hertz = base * np.exp2(random.uniform(0.1, 0.8) * np.sin(np.pi * place ** random.uniform(0.5, 1.5)))
+            voice = _sung(hertz, rate, [1 / k**0.7 for k in range(1, 10)])
+            call = _throat(voice + random.normal(size=size) * random.uniform(0.05, 0.6), rate, formants.tolist())
+            events.append((int(at * rate), call * _swell(size, 0.1, 0.3) * near))
+            at += size / rate + random.uniform(0.1, 3)
+    return _backed(_placed(n, events), rate, random)
+
+
+def _on_the_line(sound: NDArray[np.float64], rate: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """Now and then, what a telephone lets through of it."""
+    if random.random() < 0.6:
+        return sound
+    sections = scipy.signal.butter(2, (300, min(3400, 0.45 * rate)), "bandpass", fs=rate, output="sos")
+    return np.asarray(scipy.signal.sosfilt(sections, sound))
+
+
 NOISES: Final[Mapping[str, Callable[[int, int, np.random.Generator], NDArray[np.float64]]]] = {
     "coloured": _coloured,
     "band": _band,
@@ -407,6 +530,7 @@ NOISES: Final[Mapping[str, Callable[[int, int, np.random.Generator], NDArray[np.
     "mains": _mains,
     "birds": _birds,
     "siren": _siren,
+    "two tones": _two_tones,
     "engine": _engine,
     "applause": _applause,
     "heartbeat": _heartbeat,
@@ -421,6 +545,13 @@ NOISES: Final[Mapping[str, Callable[[int, int, np.random.Generator], NDArray[np.
     "knocks": _knocks,
     "steps": _steps,
     "water": _water,
+    "sweeps": _sweeps,
+    "buzzer": _buzzer,
+    "telephone": _telephone,
+    "babble": _babble,
+    "whisper": _whisper,
+    "murmur": _murmur,
+    "cheers": _cheers,
 }
 """Kinds of noise and of other sound that is no music: number of samples, sample rate in hertz, generator -> samples."""
 

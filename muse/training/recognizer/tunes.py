@@ -1,4 +1,4 @@
-"""Tunes of one voice, so that the gate learns that they are music however plain their sound.
+"""Tunes of one voice and single chords, so that the gate learns that they are music however plain or short.
 
 The line on top of a score is played alone: by an instrument of the soundfont that plays one note at a time, or by a
 plain tone as whistles, toys and old computers have it, with or without vibrato, portamento and breath.
@@ -8,7 +8,7 @@ Conventions
 line
     float64 [n, 4]: onset and duration in seconds, pitch, velocity; no note sounds into the next.
 
-Contents: :func:`line_of`, :func:`played_alone`, :func:`played_plainly`.
+Contents: :func:`line_of`, :func:`played_alone`, :func:`played_plainly`, :func:`a_chord`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from muse.render import render_audio
 
-__all__ = ["line_of", "played_alone", "played_plainly"]
+__all__ = ["a_chord", "line_of", "played_alone", "played_plainly"]
 
 Floats = NDArray[np.float32]
 Line = NDArray[np.float64]
@@ -38,6 +38,10 @@ TONES: Final = {
 }  # fmt: skip
 """Strength of the harmonics of plain tones."""
 LOWEST, HIGHEST = 30, 104
+CHORDS: Final = ((4, 7), (3, 7), (4, 7, 10), (4, 7, 11), (3, 7, 10), (5, 7), (3, 6), (4, 8))
+"""Semitones above the root."""
+HARMONY_PROGRAMS: Final = (0, 1, 4, 6, 11, 12, 16, 19, 21, 24, 25, 27, 46, 48, 50, 52, 61, 80, 81, 88)
+"""General MIDI programs of keys, mallets, organs, guitars, harp, strings, choir, brass and synthesizers."""
 
 
 def line_of(score: Any) -> Line:
@@ -108,3 +112,19 @@ def played_plainly(line: Line, random: np.random.Generator, sample_rate: int) ->
         sound += random.uniform(0, 0.03) * random.normal(size=len(sound))
     peak = 10 ** (-random.uniform(1, 15) / 20)
     return (sound * (peak / max(float(np.abs(sound).max(initial=0.0)), 1e-9))).astype(np.float32)
+
+
+def a_chord(random: np.random.Generator, sample_rate: int) -> Floats:
+    """One chord of three to six notes, held for 0.4 to 4 s by one instrument and let ring, samples [n]."""
+    root, above = int(random.integers(43, 68)), CHORDS[int(random.integers(len(CHORDS)))]
+    pitches = [root, *(root + interval + 12 * int(random.integers(2)) for interval in above)]
+    if random.random() < 0.5:
+        pitches.append(root - 12)
+    held, spread = random.uniform(0.4, 4), random.uniform(0, 0.06) * (random.random() < 0.4)
+    score = symusic.Score(480).to("second")
+    track = symusic.Track("chord", int(random.choice(HARMONY_PROGRAMS)), False, ttype="second")
+    velocity = int(random.integers(40, 120))
+    for i, pitch in enumerate(sorted(pitches)):
+        track.notes.append(symusic.Note(i * spread, held, pitch, velocity, ttype="second"))
+    score.tracks.append(track)
+    return np.ascontiguousarray(render_audio(score.to("tick"), sample_rate=sample_rate).mean(axis=0))
