@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from muse.composer.playing import Playing, Texture
-from muse.emotion import EmotionPath
+from muse.composer.playing import Playing, Texture, quadrant_shares
+from muse.emotion import Emotion, EmotionPath
 from muse.errors import InputError
 
 
@@ -23,6 +23,15 @@ def test_quiet_music_is_thinner_slower_and_longer_than_lively_music() -> None:
     assert lively.size > 1.2 * quiet.size
     assert lively.length < 0.7 * quiet.length
     assert lively.notes_at_once > quiet.notes_at_once >= 2
+
+
+def test_points_between_the_quadrants_belong_to_both_sides_in_part() -> None:
+    np.testing.assert_allclose(quadrant_shares(Emotion(0.65, 0.65)), [1, 0, 0, 0])
+    np.testing.assert_allclose(quadrant_shares(Emotion(0.3, 0.65)), [0.75, 0.25, 0, 0])
+    np.testing.assert_allclose(quadrant_shares(Emotion(0, 0)), [0.25] * 4)
+    shares = np.array([quadrant_shares(Emotion(-0.65, arousal)) for arousal in (-0.6, -0.3, 0.0, 0.3, 0.6)])
+    np.testing.assert_allclose(shares.sum(1), 1)
+    np.testing.assert_allclose(shares[:, 1], [0, 0.25, 0.5, 0.75, 1], atol=1e-12)
 
 
 def test_a_path_changes_the_texture_section_by_section() -> None:
