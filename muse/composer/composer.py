@@ -52,7 +52,7 @@ __all__ = ["DEFAULT_SAMPLING", "N_CANDIDATES", "Composer", "compose", "versions"
 
 DEFAULT_SAMPLING = Sampling()
 
-N_CANDIDATES = 6
+N_CANDIDATES = 8
 """Pieces written for a request that does not say how many."""
 _MAX_CANDIDATES = 256
 

@@ -1,9 +1,9 @@
 """Grammar of arrangements: what may follow what while an arranger writes the bars of a plan.
 
 By construction: the plan as it is; every instrument has its turn in every bar, may rest now and then but never in two
-bars running, stays in its range and strikes no more notes at once than it can; tones belong to the key or to the chord;
-where asked for, nothing lies above the tune; bars that return are copied; the last bar is the tonic, thin, low and on
-its root.
+bars running nor when all others do, stays in its range and strikes no more notes at once than it can; tones belong to
+the key or to the chord; where asked for, nothing lies above the tune; bars that return are copied; the last bar is the
+tonic, thin, low and on its root.
 
 Contents: :class:`PartRules`, :class:`ArrangementRules`, :class:`ArrangementRow`.
 """
@@ -60,7 +60,7 @@ class PartRules:
     highest: int = TONES.stop - 1
     notes_at_once: int = 10
     max_rests: int = 0
-    """Bars in which it may be silent; never two running, nor the first or the last."""
+    """Bars in which it may be silent; never two running, nor the first or the last, nor where all others are."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class ArrangementRow(Row):
                     mask[_FIRST["AccSame"] + i] = self._can_copy(lag)
         elif stage == "velocity":
             mask[_FIRST["Velocity"] + _QUIETEST : _FIRST["Velocity"] + N_VELOCITIES] = True
-            mask[PART_END] = not self._must_play(self._part)
+            mask[PART_END] = not self._must_play(self._part, self.notes[self.bar])
         elif stage == "tone":
             self._allow_tones(mask)
         elif stage == "span":
@@ -177,8 +177,12 @@ class ArrangementRow(Row):
         is_lowest = self._rules.lowest == min((rules.lowest for rules in pitched), default=0)
         return self._rules.part != "drums" and (self._rules.notes_at_once > 1 or is_lowest)
 
-    def _must_play(self, part: int) -> bool:
+    def _must_play(self, part: int, before: Sequence[Sequence[PartNote]]) -> bool:
+        """The part may not rest in this bar, in which the parts before it play that."""
         if self.bar == 0 or self._is_last or self.rests[part] >= self.rules.parts[part].max_rests:
+            return True
+        is_silent = not self.rules.bars[self.bar].melody and not any(before)
+        if is_silent and part + 1 == len(self.rules.parts):
             return True
         return not self.notes[self.bar - 1][part]
 
@@ -229,7 +233,8 @@ class ArrangementRow(Row):
         bars = self.rules.bars
         if source < 0 or self._is_last or bars[source].chords != bars[self.bar].chords:
             return False
-        if any(not notes and self._must_play(part) for part, notes in enumerate(self.notes[source])):
+        parts = self.notes[source]
+        if any(not notes and self._must_play(part, parts[:part]) for part, notes in enumerate(parts)):
             return False
         if self._ceiling is None or bars[source].melody == bars[self.bar].melody:
             return True

@@ -89,7 +89,7 @@ class ComposeRequest:
     attributes: Annotated[
         Mapping[str, float], About("Attributes to ask for, for example 'Mean Pitch=72'.", "ATTRIBUTE=VALUE")
     ] = field(default_factory=dict)
-    candidates: Annotated[int, About("Pieces to make; the best is kept.", "N")] = 6
+    candidates: Annotated[int, About("Pieces to make; the best is kept.", "N")] = 8
     seed: Annotated[int | None, About("The same seed gives the same file.", "N")] = None
     temperature: Annotated[float | None, About("Boldness of sampling.", "T")] = None
     top_p: Annotated[float | None, About("Share of probability to sample from, 0..1.", "P")] = None

@@ -9,7 +9,7 @@ from muse.grammar.arrangement import ArrangementRow, ArrangementRules, PartRules
 from muse.grammar.plan import PlanRow, PlanRules
 from muse.grammar.rows import Row
 from muse.theory.chord_symbols import Chord
-from muse.tokens.arrangement import PARTS
+from muse.tokens.arrangement import PART_END, PARTS
 from muse.tokens.plan import Bar, Note, Plan, decode
 
 
@@ -69,6 +69,18 @@ def test_sections_may_be_thinner_than_the_instrument_could_play() -> None:
     most = [max(map(onsets.count, onsets)) for onsets in struck]
     assert max(most[:4]) == 2
     assert max(most[4:]) > 2
+
+
+@pytest.mark.parametrize("n_parts", [1, 2])
+def test_somebody_plays_in_every_bar_however_often_parts_rest(n_parts: int) -> None:
+    bars = tuple(Bar((Chord(0, 0, ""),), () if i % 2 else (Note(0, 74, 8),)) for i in range(12))
+    row = ArrangementRow(ArrangementRules(bars, 16, (PartRules("keys", 36, 84, 8, max_rests=12),) * n_parts))
+    rng = np.random.default_rng(n_parts)
+    while not row.done:
+        legal = np.flatnonzero(row.mask())
+        row.advance(PART_END if PART_END in legal else int(rng.choice(legal)))
+    assert all(bar.melody or any(parts) for bar, parts in zip(bars, row.notes, strict=True))
+    assert any(not all(parts) for parts in row.notes)
 
 
 @pytest.mark.parametrize("seed", range(4))
