@@ -24,7 +24,6 @@ __all__ = [
     "MAX_SOUND_SEC",
     "MAX_UPLOAD_BYTES",
     "MAX_WAITING",
-    "MAX_WORK",
     "N_BATCH",
     "check_request",
     "check_work",
@@ -32,8 +31,6 @@ __all__ = [
 
 MAX_BARS: Final = 64
 MAX_CANDIDATES: Final = 8
-MAX_WORK: Final = 256
-"""Bars times candidates of one request."""
 MAX_CHARACTERS: Final = 2000
 """Of any one text."""
 MAX_UPLOAD_BYTES: Final = 20_000_000
@@ -63,7 +60,7 @@ def check_request(request: ComposeRequest) -> None:
     if not 1 <= request.candidates <= MAX_CANDIDATES:
         raise InputError(f"candidates is {request.candidates}; legal here are 1..{MAX_CANDIDATES}")
     if request.bars is not None:
-        _check_bars(request.bars, request.candidates)
+        _check_bars(request.bars)
 
 
 def check_work(request: ComposeRequest, intent: Intent) -> None:
@@ -75,12 +72,9 @@ def check_work(request: ComposeRequest, intent: Intent) -> None:
         The piece has too many bars, or the lead sheet cannot be read.
     """
     plan = request.lead_sheet()
-    _check_bars(intent.bars if plan is None else len(plan.bars), request.candidates)
+    _check_bars(intent.bars if plan is None else len(plan.bars))
 
 
-def _check_bars(bars: int, candidates: int) -> None:
+def _check_bars(bars: int) -> None:
     if not 1 <= bars <= MAX_BARS:
         raise InputError(f"bars is {bars}; legal here are 1..{MAX_BARS}")
-    if bars * candidates > MAX_WORK:
-        most = MAX_WORK // bars
-        raise InputError(f"{candidates} candidates of {bars} bars are too much here: at most {most}")
