@@ -423,7 +423,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=1000)
     parser.add_argument("--bars", type=int, default=8)
     parser.add_argument("--candidates", type=int, default=1)
-    parser.add_argument("--batch", type=int, default=N_BATCH, help="requests at once in a process, for compare")
+    parser.add_argument("--batch", type=int, default=4, help="requests at once in a process, for compare")
     parser.add_argument("--steps", type=int, default=20, help="of the model at each length, for steps")
     parser.add_argument("--turns", type=int, default=3, help="of compare")
     parser.add_argument("--port", type=int, default=8765)

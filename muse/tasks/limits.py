@@ -38,8 +38,9 @@ MAX_SOUND_SEC: Final = 600.0
 """Of an uploaded recording or video, seconds."""
 MAX_SECONDS: Final = 180.0
 """Work that takes longer is stopped."""
-N_BATCH: Final = 4
-"""Requests that a process works on at once; pieces among them are written in one batch."""
+N_BATCH: Final = 1
+"""Requests that a process works on at once; pieces among several are written in one batch, which costs more than it
+gains on a CPU (docs/serving.md)."""
 MAX_BATCH: Final = 32
 """The most that may be set: a process has memory for the pieces of so many."""
 MAX_WAITING: Final = 32
