@@ -33,7 +33,7 @@ from muse.checkpoint import Settings, find, load_tensors, save_tensors, under
 from muse.corpora import Song, emopia_clips, vgmidi_pieces
 from muse.errors import InputError
 from muse.files import read_json, write_json
-from muse.hearing.features import hearings
+from muse.hearing.features import harmony_count, hearings
 from muse.hearing.quadrants import EXPERTS, pooled
 from muse.recognizer.encoders.encoder import Encoder
 from muse.recognizer.encoders.load import open_encoder
@@ -163,7 +163,8 @@ def odds_across_songs(matrix: Matrix, pieces: Sequence[Song], written: Mapping[s
     notes, weights = np.zeros((len(EXPERTS), len(own), 2)), []
     for k in range(N_FOLDS):
         a, b = fold != k, known & (mine != k)
-        stack, _ = fit_stack(*learnt_from(x[a], matrix.x[b], labels[a], own[b], songs[a], matrix.songs[b]), seed=seed)
+        learnt = learnt_from(x[a], matrix.x[b], labels[a], own[b], songs[a], matrix.songs[b])
+        stack, _ = fit_stack(*learnt, harmony=harmony_count(), seed=seed)
         weights.append(stack.weight)
         if (mine == k).any():
             notes[:, mine == k] = stack.opinions(matrix.x[mine == k])
@@ -447,7 +448,8 @@ def fit(
     own, own_ratings = quadrant_labels(labelled.pieces), ratings_of(rated.pieces)
     x, z = (np.stack([written[piece.song_id] for piece in some]) for some in (clips, pieces))
     songs, groups = (np.array([piece.group for piece in some]) for some in (clips, pieces))
-    stack, _ = fit_stack(*learnt_from(x, labelled.x, quadrant_labels(clips), own, songs, labelled.songs), seed=seed)
+    learnt = learnt_from(x, labelled.x, quadrant_labels(clips), own, songs, labelled.songs)
+    stack, _ = fit_stack(*learnt, harmony=harmony_count(), seed=seed)
     rater, _ = fit_rater(*learnt_from(z, rated.x, ratings_of(pieces), own_ratings, groups, rated.songs), seed=seed)
     sound = SoundExpert(
         fit_head(labelled.rows, np.eye(4)[own], labelled.songs, fonts_of(labelled.takes), seed=seed),
