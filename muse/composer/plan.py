@@ -46,7 +46,7 @@ _TIMING = [i for name in ("At", "Bar", "Length", "New") for i in range(*VOCABULA
 """Ids that say when and how long; cutting unlikely ones off makes tunes half as dense again as people's."""
 _RETURNING = 32  # bars
 _DIFFERENT = 0.6
-_EXACT = {4: 0.33, 8: 0.75}  # bars of the unit -> share of the bars that return which are the same; others are like them
+_EXACT = {4: 0.33, 8: 0.75}  # bars of the unit -> share of returning bars that are the same; others are alike
 _RETURNED = {4: 0.5, 8: 0.975}  # bars of the unit -> share of its bars that return with it
 _KEPT = (0.5, 0.75)  # shares of a bar's beginning that one like it has; people's: at least half in two of three
 _VARIED = 0.2  # of sections that return, how many end otherwise than they did

@@ -49,7 +49,7 @@ class Sampling:
     """Only the k likeliest ids; 0 = all."""
     top_p: float = 0.985
     """Only the likeliest ids that together reach this probability (Holtzman et al. 2019, arXiv 1904.09751); 1 = all.
-    With less, notes outside the scale, leaps, low basses and rare chords go first, and music is plainer than people's."""
+    With less, notes outside the scale, leaps and rare chords go first, and music is plainer than people's."""
     guidance: float = 1.0
     """Classifier-free guidance (Sanchez et al. 2023, arXiv 2306.17806): logits become u + guidance * (c - u), with u
     from the unconditional prefix; 1 = off, above 1 follows the controls more closely."""
