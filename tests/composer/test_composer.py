@@ -115,8 +115,8 @@ def test_without_a_selector_adherence_decides() -> None:
 
 
 def test_an_emotion_near_an_axis_belongs_to_both_sides() -> None:
-    asked = {v: quadrants_asked(EmotionPath.parse((v, 0.9)), 4) for v in (-0.5, -0.1, 0.0, 0.1)}
-    assert asked[-0.5].tolist() == [0, 1, 0, 0]
+    asked = {v: quadrants_asked(EmotionPath.parse((v, 0.9)), 4) for v in (-0.65, -0.1, 0.0, 0.1)}
+    assert asked[-0.65].tolist() == [0, 1, 0, 0]
     assert asked[0.0].tolist() == [0.5, 0.5, 0, 0]
     assert asked[-0.1] == pytest.approx(asked[0.1][[1, 0, 3, 2]])
     arc = quadrants_asked(EmotionPath.parse("Q3>Q1"), 16)

@@ -73,7 +73,7 @@ def test_the_plane_and_the_controls_become_a_request() -> None:
     one = request_of(
         {"points": [[0.5, -0.25]]}, {"text": "", "bars": 4.0, "tempo": "96", "seed": "", "instruments": []}
     )
-    assert one.to_fields() == {"valence": 0.5, "arousal": -0.25, "bars": 4, "tempo": 96.0, "candidates": 6}
+    assert one.to_fields() == {"valence": 0.5, "arousal": -0.25, "bars": 4, "tempo": 96.0, "candidates": 8}
     arc = request_of({"points": [[0.5, -0.25], [-0.5, 0.75]]}, {})
     assert arc.arc == "0.5,-0.25 > -0.5,0.75"
     assert request_of({"points": [[0.5, -0.25]]}, {"emotion": "sad"}).to_fields()["emotion"] == "sad"
@@ -96,9 +96,7 @@ def test_what_is_no_request_is_refused_in_one_line(plane: Any, fields: dict[str,
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize(
-    "fields", [{"bars": 65}, {"bars": 0}, {"candidates": 9}, {"bars": 64, "candidates": 8}, {"text": "sad " * 501}]
-)
+@pytest.mark.parametrize("fields", [{"bars": 65}, {"bars": 0}, {"candidates": 9}, {"text": "sad " * 501}])
 def test_too_much_work_is_refused_before_any_is_done(fields: dict[str, Any]) -> None:
     workers = Processes(1, compose_telling)
     with pytest.raises(InputError):
