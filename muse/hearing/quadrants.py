@@ -4,9 +4,9 @@ Eight hundred labelled clips are few for a network. A kernel machine on features
 (:mod:`muse.hearing.features`) is right more often, and errs elsewhere than trees do. Both hear a piece three times: as
 a whole, its beginning and its end. Their opinions meet in a log-linear pool for each axis (Genest & Zidek, Statistical
 Science 1986): the log odds of valence, and those of arousal, are a weighted sum of the experts' own, with weights
-fitted on clips that none of them learnt from, so that the pool's probabilities are true as well. Arousal may have a
-kernel machine of its own that is deaf to key and chords: they are half of the features and tell valence, so to a kernel
-that is to tell arousal they are noise in what it takes for likeness.
+fitted on clips that none of them learnt from, so that the pool's probabilities are true as well. Arousal has a
+kernel machine of its own, which may be deaf to key and chords: they are half of the features and tell valence, so to a
+kernel that is to tell arousal they are noise in what it takes for likeness.
 
 :mod:`muse.training.quadrants` fits it.
 
@@ -73,9 +73,20 @@ class KernelMachine:
 
     def is_sound(self, n_columns: int, n_outputs: int = 4) -> bool:
         """Whether shapes fit and numbers are finite."""
-        m = len(self.points)
+        m = len(np.atleast_1d(self.points))
         shapes = {"points": (m, n_columns), "weight": (m, n_outputs), "precision": (1,), "sharpness": (1,)}
         return m > 0 and _fit(self, shapes)
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, NDArray[Any]]) -> KernelMachine:
+        """The machine whose arrays these are, by name.
+
+        Raises
+        ------
+        KeyError
+            An array is missing.
+        """
+        return cls(**{name: tensors[name] for name in cls.__dataclass_fields__})
 
 
 @dataclass(frozen=True)
@@ -87,8 +98,9 @@ class QuadrantStack:
     scale: NDArray[Any]
     """Its standard deviation, [features]."""
     kernel: KernelMachine
-    arousal: KernelMachine | None
-    """Hears the last of the features alone and has the kernel's say in arousal; None leaves it to the other."""
+    """Has the kernels' say in valence."""
+    arousal: KernelMachine
+    """Has it in arousal; hears the last of the features alone, or all."""
     trees: Forest
     """Shares of Q1..Q4."""
     weight: NDArray[Any]
@@ -106,25 +118,20 @@ class QuadrantStack:
             return log_odds(probabilities.reshape(*x.shape[:2], 4))
 
         found = np.stack([odds(self.kernel.probabilities(rows)), odds(self.trees.mean(rows))])
-        if self.arousal is not None:
-            heard = rows[:, -self.arousal.points.shape[1] :]
-            found[0, :, 1] = odds(self.arousal.probabilities(heard))[:, 1]
+        found[0, :, 1] = odds(self.arousal.probabilities(rows[:, -self.arousal.points.shape[1] :]))[:, 1]
         return found
 
     def is_sound(self, n_columns: int) -> bool:
         """Whether everything fits together, so that :meth:`log_probabilities` works and ends."""
         shapes = {"center": (n_columns,), "scale": (n_columns,), "weight": (len(EXPERTS), 2)}
+        n_heard = np.atleast_1d(self.arousal.points).shape[-1]
         fits = _fit(self, shapes) and bool((self.scale > 0).all())
-        if self.arousal is not None:
-            n_heard = self.arousal.points.shape[-1]
-            fits = fits and 0 < n_heard <= n_columns and self.arousal.is_sound(n_heard)
+        fits = fits and 0 < n_heard <= n_columns and self.arousal.is_sound(n_heard)
         return fits and self.kernel.is_sound(n_columns) and self.trees.is_sound(n_columns, 4)
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Arrays by name, to be stored."""
-        parts: dict[str, object] = {"kernel": self.kernel, "trees": self.trees}
-        if self.arousal is not None:
-            parts["arousal"] = self.arousal
+        parts = {"kernel": self.kernel, "arousal": self.arousal, "trees": self.trees}
         found = {name: getattr(self, name) for name in ("center", "scale", "weight")}
         return found | {f"{name}.{key}": value for name, part in parts.items() for key, value in vars(part).items()}
 
@@ -137,12 +144,12 @@ class QuadrantStack:
         KeyError
             An array is missing.
         """
-        kernel, arousal, trees = (under(tensors, f"{name}.") for name in ("kernel", "arousal", "trees"))
+        trees = under(tensors, "trees.")
         return cls(
             tensors["center"],
             tensors["scale"],
-            KernelMachine(**{name: kernel[name] for name in KernelMachine.__dataclass_fields__}),
-            KernelMachine(**{name: arousal[name] for name in KernelMachine.__dataclass_fields__}) if arousal else None,
+            KernelMachine.of(under(tensors, "kernel.")),
+            KernelMachine.of(under(tensors, "arousal.")),
             Forest(**{name: trees[name] for name in Forest.__dataclass_fields__}),
             tensors["weight"],
         )

@@ -76,8 +76,7 @@ def fit_stack(
     groups
         Songs [n]: clips of one song are never on both sides of a split.
     harmony
-        How many features, the first ones, a kernel machine for arousal alone is not to hear; 0: one machine judges
-        both axes.
+        How many features, the first ones, the kernel machine for arousal is not to hear.
     seed
         Of the folds and of the trees.
 
@@ -101,34 +100,34 @@ def fit_stack(
     parts = [(fold == k, _Rows(x[fold != k], labels[fold != k])) for k in range(N_FOLDS)]
     settings = [(precision, ridge) for precision in PRECISIONS for ridge in RIDGES]
 
-    def error(setting: tuple[float, float], first: int) -> float:
+    firsts = (0, harmony)  # the first feature that each kernel machine hears, valence's and arousal's
+
+    def error(setting: tuple[float, float], axis: int) -> float:
+        first = firsts[axis]
         found = [
             _scores_of(labels[out]) - rows.whole_clips(*setting, first).scores(rows.scaled(x[out, 0])[:, first:])
             for out, rows in parts
         ]
         wrong = np.concatenate(found)
-        return float(((wrong[:, 0] + wrong[:, 1] if first else wrong) ** 2).sum())
+        return float(((wrong[:, 0] + wrong[:, 1] if axis else wrong) ** 2).sum())
 
-    ears = (0, harmony) if harmony else (0,)  # the first feature that each kernel machine hears
-    best = [min(settings, key=lambda setting: error(setting, first)) for first in ears]
-    scores, trees = np.zeros((len(ears), len(labels), 3, 4)), np.zeros((len(labels), 3, 4))
+    best = [min(settings, key=lambda setting: error(setting, axis)) for axis in (0, 1)]
+    scores, trees = np.zeros((2, len(labels), 3, 4)), np.zeros((len(labels), 3, 4))
     for out, rows in parts:
         outside = rows.scaled(x[out]).reshape(-1, x.shape[-1])
-        for i, first in enumerate(ears):
-            scores[i, out] = rows.kernel(*best[i], 1.0, first).scores(outside[:, first:]).reshape(-1, 3, 4)
+        for axis, first in enumerate(firsts):
+            scores[axis, out] = rows.kernel(*best[axis], 1.0, first).scores(outside[:, first:]).reshape(-1, 3, 4)
         trees[out] = rows.trees(seed).mean(outside).reshape(-1, 3, 4)
 
     def opinions(sharpness: tuple[float, ...]) -> Floats:
         each = [log_odds(softmax(one * own, axis=-1)) for one, own in zip(sharpness, scores, strict=True)]
-        return np.stack([np.stack([each[0][:, 0], each[-1][:, 1]], axis=1), log_odds(trees)])
+        return np.stack([np.stack([each[0][:, 0], each[1][:, 1]], axis=1), log_odds(trees)])
 
-    sharpness = min(
-        itertools.product(SHARPNESSES, repeat=len(ears)), key=lambda tried: _pool(opinions(tried), labels)[1]
-    )
+    sharpness = min(itertools.product(SHARPNESSES, repeat=2), key=lambda tried: _pool(opinions(tried), labels)[1])
     rows, outside = _Rows(x, labels), opinions(sharpness)
     weight = _pool(outside, labels)[0].astype(np.float32)
-    kernel, *own = (rows.kernel(*best[i], sharpness[i], first) for i, first in enumerate(ears))
-    return QuadrantStack(rows.center, rows.scale, kernel, own[0] if own else None, rows.trees(seed), weight), outside
+    kernel, arousal = (rows.kernel(*best[axis], sharpness[axis], first) for axis, first in enumerate(firsts))
+    return QuadrantStack(rows.center, rows.scale, kernel, arousal, rows.trees(seed), weight), outside
 
 
 def nested(

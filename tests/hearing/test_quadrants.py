@@ -149,9 +149,12 @@ def test_a_kernel_machine_for_arousal_is_deaf_to_harmony() -> None:
     assert ((same[:, 0] > 0) != (moved[:, 0] > 0)).mean() > 0.3
     again = QuadrantStack.of(stack.tensors())
     np.testing.assert_array_equal(again.opinions(new), stack.opinions(new))
-    assert again.is_sound(8) and stack.arousal is not None
+    assert again.is_sound(8)
     assert not replace(stack, arousal=replace(stack.arousal, weight=stack.arousal.weight * np.nan)).is_sound(8)
     assert not replace(stack, arousal=replace(stack.arousal, points=stack.arousal.points[:, :0])).is_sound(8)
+    for name in ("kernel", "arousal"):
+        machine = replace(getattr(stack, name), points=np.array(1.0))
+        assert not replace(stack, **{name: machine}).is_sound(8)
 
 
 def test_the_outer_score_is_chance_where_labels_are(stack: QuadrantStack) -> None:

@@ -77,8 +77,7 @@ class NoteRater:
     @classmethod
     def of(cls, tensors: Mapping[str, NDArray[Any]]) -> NoteRater:
         """What was stored; KeyError where an array is missing."""
-        kernel = under(tensors, "kernel.")
-        machine = KernelMachine(**{name: kernel[name] for name in KernelMachine.__dataclass_fields__})
+        machine = KernelMachine.of(under(tensors, "kernel."))
         return cls(tensors["center"], tensors["scale"], machine, tensors["mean"])
 
 
