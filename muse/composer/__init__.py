@@ -1,7 +1,7 @@
 """The composer: from an intent to ranked candidates of music. The main path is :mod:`muse.composer.composer`."""
 
 from muse.composer.brief import fitting_bars
-from muse.composer.composer import DEFAULT_SAMPLING, Composer, compose, versions
+from muse.composer.composer import Composer, compose, versions
 from muse.composer.composition import Candidate, Composition
 from muse.composer.rank import DEFAULT_RANKING, Ranking
 from muse.composer.stages import WrittenBar
@@ -9,7 +9,6 @@ from muse.generator.sampler import Sampling
 
 __all__ = [
     "DEFAULT_RANKING",
-    "DEFAULT_SAMPLING",
     "Candidate",
     "Composer",
     "Composition",

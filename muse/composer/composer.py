@@ -48,9 +48,7 @@ from muse.selector.model import DEFAULT_SELECTOR
 from muse.tokens import Controls
 from muse.tokens.plan import Plan
 
-__all__ = ["DEFAULT_SAMPLING", "N_CANDIDATES", "Composer", "compose", "versions"]
-
-DEFAULT_SAMPLING = Sampling()
+__all__ = ["N_CANDIDATES", "Composer", "compose", "versions"]
 
 N_CANDIDATES = 8
 """Pieces written for a request that does not say how many."""
@@ -105,7 +103,7 @@ class Composer:
         intent: Intent | None = None,
         *,
         n_candidates: int = N_CANDIDATES,
-        sampling: Sampling = DEFAULT_SAMPLING,
+        sampling: Sampling = Sampling(),
         ranking: Ranking = DEFAULT_RANKING,
         seed: int | None = None,
         plan: Plan | None = None,
@@ -253,7 +251,7 @@ def compose(
     form: str | None = None,
     seed: int | None = None,
     n_candidates: int = N_CANDIDATES,
-    sampling: Sampling = DEFAULT_SAMPLING,
+    sampling: Sampling = Sampling(),
     ranking: Ranking = DEFAULT_RANKING,
     planner: str | Path = DEFAULT_PLANNER,
     arranger: str | Path = DEFAULT_ARRANGER,

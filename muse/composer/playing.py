@@ -35,7 +35,7 @@ _OBEYED = 0.5  # of what is asked beyond the usual, how much the arranger does
 
 
 def quadrant_shares(emotion: Emotion) -> Floats:
-    """Share of each quadrant in a point [4]; one within 0.6 of an axis belongs to both of its sides in part."""
+    """Share of each quadrant in a point [4]; one that is near an axis belongs to both of its sides in part."""
     glad, excited = (min(1.0, max(0.0, 0.5 + value / (2 * _PURE))) for value in (emotion.valence, emotion.arousal))
     return np.array([glad * excited, (1 - glad) * excited, (1 - glad) * (1 - excited), glad * (1 - excited)])
 

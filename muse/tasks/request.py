@@ -255,11 +255,11 @@ class ComposeRequest:
         return read_plan(self.plan)
 
     def sampling(self) -> Sampling:
-        """How to sample: the composer's default with what was given."""
-        from muse.composer import DEFAULT_SAMPLING
+        """How to sample: what was given, and the default elsewhere."""
+        from muse.composer import Sampling
 
         given: dict[str, Any] = {"temperature": self.temperature, "top_p": self.top_p, "guidance": self.guidance}
-        return replace(DEFAULT_SAMPLING, **{name: value for name, value in given.items() if value is not None})
+        return Sampling(**{name: value for name, value in given.items() if value is not None})
 
     def ranking(self) -> Ranking:
         """How to rank: the composer's default with the weights given.

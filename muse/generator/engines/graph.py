@@ -23,13 +23,8 @@ CONTRIB = "com.microsoft"
 """Domain of ONNX Runtime's own operators."""
 _OPSETS = {"": 17, CONTRIB: 1}
 _IR_VERSION = 8  # of opset 17
-_ONNX_TYPES: dict[type, int] = {
-    np.float32: 1,
-    np.uint8: 2,
-    np.int8: 3,
-    np.int32: 6,
-    np.int64: 7,
-}  # TensorProto.DataType
+# TensorProto.DataType
+_ONNX_TYPES: dict[type, int] = {np.float32: 1, np.uint8: 2, np.int8: 3, np.int32: 6, np.int64: 7}
 
 
 class Graph:

@@ -9,7 +9,7 @@ Contents: :func:`write_samples`, :func:`read_samples`, :class:`Sample`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muse.checkpoint import load_tensors, save_tensors
-from muse.composer import DEFAULT_SAMPLING, Composer
+from muse.composer import Composer, Sampling
 from muse.composer.arrange import DEFAULT_ARRANGER
 from muse.composer.plan import DEFAULT_PLANNER
 from muse.dataset.read import Corpus
@@ -117,7 +117,7 @@ def write_samples(
             bars=int(column["n_bars"][row]),
         )
         for rank, temperature in enumerate(TEMPERATURES):
-            sampling = replace(DEFAULT_SAMPLING, temperature=temperature)
+            sampling = Sampling(temperature=temperature)
             found = composer.compose(intent, n_candidates=n_each, sampling=sampling, seed=seed * 1_000_000 + at)
             samples += [
                 Sample(codec.encode_score(each.score).astype(np.uint16), rank, row) for each in found.candidates
